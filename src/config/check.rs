@@ -1,0 +1,223 @@
+//! From what is written to what is possible: ranges, addresses, keys. Every fault is collected.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::raw::{Keys, RawConfig, RawSources, RawThresholds, Ratio, Span, unknown_command};
+use super::{Config, Fault, Place};
+use crate::domain::{Thresholds, units};
+use crate::sources::SourceSettings;
+use crate::ui::command::Command;
+use crate::ui::keymap::{Keymap, KeymapError};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The config that `raw`, read from `text`, sets down over the defaults.
+///
+/// # Errors
+/// Every fault, in the order of the file.
+pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
+    let mut defaults = Config::defaults().map_err(|error| vec![Fault { place: None, what: error.to_string() }])?;
+    let mut checker = Checker { text, faults: Vec::new() };
+    if let Some(theme) = &raw.ui.theme {
+        defaults.theme.clone_from(theme.get_ref());
+        defaults.theme_place = Some(Place::of(text, theme.span()));
+    }
+    let config = Config {
+        glyphs: raw.ui.glyphs.unwrap_or_default(),
+        mouse: raw.ui.mouse.unwrap_or(defaults.mouse),
+        read_only: raw.read_only.unwrap_or(defaults.read_only),
+        sources: checker.sources(&raw.sources, &defaults.sources),
+        thresholds: checker.thresholds(&raw.thresholds, &defaults.thresholds),
+        keys: checker.keys(raw, defaults.keys),
+        ..defaults
+    };
+    if checker.faults.is_empty() {
+        return Ok(config);
+    }
+    checker.faults.sort_by_key(|fault| fault.place.as_ref().map(|place| (place.line, place.column)));
+    Err(checker.faults)
+}
+
+struct Checker<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+}
+
+impl Checker<'_> {
+    fn fault<T>(&mut self, written: &Spanned<T>, what: String) {
+        self.faults.push(Fault { place: Some(Place::of(self.text, written.span())), what });
+    }
+
+    /// The written value if it lies in `range`, else the default.
+    fn within<W: Copy, T: PartialOrd>(
+        &mut self,
+        written: Option<&Spanned<W>>,
+        value: impl Fn(W) -> T,
+        range: RangeInclusive<T>,
+        (default, words): (T, impl Fn(&T) -> String),
+    ) -> T {
+        let Some(written) = written else { return default };
+        let found = value(*written.get_ref());
+        if range.contains(&found) {
+            return found;
+        }
+        let (from, to) = (words(range.start()), words(range.end()));
+        self.fault(written, format!("{} is out of range; allowed: {from} to {to}", words(&found)));
+        default
+    }
+
+    fn ratio(&mut self, written: Option<&Spanned<Ratio>>, default: f64) -> f64 {
+        self.within(written, |Ratio(ratio)| ratio, 0.0..=1.0, (default, |ratio| format!("{ratio}")))
+    }
+
+    fn celsius(&mut self, written: Option<&Spanned<super::raw::Celsius>>, default: f64) -> f64 {
+        self.within(written, |celsius| celsius.0, 1.0..=150.0, (default, |celsius| format!("{celsius} °C")))
+    }
+
+    fn span(&mut self, written: Option<&Spanned<Span>>, range: RangeInclusive<Duration>, default: Duration) -> Duration {
+        self.within(written, |Span(span)| span, range, (default, |span| Span::words(*span)))
+    }
+
+    fn thresholds(&mut self, raw: &RawThresholds, defaults: &Thresholds) -> Thresholds {
+        let count = (defaults.restart_count, |count: &u32| count.to_string());
+        let checked = Thresholds {
+            disk_free_warning: self.ratio(raw.disk_free_warning.as_ref(), defaults.disk_free_warning),
+            disk_free_critical: self.ratio(raw.disk_free_critical.as_ref(), defaults.disk_free_critical),
+            memory_used_warning: self.ratio(raw.memory_used_warning.as_ref(), defaults.memory_used_warning),
+            memory_used_critical: self.ratio(raw.memory_used_critical.as_ref(), defaults.memory_used_critical),
+            memory_hold_for: self.span(raw.memory_hold_for.as_ref(), Duration::ZERO..=HOUR, defaults.memory_hold_for),
+            gpu_temperature_warning: self.celsius(raw.gpu_temperature_warning.as_ref(), defaults.gpu_temperature_warning),
+            gpu_temperature_critical: self.celsius(raw.gpu_temperature_critical.as_ref(), defaults.gpu_temperature_critical),
+            gpu_hold_for: self.span(raw.gpu_hold_for.as_ref(), Duration::ZERO..=HOUR, defaults.gpu_hold_for),
+            restart_count: self.within(raw.restart_count.as_ref(), |count| count.0, 1..=1000, count),
+            restart_window: self.span(raw.restart_window.as_ref(), SECOND..=DAY, defaults.restart_window),
+            restart_clear: self.span(raw.restart_clear.as_ref(), Duration::ZERO..=DAY, defaults.restart_clear),
+            oom_window: self.span(raw.oom_window.as_ref(), Duration::ZERO..=30 * DAY, defaults.oom_window),
+        };
+        let percent = |ratio: f64| units::percent_fine(ratio);
+        let celsius = |celsius: f64| format!("{celsius} °C");
+        self.worse(
+            ("disk_free_critical", checked.disk_free_critical, raw.disk_free_critical.as_ref()),
+            ("disk_free_warning", checked.disk_free_warning, raw.disk_free_warning.as_ref()),
+            (|critical, warning| critical <= warning, "below", percent),
+        );
+        self.worse(
+            ("memory_used_critical", checked.memory_used_critical, raw.memory_used_critical.as_ref()),
+            ("memory_used_warning", checked.memory_used_warning, raw.memory_used_warning.as_ref()),
+            (|critical, warning| critical >= warning, "above", percent),
+        );
+        self.worse(
+            ("gpu_temperature_critical", checked.gpu_temperature_critical, raw.gpu_temperature_critical.as_ref()),
+            ("gpu_temperature_warning", checked.gpu_temperature_warning, raw.gpu_temperature_warning.as_ref()),
+            (|critical, warning| critical >= warning, "above", celsius),
+        );
+        checked
+    }
+
+    /// What is critical must be worse than what is a warning; else one of them could never be told.
+    fn worse<W>(
+        &mut self,
+        (critical_name, critical, written_critical): (&str, f64, Option<&Spanned<W>>),
+        (warning_name, warning, written_warning): (&str, f64, Option<&Spanned<W>>),
+        (is_worse, side, words): (fn(f64, f64) -> bool, &str, fn(f64) -> String),
+    ) {
+        if is_worse(critical, warning) {
+            return;
+        }
+        let what = format!(
+            "`{critical_name}` ({}) must not lie on the good side of `{warning_name}` ({}); allowed: {side} it, or the same",
+            words(critical),
+            words(warning)
+        );
+        if let Some(written) = written_critical.or(written_warning) {
+            self.fault(written, what);
+        }
+    }
+
+    fn sources(&mut self, raw: &RawSources, defaults: &SourceSettings) -> SourceSettings {
+        let (fastest, slowest) = (Duration::from_millis(250), Duration::from_secs(60));
+        SourceSettings {
+            refresh: self.span(raw.refresh.as_ref(), fastest..=slowest, defaults.refresh),
+            docker_endpoint: self.address(raw.docker.as_ref(), &["unix:///path", "tcp://host:port", "http://host:port"]),
+            nvml_library: raw.nvml_library.as_ref().and_then(|library| self.filled(library)),
+            engine_endpoints: raw
+                .engines
+                .iter()
+                .flatten()
+                .filter_map(|engine| self.address(Some(engine), &["http://host:port"]))
+                .map(|engine| engine.trim_end_matches('/').to_owned())
+                .collect(),
+        }
+    }
+
+    /// An address in one of the `allowed` forms, without a password in it.
+    fn address(&mut self, written: Option<&Spanned<String>>, allowed: &[&str]) -> Option<String> {
+        let written = written?;
+        let address = self.filled(written)?;
+        let is_allowed = address.split_once("://").is_some_and(|(scheme, rest)| {
+            let known = allowed.iter().any(|form| form.split_once("://").is_some_and(|(known, _)| known == scheme));
+            known && if scheme == "unix" { rest.starts_with('/') } else { !rest.is_empty() && !rest.starts_with('/') }
+        });
+        if !is_allowed {
+            self.fault(written, format!("this is no address; allowed: {}", allowed.join(", ")));
+            return None;
+        }
+        if !address.starts_with("unix:") && address.contains('@') {
+            let what = "a name and a password do not belong in the config; allowed: an address without them".to_owned();
+            self.fault(written, what);
+            return None;
+        }
+        Some(address)
+    }
+
+    fn filled(&mut self, written: &Spanned<String>) -> Option<String> {
+        let text = written.get_ref().trim();
+        if text.is_empty() {
+            self.fault(written, "this is empty; leave the key out to go without it".to_owned());
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
+    fn keys(&mut self, raw: &RawConfig, defaults: Keymap) -> Keymap {
+        let before = self.faults.len();
+        for name in raw.keys.keys().filter(|name| Command::named(name.get_ref()).is_none()) {
+            self.fault(name, unknown_command(name.get_ref()));
+        }
+        if self.faults.len() > before {
+            return defaults;
+        }
+        let changes: Vec<(&str, &[String])> =
+            raw.keys.iter().map(|(name, keys)| (name.get_ref().as_str(), keys.get_ref().0.as_slice())).collect();
+        match Keymap::with(changes.iter().copied()) {
+            Ok(keymap) => keymap,
+            Err(error) => {
+                match culprit(raw, &error) {
+                    Some(keys) => self.fault(keys, error.to_string()),
+                    None => self.faults.push(Fault { place: None, what: error.to_string() }),
+                }
+                defaults
+            }
+        }
+    }
+}
+
+/// The binding that is at fault: of two that clash the one further down, else the one that fails by itself.
+fn culprit<'a>(raw: &'a RawConfig, error: &KeymapError) -> Option<&'a Spanned<Keys>> {
+    let fails_alone = |name: &str, keys: &Keys| match error {
+        KeymapError::Clash { first, second, .. } => name == *first || name == *second,
+        _ => Keymap::with([(name, keys.0.as_slice())]).is_err_and(|alone| alone == *error),
+    };
+    let mut failing: Vec<&Spanned<Keys>> =
+        raw.keys.iter().filter(|(name, keys)| fails_alone(name.get_ref(), keys.get_ref())).map(|(_, keys)| keys).collect();
+    failing.sort_by_key(|keys| keys.span().start);
+    match error {
+        KeymapError::Clash { .. } => failing.pop(),
+        _ => failing.into_iter().next(),
+    }
+}

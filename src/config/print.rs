@@ -1,0 +1,134 @@
+//! The config in force, written as a file that sets down every key.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::raw::{Celsius, Count, Keys, Ratio, RawConfig, RawSources, RawThresholds, RawUi, Span};
+use super::{Config, TEMPLATE};
+use crate::ui::command::Command;
+
+/// The config as TOML. Keys without a value (such as an engine that is to be found by itself) stand as comments.
+pub(super) fn print(config: &Config) -> String {
+    let mut text = match &config.path {
+        Some(path) => format!("# In force: {} and, for what it leaves out, the defaults.\n", path.display()),
+        None => "# In force: the defaults; there is no config file.\n".to_owned(),
+    };
+    match toml::to_string(&raw(config)) {
+        Ok(toml) => text.push_str(&toml),
+        // Cannot happen: every value is a string, a number or a list of strings.
+        Err(error) => text.push_str(&format!("# cannot be written: {error}\n")),
+    }
+    text
+}
+
+/// The same with a value for every key, for the list of keys that there are.
+pub(super) fn complete(config: &Config) -> RawConfig {
+    let mut raw = raw(config);
+    raw.sources.docker.get_or_insert_with(|| anywhere(String::new()));
+    raw.sources.nvml_library.get_or_insert_with(|| anywhere(String::new()));
+    raw
+}
+
+fn raw(config: &Config) -> RawConfig {
+    let (sources, limits) = (&config.sources, &config.thresholds);
+    let ratio = |ratio: f64| Some(anywhere(Ratio(ratio)));
+    let celsius = |celsius: f64| Some(anywhere(Celsius(celsius)));
+    let span = |span: Duration| Some(anywhere(Span(span)));
+    RawConfig {
+        read_only: Some(config.read_only),
+        ui: RawUi { theme: Some(anywhere(config.theme.clone())), glyphs: Some(config.glyphs), mouse: Some(config.mouse) },
+        sources: RawSources {
+            refresh: span(sources.refresh),
+            docker: sources.docker_endpoint.clone().map(anywhere),
+            nvml_library: sources.nvml_library.clone().map(anywhere),
+            engines: Some(sources.engine_endpoints.iter().cloned().map(anywhere).collect()),
+        },
+        thresholds: RawThresholds {
+            disk_free_warning: ratio(limits.disk_free_warning),
+            disk_free_critical: ratio(limits.disk_free_critical),
+            memory_used_warning: ratio(limits.memory_used_warning),
+            memory_used_critical: ratio(limits.memory_used_critical),
+            memory_hold_for: span(limits.memory_hold_for),
+            gpu_temperature_warning: celsius(limits.gpu_temperature_warning),
+            gpu_temperature_critical: celsius(limits.gpu_temperature_critical),
+            gpu_hold_for: span(limits.gpu_hold_for),
+            restart_count: Some(anywhere(Count(limits.restart_count))),
+            restart_window: span(limits.restart_window),
+            restart_clear: span(limits.restart_clear),
+            oom_window: span(limits.oom_window),
+        },
+        keys: keys(config),
+    }
+}
+
+/// The keys of every command that can be bound: what leads back out cannot.
+fn keys(config: &Config) -> BTreeMap<Spanned<String>, Spanned<Keys>> {
+    let bound = config.keys.iter().filter(|(command, _)| *command != Command::Back);
+    bound
+        .map(|(command, keys)| {
+            let keys = Keys(keys.iter().map(ToString::to_string).collect());
+            (anywhere(command.name().to_owned()), anywhere(keys))
+        })
+        .collect()
+}
+
+/// A value that stands nowhere in a file.
+fn anywhere<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The template with its defaults in force: every `# key = value` taken at its word.
+    fn uncommented() -> String {
+        let line = |line: &str| match line.strip_prefix("# ") {
+            Some(rest) if rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        TEMPLATE.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_is_printed_is_what_is_in_force() {
+        let config = Config::parse(
+            Path::new("c.toml"),
+            "read_only = true\n[ui]\ntheme = \"mono\"\n[thresholds]\ndisk_free_warning = \"7%\"\n[keys]\nfreeze = \"F\"\n\
+             [sources]\nengines = [\"http://127.0.0.1:8000\"]\nrefresh = \"1500ms\"",
+        )
+        .unwrap();
+        let mut again = Config::parse(Path::new("c.toml"), &config.to_toml()).unwrap();
+        again.theme_place = config.theme_place.clone();
+        assert_eq!(again, config);
+    }
+
+    #[test]
+    fn the_template_changes_nothing_and_says_the_defaults() {
+        let defaults = Config::defaults().unwrap();
+        for text in [TEMPLATE.to_owned(), uncommented()] {
+            let config = Config::parse(Path::new("c.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(Config { path: None, theme_place: None, ..config }, defaults);
+        }
+    }
+
+    #[test]
+    fn the_template_has_every_key() {
+        let known = toml::Table::try_from(complete(&Config::defaults().unwrap())).unwrap();
+        let (top, tables): (Vec<_>, Vec<_>) = known.iter().partition(|(_, value)| !value.is_table());
+        let has = |key: &str| TEMPLATE.lines().any(|line| line.starts_with(&format!("# {key} = ")) || line.starts_with(&format!("#   {key} = ")));
+        for (key, _) in top {
+            assert!(has(key), "{key}");
+        }
+        for (name, table) in tables {
+            assert!(TEMPLATE.lines().any(|line| line == format!("[{name}]")), "[{name}]");
+            for key in table.as_table().unwrap().keys() {
+                assert!(has(key), "{name}.{key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Plain types and units: what everything else speaks about.
+//!
+//! Nothing here does IO, reads the clock or awaits. Times arrive as [`Moment`]s; a value that could not be read is
+//! [`Reading::Unavailable`] with its reason, never a zero. Metric names in JSON follow Prometheus spelling (base units).
+
+mod action;
+mod container;
+mod duty;
+mod engine;
+mod event;
+mod finding;
+mod gpu;
+mod host;
+mod journal;
+mod log;
+mod moment;
+mod reading;
+mod source;
+mod thresholds;
+pub mod units;
+mod xid;
+
+pub use action::{ACTIONS, ActionId, ActionSpec, Risk};
+pub use container::{
+    Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent,
+    DockerEventKind, DockerSample, EngineInfo, Exit, Health, HealthState, PortReach, PublishedPort,
+    RestartPolicy,
+};
+pub use duty::{Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding};
+pub use engine::{Endpoint, Engine, EngineKind, EngineSample, ModelRef, Residency};
+pub use event::{Effect, Event, Sample};
+pub use finding::{Finding, FindingId, Observation, Severity, Silence, Unassessed, Unit, Verdict};
+pub use gpu::{
+    Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink,
+    ThrottleReason, XidEvent,
+};
+pub use host::{
+    Cpu, DiskIo, HostFacts, HostSample, Memory, NetIo, Pressure, Swap, Temperature, Volume,
+};
+pub use journal::{JournalEntry, JournalRecord, parse_until};
+pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
+pub use moment::Moment;
+pub use reading::{Reading, Why};
+pub use source::{Failure, FailureKind, SourceId, SourceStatus};
+pub use thresholds::Thresholds;
+pub use xid::{XidClass, xid_class, xid_name};

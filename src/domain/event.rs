@@ -1,0 +1,104 @@
+//! What reaches the store, and what the store asks for.
+
+use std::sync::Arc;
+
+use super::{
+    ContainerUsages, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
+    JournalRecord, LogBatch, Moment, Observation, SourceId, Unassessed, Volume, XidEvent,
+};
+
+/// One result of a source.
+#[derive(Debug, Clone)]
+pub enum Sample {
+    /// From [`SourceId::Host`].
+    Host(Arc<HostSample>),
+    /// From [`SourceId::Volumes`].
+    Volumes(Arc<Vec<Volume>>),
+    /// From [`SourceId::Gpu`].
+    Gpu(Arc<GpuSample>),
+    /// From [`SourceId::Docker`].
+    Docker(Arc<DockerSample>),
+    /// From [`SourceId::Usage`].
+    Usage(Arc<ContainerUsages>),
+    /// From [`SourceId::Engines`].
+    Engines(Arc<EngineSample>),
+    /// From [`SourceId::Logs`]: how many containers are followed.
+    Logs {
+        /// Containers whose log is being read.
+        followed: usize,
+    },
+}
+
+impl Sample {
+    /// The source that it comes from.
+    pub fn source(&self) -> SourceId {
+        match self {
+            Self::Host(_) => SourceId::Host,
+            Self::Volumes(_) => SourceId::Volumes,
+            Self::Gpu(_) => SourceId::Gpu,
+            Self::Docker(_) => SourceId::Docker,
+            Self::Usage(_) => SourceId::Usage,
+            Self::Engines(_) => SourceId::Engines,
+            Self::Logs { .. } => SourceId::Logs,
+        }
+    }
+}
+
+/// Something that changes the state. Time arrives inside.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A source was read.
+    Sampled {
+        /// What it said.
+        sample: Sample,
+        /// A clause about where it comes from, such as `engine 29.1, API 1.51`.
+        detail: String,
+        /// When.
+        at: Moment,
+    },
+    /// A source could not be read.
+    SourceFailed {
+        /// Which.
+        source: SourceId,
+        /// Why.
+        failure: Failure,
+        /// When.
+        at: Moment,
+    },
+    /// The engine told what happened to containers.
+    Docker {
+        /// In order.
+        events: Vec<DockerEvent>,
+        /// When they were received.
+        at: Moment,
+    },
+    /// A card reported a fault.
+    Xid(XidEvent),
+    /// Log lines came.
+    Logs(LogBatch),
+    /// Every rule looked at the state.
+    Assessed {
+        /// What they see now; a finding that is not among them is no longer seen.
+        observations: Vec<Observation>,
+        /// What cannot be told yet.
+        unassessed: Vec<Unassessed>,
+        /// When.
+        at: Moment,
+    },
+    /// The checks of the routine looked at the state.
+    Routine(Vec<DutyStanding>),
+    /// Records of the journal, at the start and whenever one is added.
+    Journal(Vec<JournalRecord>),
+    /// A second has passed.
+    Tick {
+        /// When.
+        at: Moment,
+    },
+}
+
+/// What the store asks the runtime to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Read a source now instead of at its next turn.
+    RefreshNow(SourceId),
+}

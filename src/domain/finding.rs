@@ -1,0 +1,142 @@
+//! Findings: what a rule says needs someone, with its evidence; and the verdict of the whole box.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{ActionId, ContainerId};
+
+/// The stable id of a rule and its findings, such as `disk.free`.
+pub type FindingId = &'static str;
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; changes no verdict.
+    Info,
+    /// Wants somebody soon.
+    Warning,
+    /// Wants somebody now.
+    Critical,
+}
+
+/// What a number in a finding counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// 0 to 1.
+    Ratio,
+    /// Degrees Celsius.
+    Celsius,
+    /// Restarts of a container.
+    Restarts,
+    /// Errors counted.
+    Errors,
+}
+
+/// What a rule sees at one moment, before hold-for, silence and history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    /// The rule.
+    pub id: FindingId,
+    /// What it is about: a container's name, a mount point, a GPU's UUID, `host`, a source's id.
+    pub subject: Arc<str>,
+    /// The container that it is about, where it is one.
+    pub container: Option<ContainerId>,
+    /// Its compose project.
+    pub project: Option<Arc<str>>,
+    /// Its compose service.
+    pub service: Option<Arc<str>>,
+    /// How grave.
+    pub severity: Severity,
+    /// What is wrong, in a clause without the subject.
+    pub title: String,
+    /// Why it matters: the rule's own sentence or two.
+    pub why: &'static str,
+    /// What shows it, a clause each.
+    pub evidence: Vec<String>,
+    /// The value that crossed its limit, in base units.
+    pub value: Option<f64>,
+    /// The limit.
+    pub limit: Option<f64>,
+    /// What both count.
+    pub unit: Option<Unit>,
+    /// The earliest evidence, where it is older than the first sight of it.
+    pub since: Option<Timestamp>,
+    /// Actions that mend it.
+    pub fix: &'static [ActionId],
+    /// Tabs and panes that show more of it, such as `logs`.
+    pub look: &'static [&'static str],
+    /// How long it must last before it becomes a finding.
+    pub hold_for: Duration,
+    /// A level (disk, memory, temperature) at the very first look at its source: its hold-for counts as met.
+    pub level: bool,
+}
+
+/// What needs someone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// What was seen last.
+    pub seen: Observation,
+    /// The earliest evidence.
+    pub since: Timestamp,
+    /// Set while it is snoozed or accepted: it then changes no verdict and stays out of the strip.
+    pub silence: Option<Silence>,
+}
+
+/// Somebody said that a finding may stay for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Silence {
+    /// Accepted with a reason; else merely snoozed.
+    pub accepted: bool,
+    /// Why.
+    pub why: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// By whom (a login name).
+    pub by: String,
+}
+
+/// A rule whose window cannot be seen yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unassessed {
+    /// The rule.
+    pub id: FindingId,
+    /// What it would be about.
+    pub subject: Arc<str>,
+    /// Why it cannot speak yet.
+    pub why: String,
+}
+
+/// The box in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Verdict {
+    /// Nothing needs anyone.
+    Well,
+    /// Something that is there could not be read, and nothing worse was seen.
+    Unknown,
+    /// Something wants somebody soon.
+    Warning,
+    /// Something wants somebody now.
+    Critical,
+}
+
+impl Verdict {
+    /// The word used on screen and in JSON.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}

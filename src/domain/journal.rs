@@ -1,0 +1,100 @@
+//! One-line records of what people said: accepted, snoozed, noted. The file that holds them belongs to `history`.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalRecord {
+    /// The format, 1.
+    pub schema: u32,
+    /// When it was said.
+    pub at: Timestamp,
+    /// Who said it: the login name.
+    pub by: String,
+    /// What was said.
+    #[serde(flatten)]
+    pub entry: JournalEntry,
+}
+
+/// What was said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum JournalEntry {
+    /// A finding may stay, for a reason, until a date.
+    Accept {
+        /// The finding's id.
+        finding: String,
+        /// Its subject.
+        subject: String,
+        /// The end.
+        until: Timestamp,
+        /// The reason.
+        why: String,
+    },
+    /// A finding is put aside for a while.
+    Snooze {
+        /// The finding's id.
+        finding: String,
+        /// Its subject.
+        subject: String,
+        /// The end.
+        until: Timestamp,
+        /// The reason, if one was given.
+        #[serde(default)]
+        why: String,
+    },
+    /// A remark that becomes a mark on every graph.
+    Note {
+        /// What it says.
+        text: String,
+    },
+    /// Somebody opened the screen: what changed since is told from here.
+    Visit,
+}
+
+/// Reads an end as people write it: a date (`2026-12-01`, its midnight in `zone`), a time (`2026-12-01T09:00`), or a duration
+/// from `now` (`7d`, `12h`, `2 weeks`).
+///
+/// # Errors
+/// When it is none of these, or lies before `now`; the text says what is allowed.
+pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    let text = text.trim();
+    let unreadable = || format!("`{text}` is no end; write a date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, 12h)");
+    let end = if let Ok(at) = text.parse::<Timestamp>() {
+        at
+    } else if let Ok(date) = text.parse::<Date>() {
+        zone.to_timestamp(date.to_datetime(Time::midnight())).map_err(|_| unreadable())?
+    } else if let Ok(time) = text.parse::<DateTime>() {
+        zone.to_timestamp(time).map_err(|_| unreadable())?
+    } else if let Ok(span) = text.parse::<Span>() {
+        now.to_zoned_datetime(zone.clone()).checked_add(span).map_err(|_| unreadable())?.timestamp()
+    } else {
+        return Err(unreadable());
+    };
+    if end <= now { Err(format!("`{text}` has passed already")) } else { Ok(end) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_is_a_date_a_time_or_a_duration() {
+        let now: Timestamp = "2026-11-23T09:00:00Z".parse().unwrap();
+        for (text, end) in [
+            ("7d", "2026-11-30T09:00:00Z"),
+            ("2 weeks", "2026-12-07T09:00:00Z"),
+            ("90m", "2026-11-23T10:30:00Z"),
+            ("2026-12-01", "2026-12-01T00:00:00Z"),
+            ("2026-12-01T09:30", "2026-12-01T09:30:00Z"),
+        ] {
+            assert_eq!(parse_until(text, now, &TimeZone::UTC).unwrap(), end.parse().unwrap(), "{text}");
+        }
+        for text in ["", "soon", "2026-11-01", "-1d"] {
+            assert!(parse_until(text, now, &TimeZone::UTC).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Inference servers: one file each, told by what they answer and never by their port.
+//!
+//! Each file is one [`EngineSpec`]; [`ENGINES`] lists them. Only requests that change nothing and cost next to nothing
+//! are made: a `GET` can load a model (llama.cpp's router), generate a token (SGLang's `/health`) or call every upstream
+//! for money (LiteLLM's `/health`), so a path is asked for here only where its server is known to bear it, and an unknown
+//! server is asked for one path alone, [`MODELS`].
+
+mod llamacpp;
+mod ollama;
+pub mod prometheus;
+mod vllm;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use crate::domain::{EngineKind, ModelRef, Reading, Why};
+use crate::host::{Answer, Http, HttpError, Origin};
+
+/// The list of models in OpenAI's form: every engine known here has it, and it is harmless wherever it exists.
+pub const MODELS: &str = "/v1/models";
+
+/// Programs that start servers of their own, one a model, on ports of this host: those are no engines by themselves
+/// (Ollama since 0.30 and llama.cpp's router start a `llama-server` for each loaded model).
+pub const STARTERS: &[&str] = &["ollama", "llama-server"];
+
+/// Every engine, the surest to tell first.
+pub const ENGINES: &[EngineSpec] = &[llamacpp::SPEC, vllm::SPEC, ollama::SPEC];
+
+/// How one kind of engine is told and read.
+pub struct EngineSpec {
+    /// The kind.
+    pub kind: EngineKind,
+    /// Whether the server is of this kind.
+    fingerprint: for<'a> fn(&'a mut Probe) -> LocalBoxFuture<'a, bool>,
+    /// What changes rarely: version and models.
+    describe: for<'a> fn(&'a mut Probe) -> LocalBoxFuture<'a, Description>,
+    /// What changes all the time: one cheap request, or why nothing can be said. It may correct the models.
+    load: for<'a> fn(&'a mut Probe, &'a mut Vec<ModelRef>) -> LocalBoxFuture<'a, Result<Load, Why>>,
+}
+
+/// Version and models of a server.
+struct Description {
+    version: Reading<String>,
+    models: Reading<Vec<ModelRef>>,
+}
+
+/// What a server has to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// Requests being answered now.
+    pub running: Reading<u64>,
+    /// Requests that wait.
+    pub waiting: Reading<u64>,
+}
+
+impl Load {
+    /// Neither can be read, for the same reason.
+    pub fn unavailable(why: &Why) -> Self {
+        Self { running: Reading::Unavailable(why.clone()), waiting: Reading::Unavailable(why.clone()) }
+    }
+}
+
+/// Everything that is read of a server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readings {
+    /// Its version, as it says.
+    pub version: Reading<String>,
+    /// The models that it serves or holds.
+    pub models: Reading<Vec<ModelRef>>,
+    /// Its requests.
+    pub load: Load,
+}
+
+impl EngineSpec {
+    /// Reads all of a server of this kind.
+    pub async fn read(&self, probe: &mut Probe) -> Readings {
+        let Description { version, mut models } = (self.describe)(probe).await;
+        let load = match &mut models {
+            Reading::Known(models) => (self.load)(probe, models).await,
+            Reading::Unavailable(why) => Err(why.clone()),
+        };
+        Readings { version, models, load: load.unwrap_or_else(|why| Load::unavailable(&why)) }
+    }
+
+    /// Reads again only what changes all the time. False if the server did not say it, so that all of it should be read
+    /// anew at the next turn; its models stay until then.
+    pub async fn refresh(&self, probe: &mut Probe, readings: &mut Readings) -> bool {
+        let Reading::Known(models) = &mut readings.models else {
+            return false;
+        };
+        let load = (self.load)(probe, models).await;
+        let said = load.is_ok();
+        readings.load = load.unwrap_or_else(|why| Load::unavailable(&why));
+        said
+    }
+}
+
+/// Tells what answers at the probe's origin; `None` if it speaks HTTP and is no engine known here.
+///
+/// # Errors
+/// When it cannot be told because it does not answer, or not in HTTP.
+pub async fn identify(probe: &mut Probe) -> Result<Option<&'static EngineSpec>, HttpError> {
+    match probe.get(MODELS).await {
+        Ok(_) | Err(HttpError::TooLarge(_)) => {}
+        Err(error) => return Err(error),
+    }
+    for spec in ENGINES {
+        if (spec.fingerprint)(probe).await {
+            return Ok(Some(spec));
+        }
+    }
+    probe.silence().map_or(Ok(None), Err)
+}
+
+/// Asks one server, each path once, all within one time.
+pub struct Probe {
+    http: Http,
+    origin: Origin,
+    deadline: Instant,
+    answers: HashMap<&'static str, Result<Answer, HttpError>>,
+}
+
+impl Probe {
+    /// How long all questions to one server may take together.
+    pub const TIME: Duration = Http::TOTAL;
+
+    /// A probe of `origin`, whose time begins now.
+    pub fn new(http: &Http, origin: Origin) -> Self {
+        Self { http: http.clone(), origin, deadline: Instant::now() + Self::TIME, answers: HashMap::new() }
+    }
+
+    /// The server that is asked.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The answer to a path; asked once and remembered.
+    async fn get(&mut self, path: &'static str) -> Result<Answer, HttpError> {
+        if let Some(answer) = self.answers.get(path) {
+            return answer.clone();
+        }
+        let answer = timeout_at(self.deadline, self.http.get(self.origin, path)).await;
+        let answer = answer.unwrap_or(Err(HttpError::NoAnswer(Self::TIME)));
+        self.answers.insert(path, answer.clone());
+        answer
+    }
+
+    /// A successful answer as JSON, or why there is none.
+    async fn json<T: DeserializeOwned>(&mut self, path: &'static str) -> Result<T, Why> {
+        let answer = self.get(path).await;
+        answer.and_then(|answer| answer.success()?.json()).map_err(|error| why(path, &error))
+    }
+
+    /// The first question that was not answered, if there is one.
+    fn silence(&self) -> Option<HttpError> {
+        let mut errors = self.answers.values().filter_map(|answer| answer.as_ref().err());
+        errors.find(|error| !matches!(error, HttpError::TooLarge(_))).cloned()
+    }
+}
+
+/// A failed question in the operator's words.
+fn why(path: &str, error: &HttpError) -> Why {
+    match error {
+        HttpError::Status(401 | 403) => Why::from("it asks for an API key"),
+        HttpError::Status(_) | HttpError::TooLarge(_) | HttpError::NotUnderstood(_) => {
+            Why::new(format!("{path}: {error}"))
+        }
+        _ => Why::new(error.to_string()),
+    }
+}
+
+/// A list of models in OpenAI's form.
+#[derive(serde::Deserialize)]
+struct ModelList<T> {
+    /// Ollama without models says `null`.
+    data: Option<Vec<T>>,
+}
+
+/// Who made the models, as an engine's own list says (`owned_by`): engines write their name there.
+async fn owner_of_models(probe: &mut Probe) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Owned {
+        owned_by: Option<String>,
+    }
+    let list: ModelList<Owned> = probe.json(MODELS).await.ok()?;
+    Some(list.data.unwrap_or_default().into_iter().find_map(|model| model.owned_by).unwrap_or_default())
+}

@@ -1,0 +1,130 @@
+//! vLLM: `/version`, `/v1/models` and Prometheus metrics, one series for each of its data-parallel engines.
+//!
+//! With `--api-key` only `/v1` is closed; version and metrics stay open, and the metrics name the models as well
+//! (`vllm/entrypoints/serve`, `vllm/v1/metrics/loggers.py`, 0.33).
+
+use serde::Deserialize;
+
+use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, owner_of_models, prometheus, why};
+use crate::domain::{EngineKind, ModelRef, Reading, Residency, Why};
+use crate::host::{HttpError, foreign};
+
+pub(super) const SPEC: EngineSpec = EngineSpec {
+    kind: EngineKind::Vllm,
+    fingerprint: |probe| Box::pin(fingerprint(probe)),
+    describe: |probe| Box::pin(describe(probe)),
+    load: |probe, models| Box::pin(load(probe, models)),
+};
+
+const VERSION: &str = "/version";
+const METRICS: &str = "/metrics";
+
+#[derive(Deserialize)]
+struct Version {
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    id: String,
+    max_model_len: Option<u64>,
+}
+
+async fn fingerprint(probe: &mut Probe) -> bool {
+    if owner_of_models(probe).await.as_deref() == Some("vllm") {
+        return true;
+    }
+    is_closed(probe).await
+        && probe.json::<Version>(VERSION).await.is_ok()
+        && matches!(metrics(probe).await, Ok(metrics) if metrics.is_vllm)
+}
+
+/// Whether the models are kept for those with the key.
+async fn is_closed(probe: &mut Probe) -> bool {
+    matches!(probe.get(MODELS).await, Ok(answer) if answer.status == 401)
+}
+
+async fn describe(probe: &mut Probe) -> Description {
+    let version = probe.json(VERSION).await.map(|Version { version }| foreign::name(&version));
+    let models = if is_closed(probe).await { models_of_metrics(probe).await } else { models(probe).await };
+    Description { version: version.into(), models: models.into() }
+}
+
+async fn models(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
+    let list: ModelList<Model> = probe.json(MODELS).await?;
+    let models = list.data.unwrap_or_default().into_iter();
+    Ok(models.map(|model| ModelRef { context_tokens: model.max_model_len, ..served(&model.id) }).collect())
+}
+
+/// The names of the models from the labels of the metrics.
+async fn models_of_metrics(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
+    let names = metrics(probe).await?.models;
+    if names.is_empty() {
+        Err(why(MODELS, &HttpError::Status(401)))
+    } else {
+        Ok(names.iter().map(|name| served(name)).collect())
+    }
+}
+
+/// A model of vLLM, which serves only what it has loaded.
+fn served(name: &str) -> ModelRef {
+    ModelRef {
+        name: foreign::name(name),
+        residency: Residency::Loaded { vram_bytes: None, until: None },
+        ..ModelRef::default()
+    }
+}
+
+async fn load(probe: &mut Probe, models: &mut [ModelRef]) -> Result<Load, Why> {
+    let metrics = metrics(probe).await?;
+    if metrics.weights_gone {
+        for model in models {
+            model.residency = Residency::OnDisk;
+        }
+    }
+    Ok(Load { running: count(metrics.running), waiting: count(metrics.waiting) })
+}
+
+fn count(sum: Option<f64>) -> Reading<u64> {
+    match sum {
+        Some(sum) => prometheus::count(sum).map_or(Reading::Unavailable("it counts no number".into()), Reading::Known),
+        None => Reading::Unavailable("started with --disable-log-stats".into()),
+    }
+}
+
+/// What is wanted of the metrics.
+#[derive(Default)]
+struct Metrics {
+    is_vllm: bool,
+    /// Summed over the engines; `None` where there is no such series.
+    running: Option<f64>,
+    waiting: Option<f64>,
+    models: Vec<String>,
+    /// It sleeps so deeply that the weights are dropped (sleep level 2).
+    weights_gone: bool,
+}
+
+async fn metrics(probe: &mut Probe) -> Result<Metrics, Why> {
+    let answer = probe.get(METRICS).await.map_err(|error| why(METRICS, &error))?;
+    let answer = answer.success().map_err(|error| why(METRICS, &error))?;
+    let mut metrics = Metrics::default();
+    for sample in prometheus::samples(&answer.text()) {
+        let sample = sample.map_err(|malformed| Why::new(malformed.to_string()))?;
+        metrics.is_vllm |= sample.name.starts_with("vllm:");
+        let sum = match sample.name.as_ref() {
+            "vllm:num_requests_running" => &mut metrics.running,
+            "vllm:num_requests_waiting" => &mut metrics.waiting,
+            "vllm:engine_sleep_state" => {
+                metrics.weights_gone |= sample.label("sleep_state") == Some("discard_all") && sample.value > 0.0;
+                continue;
+            }
+            _ => continue,
+        };
+        *sum = Some(sum.unwrap_or(0.0) + sample.value);
+        let model = sample.label("model_name").unwrap_or_default();
+        if !model.is_empty() && !metrics.models.iter().any(|known| known == model) {
+            metrics.models.push(model.to_owned());
+        }
+    }
+    Ok(metrics)
+}

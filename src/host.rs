@@ -1,0 +1,61 @@
+//! The ports: the only code that opens files and sockets, spawns threads or asks the time.
+//!
+//! Everything above speaks to the machine through [`Ports`]. [`RootedFs`] reads the machine's files below a root that can
+//! be moved (`--rootfs`), [`Lane`]s carry blocking calls away from the one async thread, [`Clock`] tells the time, and
+//! [`foreign`] strips text that others wrote before it goes anywhere.
+
+pub mod cgroup;
+mod clock;
+mod docker;
+pub mod foreign;
+mod fs;
+mod http;
+mod lane;
+mod nvml;
+pub mod process;
+pub mod settings;
+pub mod sockets;
+mod space;
+mod user;
+
+pub use clock::Clock;
+pub use docker::{
+    Candidate, DockerClient, Inspected, Standing, Stats, Surroundings, candidates, choose,
+};
+pub use fs::RootedFs;
+pub use http::{Answer, Http, HttpError, Origin, OriginError};
+pub use lane::{Lane, Reader, Unread};
+pub use nvml::{Library, Nvidia};
+pub use space::{Space, statvfs};
+pub use user::login_name;
+
+/// What the sources may use of the machine.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// The time.
+    pub clock: Clock,
+    /// The machine's files.
+    pub fs: RootedFs,
+    /// Carries short blocking reads: `/proc`, cgroup files, sysinfo.
+    pub sampler: Lane,
+    /// Carries `statvfs`, which hangs on a dead network mount.
+    pub volumes: Lane,
+    /// Carries NVML calls, which can hang in the driver and cannot be aborted.
+    pub nvml: Lane,
+    /// Speaks to servers on this host's loopback.
+    pub http: Http,
+}
+
+impl Ports {
+    /// The real machine, its files below `root` (`/` as a rule).
+    pub fn new(root: impl Into<std::path::PathBuf>) -> Self {
+        Self {
+            clock: Clock::start(),
+            fs: RootedFs::new(root),
+            sampler: Lane::new("sampler"),
+            volumes: Lane::new("volumes"),
+            nvml: Lane::new("nvml"),
+            http: Http::default(),
+        }
+    }
+}

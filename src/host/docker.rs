@@ -1,0 +1,184 @@
+//! The container engine, through its HTTP API on a socket.
+//!
+//! [`candidates`] and [`choose`] find the engine, [`DockerClient::connect`] opens it and agrees on an API version. Every
+//! request has an end: an engine that accepts and never answers costs [`DockerClient::PATIENCE`] and one connection, which
+//! is closed as soon as the request is given up. Start with [`DockerClient`].
+
+mod convert;
+mod endpoint;
+mod fault;
+mod happening;
+mod stats;
+
+pub use convert::Inspected;
+pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
+pub use stats::Stats;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::errors::Error;
+use bollard::query_parameters::{ListContainersOptionsBuilder, StatsOptionsBuilder};
+use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker};
+use futures_util::future::try_join;
+use futures_util::stream::{BoxStream, StreamExt};
+use jiff::Timestamp;
+use tokio::time::timeout;
+
+use crate::domain::{Container, ContainerId, DockerEvent, EngineInfo, Failure};
+use crate::host::foreign;
+use endpoint::Address;
+
+/// A way to one container engine. Clones share it; each request has a connection of its own.
+#[derive(Debug, Clone)]
+pub struct DockerClient {
+    docker: Docker,
+    place: Arc<Candidate>,
+    info: Arc<EngineInfo>,
+}
+
+impl DockerClient {
+    /// How long one request may take: an engine that answers at all answers a list of hundreds of containers in a fraction
+    /// of this.
+    pub const PATIENCE: Duration = Duration::from_secs(4);
+
+    /// Opens the engine at `place` and agrees on an API version that both speak.
+    ///
+    /// # Errors
+    /// When the endpoint is of a kind that hostler does not speak, or nobody answers there, or this user may not.
+    pub async fn connect(place: &Candidate) -> Result<Self, Failure> {
+        let seconds = Self::PATIENCE.as_secs();
+        let docker = match place.address()? {
+            Address::Unix(path) => {
+                Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION)
+            }
+            Address::Tcp(host) => Docker::connect_with_http(&host, seconds, API_DEFAULT_VERSION),
+        }
+        .map_err(|error| fault::failure(place, &error))?;
+        // Clones share the version that is agreed on; both questions are asked at once.
+        let (docker, version) = answer(place, async {
+            try_join(docker.clone().negotiate_version(), docker.version()).await
+        })
+        .await?;
+        let agreed = docker.client_version();
+        Ok(Self {
+            docker: pinned(docker, format!("/v{agreed}")),
+            place: Arc::new(place.clone()),
+            info: Arc::new(EngineInfo {
+                version: foreign::name(version.version.as_deref().unwrap_or("unknown")),
+                api_version: agreed.to_string(),
+                endpoint: place.shown(),
+                chosen_because: place.because.clone(),
+            }),
+        })
+    }
+
+    /// The engine, its version and why it was taken.
+    pub fn info(&self) -> &EngineInfo {
+        &self.info
+    }
+
+    /// Asks for a sign of life.
+    pub async fn ping(&self) -> Result<(), Failure> {
+        self.answer(self.docker.ping()).await.map(drop)
+    }
+
+    /// Every container, running or not, as far as a list describes it: no restart count, no exit, no limits.
+    pub async fn list(&self) -> Result<Vec<Container>, Failure> {
+        let options = ListContainersOptionsBuilder::default().all(true).build();
+        let list = self.answer(self.docker.list_containers(Some(options))).await?;
+        Ok(list.into_iter().filter_map(convert::listed).collect())
+    }
+
+    /// One container in full; `None` if there is no such container (any more).
+    pub async fn inspect(&self, id: &ContainerId) -> Result<Option<Inspected>, Failure> {
+        let asked = self.docker.inspect_container(&id.0, None);
+        let response = timeout(Self::PATIENCE, asked)
+            .await
+            .unwrap_or(Err(Error::RequestTimeoutError));
+        match response {
+            Ok(inspected) => Ok(convert::inspected(inspected)),
+            Err(Error::DockerResponseServerError {
+                status_code: 404, ..
+            }) => Ok(None),
+            Err(error) => Err(fault::failure(&self.place, &error)),
+        }
+    }
+
+    /// What happened to containers from `since` on; up to `until`, or without end. The engine remembers its last 256
+    /// events. The stream ends when the engine closes it, after an error if there was one.
+    pub fn events(
+        &self,
+        since: Timestamp,
+        until: Option<Timestamp>,
+    ) -> BoxStream<'static, Result<DockerEvent, Failure>> {
+        let place = Arc::clone(&self.place);
+        self.docker
+            .events(Some(happening::request(since, until)))
+            .filter_map(move |message| {
+                let event = match message {
+                    Ok(message) => happening::event(&message).map(Ok),
+                    Err(error) => Some(Err(fault::failure(&place, &error))),
+                };
+                std::future::ready(event)
+            })
+            .boxed()
+    }
+
+    /// One reading of what a container uses, by the engine's own account. Engines before 23 take a second for it. `None`
+    /// if the container does not run.
+    pub async fn stats(&self, id: &ContainerId) -> Result<Option<Stats>, Failure> {
+        let options = StatsOptionsBuilder::default()
+            .stream(false)
+            .one_shot(true)
+            .build();
+        let mut readings = self.docker.stats(&id.0, Some(options));
+        let reading = timeout(Self::PATIENCE, readings.next())
+            .await
+            .unwrap_or(Some(Err(Error::RequestTimeoutError)));
+        match reading {
+            Some(Ok(reading)) => Ok(Stats::from(&reading)),
+            None
+            | Some(Err(Error::DockerResponseServerError {
+                status_code: 404, ..
+            })) => Ok(None),
+            Some(Err(error)) => Err(fault::failure(&self.place, &error)),
+        }
+    }
+
+    async fn answer<T>(
+        &self,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Failure> {
+        answer(&self.place, request).await
+    }
+}
+
+/// The answer to a request, within [`DockerClient::PATIENCE`]: the client's own time-out ends with the answer's head.
+async fn answer<T>(
+    place: &Candidate,
+    request: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Failure> {
+    match timeout(DockerClient::PATIENCE, request).await {
+        Ok(answer) => answer.map_err(|error| fault::failure(place, &error)),
+        Err(_) => Err(fault::silent(&place.shown())),
+    }
+}
+
+/// The same client with the agreed version in every path. Without it requests go to the unversioned paths, and the engine
+/// answers in the shapes of its newest version, whatever was agreed on.
+fn pinned(docker: Docker, version: String) -> Docker {
+    docker.with_request_modifier(move |mut request: BollardRequest| {
+        let uri = request.uri();
+        let pinned = match (uri.scheme_str(), uri.authority(), uri.path_and_query()) {
+            (Some(scheme), Some(authority), Some(path)) if !path.as_str().starts_with("/v1.") => {
+                format!("{scheme}://{authority}{version}{path}").parse()
+            }
+            _ => return request,
+        };
+        if let Ok(uri) = pinned {
+            *request.uri_mut() = uri;
+        }
+        request
+    })
+}

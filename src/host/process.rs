@@ -1,0 +1,70 @@
+//! What a process is called.
+//!
+//! The kernel keeps 15 bytes of a name (`comm`); where those may be only the beginning, the first word of the command
+//! line tells the rest. Both can be set by the process itself, so both are foreign text.
+
+use std::io;
+
+use super::{RootedFs, foreign};
+use crate::domain::{Reading, Why};
+
+/// The longest name that the kernel keeps, bytes (`TASK_COMM_LEN` without its end mark).
+const COMM_BYTES: usize = 15;
+
+/// The name of a process as seen below `fs`, such as `llama-server` or `VLLM::EngineCore`.
+pub fn name_of(fs: &RootedFs, pid: u32) -> Reading<String> {
+    let comm = match fs.read(format!("/proc/{pid}/comm")) {
+        Ok(comm) => comm,
+        Err(error) => return Reading::Unavailable(why(&error)),
+    };
+    let comm = comm.trim_end_matches('\n');
+    let whole =
+        (comm.len() >= COMM_BYTES).then(|| program(fs, pid)).flatten().filter(|program| program.starts_with(comm));
+    match foreign::name(whole.as_deref().unwrap_or(comm)) {
+        name if name.is_empty() => Reading::Unavailable("it has no name".into()),
+        name => Reading::Known(name),
+    }
+}
+
+/// The first word of the command line, without its folder.
+fn program(fs: &RootedFs, pid: u32) -> Option<String> {
+    let line = fs.read(format!("/proc/{pid}/cmdline")).ok()?;
+    let first = line.split('\0').next()?;
+    first.rsplit('/').next().map(str::to_owned)
+}
+
+fn why(error: &io::Error) -> Why {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such process any more, or this user may not see it".into(),
+        io::ErrorKind::PermissionDenied => "not permitted".into(),
+        // The process ended between opening and reading (ESRCH).
+        _ => Why::new(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests write a tree of their own")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_whole_and_harmless() {
+        let root = tempfile::tempdir().unwrap();
+        let process = |pid: u32, comm: &str, line: &str| {
+            let folder = root.path().join(format!("proc/{pid}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("comm"), comm).unwrap();
+            std::fs::write(folder.join("cmdline"), line).unwrap();
+        };
+        process(1, "ollama\n", "/usr/bin/ollama\0serve\0");
+        process(2, "VLLM::EngineCor\n", "VLLM::EngineCore\0\0\0");
+        process(3, "text-generation\n", "/opt/tgi/text-generation-router\0--port\0");
+        process(4, "exactly15bytes!\n", "/usr/bin/python3\0-m\0x\0");
+        process(5, "a\u{1b}[31mb\u{202e}c\n", "");
+        let fs = RootedFs::new(root.path());
+        let names: Vec<_> = (1..=5).map(|pid| name_of(&fs, pid)).collect();
+        let expected = ["ollama", "VLLM::EngineCore", "text-generation-router", "exactly15bytes!", "abc"];
+        assert_eq!(names, expected.map(|name| Reading::Known(name.to_owned())));
+        assert!(name_of(&fs, 6).why().is_some());
+    }
+}

@@ -1,0 +1,16 @@
+//! hostler looks after the box that runs your AI agents.
+
+pub mod checks;
+pub mod domain;
+pub mod engines;
+pub mod host;
+pub mod sources;
+pub mod store;
+pub mod ui;
+
+// The builders of the integration tests speak of `hostler`; unit tests use the same ones.
+#[cfg(test)]
+extern crate self as hostler;
+#[cfg(test)]
+#[path = "../tests/all/make.rs"]
+mod make;

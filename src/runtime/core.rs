@@ -1,0 +1,103 @@
+//! The state and what keeps it current: pollers, rules, journal. The same with a face and without.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::Setup;
+use crate::checks;
+use crate::domain::{Effect, Event, Moment, SourceId};
+use crate::host::{Clock, Ports};
+use crate::sources::poller::{self, Wish};
+use crate::sources::{SOURCES, SourceContext};
+use crate::store::{SourceState, Sources, State};
+
+/// The box as one process sees it.
+pub struct Core {
+    /// Everything that is known.
+    pub state: State,
+    /// The time.
+    pub clock: Clock,
+    wishes: HashMap<SourceId, watch::Sender<Wish>>,
+    assessed: Option<Moment>,
+    tried: usize,
+    /// Pollers end when this is dropped.
+    _pollers: JoinSet<()>,
+}
+
+/// Events that may wait for the owner of the state before pollers wait themselves.
+const QUEUE: usize = 1024;
+/// The time between two looks of the rules.
+const ASSESS_EVERY: Duration = Duration::from_secs(1);
+
+impl Core {
+    /// Starts every poller. Must be called within a [`LocalSet`](tokio::task::LocalSet).
+    pub fn start(setup: &Setup) -> (Self, mpsc::Receiver<Event>) {
+        let ports = Ports::new(&setup.rootfs);
+        let clock = ports.clock;
+        let (events, queue) = mpsc::channel(QUEUE);
+        let context = SourceContext::new(ports, Rc::new(setup.config.sources.clone()), events.clone());
+        let mut sources = Sources::default();
+        let mut wishes = HashMap::new();
+        let mut pollers = JoinSet::new();
+        let remembered = setup.state_dir.remembered_sources();
+        for spec in SOURCES {
+            let period = spec.interval.unwrap_or(setup.config.sources.refresh);
+            sources.expect(spec.id, SourceState::waiting(period, remembered.contains(&spec.id)));
+            let (wish, wished) = watch::channel(Wish::default());
+            wishes.insert(spec.id, wish);
+            let source = (spec.build)(&context);
+            pollers.spawn_local(poller::run(spec, source, period, clock, events.clone(), wished));
+        }
+        let mut state = State::new(clock.now(), Arc::new(setup.config.thresholds.clone()), sources);
+        state.apply(Event::Journal(setup.state_dir.journal()));
+        (Self { state, clock, wishes, assessed: None, tried: 0, _pollers: pollers }, queue)
+    }
+
+    /// Takes an event in and does what the store asks for.
+    pub fn take(&mut self, event: Event) {
+        for effect in self.state.apply(event) {
+            match effect {
+                Effect::RefreshNow(source) => self.refresh(source),
+            }
+        }
+    }
+
+    /// Reads a source now instead of at its next turn.
+    pub fn refresh(&self, source: SourceId) {
+        if let Some(wish) = self.wishes.get(&source) {
+            wish.send_modify(|wish| wish.refresh += 1);
+        }
+    }
+
+    /// Reads every source now.
+    pub fn refresh_all(&self) {
+        for source in self.wishes.keys() {
+            self.refresh(*source);
+        }
+    }
+
+    /// Lets the rules look, at most once a second, and at once when a source answered for the first time.
+    pub fn assess_if_due(&mut self) {
+        let now = self.clock.now();
+        let tried = self.state.sources.iter().filter(|(_, source)| source.last_ok.is_some() || source.failure.is_some()).count();
+        let due = self.assessed.is_none_or(|before| now.since(before) >= ASSESS_EVERY);
+        if due || tried != self.tried {
+            self.tried = tried;
+            self.assess(now);
+        }
+    }
+
+    /// Lets the rules and the checks look now.
+    pub fn assess(&mut self, now: Moment) {
+        self.assessed = Some(now);
+        let (observations, unassessed) = checks::assess(&self.state, now);
+        self.take(Event::Assessed { observations, unassessed, at: now });
+        let standings = checks::standings(&self.state, now);
+        self.take(Event::Routine(standings));
+    }
+}

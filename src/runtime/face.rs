@@ -1,0 +1,247 @@
+//! The face: one loop that takes input, events and signals, and draws when something visible changed.
+
+use std::io;
+use std::time::Duration;
+
+use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
+use futures_util::StreamExt;
+use jiff::tz::TimeZone;
+use ratatui::layout::Size;
+use rustix::process::{Signal, getpid, kill_process};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+use super::{Core, Setup, async_runtime};
+use crate::domain::{Event, JournalEntry};
+use crate::terminal::{Terminal, restore_on_panic};
+use crate::ui::{self, Intent, Ui};
+
+/// At most twenty frames a second, but a key press is answered at once.
+const FRAME: Duration = Duration::from_millis(50);
+/// Readings of one turn come within a few milliseconds: they are drawn together.
+const GATHER: Duration = Duration::from_millis(25);
+/// So long after the start every reading is drawn as it comes.
+const EAGER: Duration = Duration::from_millis(600);
+/// Events that are taken in before the next look at input.
+const BATCH: usize = 256;
+
+/// Shows the screen until it is left.
+///
+/// # Errors
+/// When the terminal cannot be taken or the async runtime cannot be started.
+pub fn tui(setup: &Setup) -> anyhow::Result<()> {
+    restore_on_panic();
+    let runtime = async_runtime()?;
+    let result = LocalSet::new().block_on(&runtime, async {
+        let mut face = Face::open(setup)?;
+        face.run().await
+    });
+    // A driver call that hangs must not hold the process back.
+    runtime.shutdown_background();
+    Ok(result?)
+}
+
+struct Face<'a> {
+    setup: &'a Setup,
+    core: Core,
+    queue: mpsc::Receiver<Event>,
+    ui: Ui,
+    terminal: Terminal,
+    /// Since when something may look different.
+    dirty: Option<Instant>,
+    drawn: Instant,
+    began: Instant,
+}
+
+/// Whether to go on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Stay,
+    Leave,
+}
+
+impl<'a> Face<'a> {
+    fn open(setup: &'a Setup) -> io::Result<Self> {
+        let terminal = Terminal::enter(setup.config.mouse)?;
+        let (core, queue) = Core::start(setup);
+        let ui = Ui::new(setup.ui(TimeZone::system()), Terminal::size());
+        let now = Instant::now();
+        Ok(Self { setup, core, queue, ui, terminal, dirty: Some(now), drawn: now, began: now })
+    }
+
+    async fn run(&mut self) -> io::Result<()> {
+        let mut input = Some(EventStream::new());
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+        let mut seconds = interval(Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut batch = Vec::with_capacity(BATCH);
+        self.greet();
+        self.draw()?;
+        loop {
+            let frame = self.next_frame();
+            let next = tokio::select! {
+                biased;
+                _ = terminate.recv() => Next::Leave,
+                _ = hang_up.recv() => Next::Leave,
+                _ = interrupt.recv() => Next::Leave,
+                _ = stop.recv() => self.stopped(&mut input)?,
+                event = next_input(&mut input) => match event {
+                    Some(Ok(event)) if is_suspend(&event) => self.stopped(&mut input)?,
+                    Some(Ok(event)) => self.input(event)?,
+                    // The terminal is gone.
+                    Some(Err(_)) | None => Next::Leave,
+                },
+                () = sleep_until(frame), if self.dirty.is_some() => {
+                    self.draw()?;
+                    Next::Stay
+                }
+                taken = self.queue.recv_many(&mut batch, BATCH) => {
+                    if taken == 0 { Next::Leave } else { self.events(&mut batch) }
+                }
+                _ = seconds.tick() => self.second(),
+            };
+            if next == Next::Leave {
+                self.setup.state_dir.remember(&self.core.state);
+                return Ok(());
+            }
+        }
+    }
+
+    /// When the next frame is due: gathered readings, at most twenty a second; at the start at once.
+    fn next_frame(&self) -> Instant {
+        let since = self.dirty.unwrap_or(self.drawn);
+        if since.duration_since(self.began) < EAGER { since } else { (self.drawn + FRAME).max(since + GATHER) }
+    }
+
+    /// Records the visit, and says what was wrong with the config.
+    fn greet(&mut self) {
+        if !self.setup.demo && !self.setup.read_only {
+            self.record(JournalEntry::Visit);
+        }
+        if let Some(warning) = self.setup.warnings.first() {
+            let now = self.core.clock.now();
+            self.ui.say(warning.clone(), now);
+        }
+    }
+
+    fn events(&mut self, batch: &mut Vec<Event>) -> Next {
+        for event in batch.drain(..) {
+            self.core.take(event);
+        }
+        self.dirty.get_or_insert_with(Instant::now);
+        Next::Stay
+    }
+
+    /// Ages and the clock move on, rules look.
+    fn second(&mut self) -> Next {
+        let at = self.core.clock.now();
+        self.core.take(Event::Tick { at });
+        self.ui.expire(at);
+        self.dirty.get_or_insert_with(Instant::now);
+        Next::Stay
+    }
+
+    fn input(&mut self, event: Input) -> io::Result<Next> {
+        let now = self.core.clock.now();
+        let intents = match event {
+            Input::Key(key) => self.ui.key(key, &self.core.state, now),
+            Input::Mouse(mouse) => self.ui.mouse(mouse, &self.core.state, now),
+            Input::Paste(text) => self.pasted(&text),
+            Input::Resize(width, height) => {
+                let size = Size { width, height };
+                self.ui.size = size;
+                self.terminal.resize(size);
+                Vec::new()
+            }
+            Input::FocusGained | Input::FocusLost => return Ok(Next::Stay),
+        };
+        for intent in intents {
+            if self.fulfil(intent)? == Next::Leave {
+                return Ok(Next::Leave);
+            }
+        }
+        self.draw()?;
+        Ok(Next::Stay)
+    }
+
+    /// A pasted text is typed where text is typed, and means nothing elsewhere: it never presses keys.
+    fn pasted(&mut self, text: &str) -> Vec<Intent> {
+        let now = self.core.clock.now();
+        if !self.ui.takes_text() {
+            self.ui.say("pasted text is only taken where text is typed", now);
+            return Vec::new();
+        }
+        let typed = crate::host::foreign::clean(text, 1_000).into_owned();
+        for character in typed.chars() {
+            self.ui.key(KeyEvent::new(KeyCode::Char(character), KeyModifiers::NONE), &self.core.state, now);
+        }
+        Vec::new()
+    }
+
+    fn fulfil(&mut self, intent: Intent) -> io::Result<Next> {
+        match intent {
+            Intent::Quit => return Ok(Next::Leave),
+            Intent::Copy(text) => {
+                if let Err(error) = self.terminal.copy(&text) {
+                    let now = self.core.clock.now();
+                    self.ui.say(format!("not copied: {error}"), now);
+                }
+            }
+            Intent::Record(entry) => self.record(entry),
+            Intent::Refresh => self.core.refresh_all(),
+            Intent::Mouse(on) => self.terminal.set_mouse(on)?,
+        }
+        Ok(Next::Stay)
+    }
+
+    /// Writes to the journal and takes the record in.
+    fn record(&mut self, entry: JournalEntry) {
+        let now = self.core.clock.now();
+        match self.setup.state_dir.record(entry, now.wall) {
+            Ok(record) => self.core.take(Event::Journal(vec![record])),
+            Err(error) => self.ui.say(format!("not recorded: {error}"), now),
+        }
+    }
+
+    /// Lets the shell have the terminal until it brings us back.
+    fn stopped(&mut self, input: &mut Option<EventStream>) -> io::Result<Next> {
+        // Nobody may read the terminal while the shell has it.
+        *input = None;
+        self.terminal.suspend()?;
+        kill_process(getpid(), Signal::STOP)?;
+        self.terminal.resume()?;
+        self.ui.size = Terminal::size();
+        *input = Some(EventStream::new());
+        self.draw()?;
+        Ok(Next::Stay)
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        self.core.assess_if_due();
+        let now = self.core.clock.now();
+        let scene = self.ui.scene(&self.core.state, now);
+        let (hits, _) = self.terminal.draw(|buffer| ui::screen::view(buffer, &scene))?;
+        self.ui.hits = hits;
+        self.dirty = None;
+        self.drawn = Instant::now();
+        Ok(())
+    }
+}
+
+/// The next input; never, while the shell has the terminal.
+async fn next_input(input: &mut Option<EventStream>) -> Option<io::Result<Input>> {
+    match input {
+        Some(stream) => stream.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Ctrl-Z, which raw mode hands to us as a key.
+fn is_suspend(event: &Input) -> bool {
+    matches!(event, Input::Key(key) if key.code == KeyCode::Char('z') && key.modifiers.contains(KeyModifiers::CONTROL))
+}

@@ -1,0 +1,66 @@
+//! A look without a screen: one round of every source, then watching for as long as was asked.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{Core, Setup, async_runtime};
+use crate::domain::Event;
+use crate::store::State;
+
+/// The longest that the first round may take: the longest time-out of a source and a little.
+const FIRST_ROUND: Duration = Duration::from_secs(7);
+/// Rates need two readings: the first round lasts at least so long.
+const SETTLE: Duration = Duration::from_millis(1_200);
+
+/// Looks at the box: one round of every source, then `watch` longer, with every rule applied as time goes by.
+///
+/// # Errors
+/// When the async runtime cannot be started.
+pub fn observe(setup: &Setup, watch: Duration) -> std::io::Result<State> {
+    let runtime = async_runtime()?;
+    let state = LocalSet::new().block_on(&runtime, async {
+        let (mut core, mut queue) = Core::start(setup);
+        let began = Instant::now();
+        first_round(&mut core, &mut queue, began).await;
+        follow(&mut core, &mut queue, began + SETTLE.max(watch)).await;
+        core.assess(core.clock.now());
+        core.state
+    });
+    // A reader that hangs must not hold the answer back.
+    runtime.shutdown_background();
+    setup.state_dir.remember(&state);
+    Ok(state)
+}
+
+/// Waits until every source was tried once.
+async fn first_round(core: &mut Core, queue: &mut mpsc::Receiver<Event>, began: Instant) {
+    while !core.state.sources.all_tried() {
+        match timeout_at(began + FIRST_ROUND, queue.recv()).await {
+            Ok(Some(event)) => core.take(event),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    core.assess(core.clock.now());
+}
+
+/// Takes events in until `end`, with the rules looking each second.
+async fn follow(core: &mut Core, queue: &mut mpsc::Receiver<Event>, end: Instant) {
+    let mut turns = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            event = queue.recv() => match event {
+                Some(event) => core.take(event),
+                None => return,
+            },
+            _ = turns.tick() => {
+                let at = core.clock.now();
+                core.take(Event::Tick { at });
+                core.assess_if_due();
+            }
+            () = sleep_until(end) => return,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What is read, one file each, and the one poll loop that repeats them.
+//!
+//! A [`Source`] reads once and knows nothing of time. The [`poller`] gives it its interval, time-out and backoff, and
+//! turns what it says into [`Event`](crate::domain::Event)s. A new source is one file here and one line in [`SOURCES`].
+
+mod docker;
+mod engines;
+mod gpu;
+mod host;
+pub mod poller;
+mod roster;
+mod usage;
+mod volumes;
+
+pub use roster::{Known, Roster};
+
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::{mpsc, watch};
+
+use crate::domain::{Event, Failure, Sample, SourceId};
+use crate::host::Ports;
+
+/// Reads one thing, once.
+pub trait Source {
+    /// Reads it now. The poller drops the future when it takes too long, so it must bear being given up at any await.
+    fn poll(&mut self) -> LocalBoxFuture<'_, Result<Read, Failure>>;
+}
+
+/// What one read gave.
+#[derive(Debug)]
+pub struct Read {
+    /// The value.
+    pub sample: Sample,
+    /// A clause about where it comes from, for the list of sources.
+    pub detail: String,
+}
+
+/// What a source may use besides the ports.
+#[derive(Debug, Clone)]
+pub struct SourceContext {
+    /// The machine.
+    pub ports: Ports,
+    /// What the config says about sources.
+    pub settings: std::rc::Rc<SourceSettings>,
+    /// The way to the store, for sources that also push (events, log lines).
+    pub events: mpsc::Sender<Event>,
+    /// What the container engine said last: the docker source writes it, others follow it.
+    pub roster: watch::Sender<Roster>,
+}
+
+impl SourceContext {
+    /// For sources of this machine that push to `events`. Sources that build upon the engine's containers must be made from
+    /// the same context as the docker source.
+    pub fn new(
+        ports: Ports,
+        settings: std::rc::Rc<SourceSettings>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        Self {
+            ports,
+            settings,
+            events,
+            roster: watch::Sender::default(),
+        }
+    }
+}
+
+/// What the config says about sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceSettings {
+    /// The refresh interval of fast sources.
+    pub refresh: Duration,
+    /// The container engine's endpoint, if the config names one.
+    pub docker_endpoint: Option<String>,
+    /// NVIDIA's library, if it is not to be found by its usual name.
+    pub nvml_library: Option<String>,
+    /// Endpoints of inference servers beside those found by themselves, such as `http://127.0.0.1:8000`.
+    pub engine_endpoints: Vec<String>,
+}
+
+impl Default for SourceSettings {
+    fn default() -> Self {
+        Self {
+            refresh: Duration::from_secs(1),
+            docker_endpoint: None,
+            nvml_library: None,
+            engine_endpoints: Vec::new(),
+        }
+    }
+}
+
+/// How a source is repeated, and how it is made.
+pub struct SourceSpec {
+    /// Its id.
+    pub id: SourceId,
+    /// The time between two readings; `None` for the refresh interval of the config.
+    pub interval: Option<Duration>,
+    /// How long one reading may take.
+    pub timeout: Duration,
+    /// Makes it.
+    pub build: fn(&SourceContext) -> Box<dyn Source>,
+}
+
+/// Every source.
+pub const SOURCES: &[SourceSpec] = &[host::SPEC, volumes::SPEC, gpu::SPEC, docker::SPEC, usage::SPEC, engines::SPEC];

@@ -1,0 +1,194 @@
+//! The inference servers that listen on this host, and what they serve.
+//!
+//! Candidates are the TCP sockets of this network namespace that loopback reaches, published container ports among them
+//! (Docker's proxy listens for those), and the endpoints of the config. A port of a container that is not published, or
+//! published without a proxy (`userland-proxy: false`), has no socket here and is not seen unless the config names it.
+//! Who is asked when stands in [`ledger`]; here the questions are put, some at a time, so that none waits for a hung one.
+
+mod ledger;
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{LocalBoxFuture, ready};
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use self::ledger::{Finding, Ledger, Question, Task};
+use super::{Read, Source, SourceContext, SourceSpec};
+use crate::domain::{EngineSample, Event, Failure, Sample, SourceId};
+use crate::engines::{Probe, STARTERS, identify};
+use crate::host::sockets::{self, Listener, Owners};
+use crate::host::{Http, HttpError, Origin, Ports, Reader, foreign};
+
+pub(super) const SPEC: SourceSpec = SourceSpec {
+    id: SourceId::Engines,
+    interval: Some(Duration::from_secs(5)),
+    timeout: Duration::from_secs(4),
+    build: |context| Box::new(Engines::new(context)),
+};
+
+/// Servers asked at the same time.
+const AT_ONCE: usize = 8;
+
+/// No question is begun later than this in a turn, so that each has its whole time before the turn ends.
+const LAST_START: Duration = Duration::from_millis(1_500);
+
+/// After this time the answers that are there are told, and the slow ones follow.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+struct Engines {
+    reader: Reader<()>,
+    ports: Ports,
+    events: mpsc::Sender<Event>,
+    ledger: Ledger,
+    /// Endpoints of the config that cannot be asked, and why.
+    refused: Vec<String>,
+}
+
+impl Engines {
+    fn new(context: &SourceContext) -> Self {
+        let (mut ledger, mut refused) = (Ledger::default(), Vec::new());
+        for endpoint in &context.settings.engine_endpoints {
+            match endpoint.parse::<Origin>() {
+                Ok(origin) => ledger.configure([origin]),
+                Err(why) => refused.push(format!("{}: {why}", without_secret(endpoint))),
+            }
+        }
+        Self {
+            reader: context.ports.sampler.reader(|| ()),
+            ports: context.ports.clone(),
+            events: context.events.clone(),
+            ledger,
+            refused,
+        }
+    }
+
+    async fn read(&mut self) -> Result<Read, Failure> {
+        let listeners = self.listeners().await?;
+        self.ledger.reconcile(&listeners);
+        let strangers = self.ledger.strangers();
+        if !strangers.is_empty() {
+            let owners = self.owners(&strangers).await?;
+            self.ledger.introduce(&owners);
+        }
+        self.ask().await;
+        Ok(self.told(0))
+    }
+
+    async fn listeners(&mut self) -> Result<Vec<Listener>, Failure> {
+        let fs = self.ports.fs.clone();
+        let read = self.reader.read(move |()| sockets::listeners(&fs)).await;
+        read.map_err(|why| Failure::failed(format!("/proc/net/tcp: {why}")))?
+            .map_err(|error| Failure::failed(error.to_string()))
+    }
+
+    async fn owners(&mut self, strangers: &[Listener]) -> Result<Owners, Failure> {
+        let fs = self.ports.fs.clone();
+        let inodes: HashSet<u64> = strangers.iter().map(|listener| listener.inode).collect();
+        let read = self.reader.read(move |()| sockets::owners(&fs, &inodes, STARTERS)).await;
+        read.map_err(|why| Failure::failed(format!("/proc: {why}")))
+    }
+
+    /// Puts every question that is due. Dropped on the way, it has settled what was answered so far.
+    async fn ask(&mut self) {
+        let (clock, http) = (self.ports.clock, self.ports.http.clone());
+        let due = self.ledger.due(clock.now().mono);
+        let (mut pending, began) = (due.len(), Instant::now());
+        let mut answers = stream::iter(due)
+            .take_while(|_| ready(began.elapsed() < LAST_START))
+            .map(|question| put(http.clone(), question))
+            .buffer_unordered(AT_ONCE);
+        let mut patience = pin!(sleep(PATIENCE));
+        let mut impatient = false;
+        loop {
+            tokio::select! {
+                biased;
+                answer = answers.next() => match answer {
+                    Some((origin, finding)) => self.ledger.settle(origin, finding, clock.now().mono),
+                    None => return,
+                },
+                () = &mut patience, if !impatient => {
+                    impatient = true;
+                    let Read { sample, detail } = self.told(pending);
+                    // Where the store is busy the whole answer, which follows, is soon enough.
+                    drop(self.events.try_send(Event::Sampled { sample, detail, at: clock.now() }));
+                    continue;
+                }
+            }
+            pending -= 1;
+        }
+    }
+
+    /// What is known now, while `pending` servers have not answered.
+    fn told(&self, pending: usize) -> Read {
+        let (engines, others) = (self.ledger.engines(), self.ledger.others());
+        let mut detail = match engines.len() {
+            0 => format!("none listening ({others} ports asked)"),
+            1 => format!("1 engine, {others} other ports asked"),
+            count => format!("{count} engines, {others} other ports asked"),
+        };
+        if pending > 0 {
+            detail.push_str(&format!("; {pending} have not answered yet"));
+        }
+        for why in self.refused.iter().cloned().chain(self.ledger.disappointing()) {
+            detail.push_str("; ");
+            detail.push_str(&why);
+        }
+        Read { sample: Sample::Engines(Arc::new(EngineSample { engines, others })), detail }
+    }
+}
+
+impl Source for Engines {
+    fn poll(&mut self) -> LocalBoxFuture<'_, Result<Read, Failure>> {
+        Box::pin(self.read())
+    }
+}
+
+/// Puts one question within [`Probe::TIME`] for each origin.
+async fn put(http: Http, question: Question) -> (Origin, Finding) {
+    let finding = match question.task {
+        Task::Refresh { origin, spec, mut readings } => {
+            let mut probe = Probe::new(&http, origin);
+            let doubtful = !spec.refresh(&mut probe, &mut readings).await;
+            Finding::Engine { origin, spec, readings, whole: false, doubtful }
+        }
+        Task::Identify => match (find_out(&http, question.origin).await, question.fallback) {
+            (Finding::Failed(HttpError::Refused), Some(fallback)) => find_out(&http, fallback).await,
+            (finding, _) => finding,
+        },
+    };
+    (question.origin, finding)
+}
+
+async fn find_out(http: &Http, origin: Origin) -> Finding {
+    let mut probe = Probe::new(http, origin);
+    match identify(&mut probe).await {
+        Err(error) => Finding::Failed(error),
+        Ok(None) => Finding::Other,
+        Ok(Some(spec)) => {
+            let readings = spec.read(&mut probe).await;
+            let doubtful = readings.models.known().is_none();
+            Finding::Engine { origin, spec, readings, whole: true, doubtful }
+        }
+    }
+}
+
+/// An endpoint of the config as it may be shown: a name and password in it do not belong there, and stay there.
+fn without_secret(endpoint: &str) -> String {
+    foreign::name(endpoint.rsplit('@').next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_in_an_endpoint_is_not_told() {
+        assert_eq!(without_secret("http://me:secret@10.0.0.7:8000"), "10.0.0.7:8000");
+        assert_eq!(without_secret("http://10.0.0.7:8000"), "http://10.0.0.7:8000");
+    }
+}

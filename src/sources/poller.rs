@@ -1,0 +1,108 @@
+//! The one poll loop: interval with missed turns skipped, first reading at once, time-out, exponential backoff,
+//! refresh-now, pause.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::{Source, SourceSpec};
+use crate::domain::{Event, Failure};
+use crate::host::Clock;
+
+/// What the runtime wishes of a poller. The latest wish wins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Raised by one for each refresh that is asked for.
+    pub refresh: u64,
+    /// Read nothing until this is false again.
+    pub paused: bool,
+}
+
+/// The longest wait after failures.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+
+/// Repeats `source` until the store is gone. `period` is the time between two readings.
+pub async fn run(
+    spec: &'static SourceSpec,
+    mut source: Box<dyn Source>,
+    period: Duration,
+    clock: Clock,
+    events: mpsc::Sender<Event>,
+    mut wishes: watch::Receiver<Wish>,
+) {
+    let mut turns = interval(period);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut failures = 0_u32;
+    loop {
+        if failures == 0 {
+            tokio::select! {
+                _ = turns.tick() => {}
+                asked = refresh_asked(&mut wishes) => if !asked { return },
+            }
+        } else {
+            tokio::select! {
+                () = sleep(backoff(period, failures)) => {}
+                asked = refresh_asked(&mut wishes) => if !asked { return },
+            }
+            turns.reset();
+        }
+        if wishes.wait_for(|wish| !wish.paused).await.is_err() {
+            return;
+        }
+        let event = read_once(spec, source.as_mut(), clock).await;
+        failures = if matches!(event, Event::Sampled { .. }) {
+            0
+        } else {
+            failures.saturating_add(1)
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// One reading within its time-out, as the event that it makes.
+pub async fn read_once(spec: &SourceSpec, source: &mut dyn Source, clock: Clock) -> Event {
+    let began = Instant::now();
+    let read = timeout(spec.timeout, source.poll()).await;
+    let at = clock.now();
+    match read {
+        Ok(Ok(read)) => Event::Sampled {
+            sample: read.sample,
+            detail: read.detail,
+            at,
+        },
+        Ok(Err(failure)) => {
+            tracing::warn!(source = %spec.id, %failure, "A source failed.");
+            Event::SourceFailed {
+                source: spec.id,
+                failure,
+                at,
+            }
+        }
+        Err(_) => {
+            let waited = crate::domain::units::span(began.elapsed());
+            tracing::warn!(source = %spec.id, waited, "A source did not answer.");
+            Event::SourceFailed {
+                source: spec.id,
+                failure: Failure::failed(format!("no answer within {waited}")),
+                at,
+            }
+        }
+    }
+}
+
+/// Waits until a refresh is asked for; false when nobody can ask any more.
+async fn refresh_asked(wishes: &mut watch::Receiver<Wish>) -> bool {
+    let seen = wishes.borrow_and_update().refresh;
+    wishes.wait_for(|wish| wish.refresh != seen).await.is_ok()
+}
+
+/// The wait after `failures` in a row: doubles from the interval, at least a second, at most [`BACKOFF_MAX`].
+fn backoff(period: Duration, failures: u32) -> Duration {
+    let first = period.max(Duration::from_secs(1));
+    first
+        .saturating_mul(1 << failures.saturating_sub(1).min(5))
+        .min(BACKOFF_MAX.max(period))
+}

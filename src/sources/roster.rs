@@ -1,0 +1,33 @@
+//! What the container engine said last, for the sources that build upon it: usage of containers, logs, joins.
+//!
+//! The docker source alone writes it, through the watch channel in [`SourceContext`](super::SourceContext).
+
+use std::sync::Arc;
+
+use crate::domain::{DockerSample, Failure};
+use crate::host::DockerClient;
+
+/// The containers, the way to their engine, and why that way is closed. Before the first attempt all of it is absent.
+#[derive(Debug, Clone, Default)]
+pub struct Roster {
+    /// The last good answer. It stays while the engine is gone: its containers may run on.
+    pub known: Option<Known>,
+    /// Why the engine cannot be asked now; `None` while it can.
+    pub failure: Option<Failure>,
+}
+
+/// An engine that answered.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// For further questions.
+    pub client: DockerClient,
+    /// Its containers.
+    pub sample: Arc<DockerSample>,
+}
+
+impl Roster {
+    /// Whether the engine has been asked at least once.
+    pub fn was_asked(&self) -> bool {
+        self.known.is_some() || self.failure.is_some()
+    }
+}

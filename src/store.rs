@@ -1,0 +1,217 @@
+//! The central state: one owner, pure transitions.
+//!
+//! [`State::apply`] is the only way in. It does no IO, never reads the clock and never awaits; time arrives inside each
+//! [`Event`], and what must be done outside comes back as [`Effect`]s. Everything that is drawn, printed or judged is
+//! read from here. Start with [`State`], then [`Slot`] (one source's latest value) and [`Findings`] (what needs someone).
+
+mod cards;
+mod findings;
+mod logs;
+mod select;
+mod series;
+mod slot;
+mod sources;
+mod track;
+
+pub use cards::{Card, Cards};
+pub use findings::Findings;
+pub use logs::{LogRing, LogStats};
+pub use select::{Change, GpuRow, ProjectView, verdict};
+pub use series::{RANGES, Range, Series, SeriesId, SeriesStore};
+pub use slot::Slot;
+pub use sources::{SourceState, Sources};
+pub use track::{ExitSeen, Track};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::domain::{
+    ContainerId, ContainerUsages, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample, HostSample,
+    JournalEntry, JournalRecord, Moment, Sample, Thresholds, Volume, XidEvent,
+};
+
+/// Everything that is known about the box at one moment.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// When this process began to look.
+    pub started: Moment,
+    /// The time of the latest event.
+    pub now: Moment,
+    /// The limits in force.
+    pub thresholds: Arc<Thresholds>,
+    /// How each source stands.
+    pub sources: Sources,
+    /// The machine.
+    pub host: Slot<HostSample>,
+    /// Its file systems.
+    pub volumes: Slot<Vec<Volume>>,
+    /// Its NVIDIA cards.
+    pub gpus: Slot<GpuSample>,
+    /// Its containers.
+    pub docker: Slot<DockerSample>,
+    /// What they use.
+    pub usage: Slot<ContainerUsages>,
+    /// Its inference servers.
+    pub engines: Slot<EngineSample>,
+    /// What happened to each container while it was watched, and what the engine remembered.
+    pub tracks: HashMap<ContainerId, Track>,
+    /// Cards that were seen since the start.
+    pub cards: Cards,
+    /// Faults that cards reported.
+    pub xids: Vec<XidEvent>,
+    /// Log lines of running containers.
+    pub logs: LogRing,
+    /// Short histories for graphs.
+    pub series: SeriesStore,
+    /// What needs someone.
+    pub findings: Findings,
+    /// The routine as it stands.
+    pub routine: Vec<DutyStanding>,
+    /// What people said: accepted, snoozed, noted; oldest first.
+    pub journal: Vec<JournalRecord>,
+    /// When somebody last opened the screen before this time.
+    pub last_visit: Option<Timestamp>,
+}
+
+impl State {
+    /// An empty state that waits for `sources`.
+    pub fn new(started: Moment, thresholds: Arc<Thresholds>, sources: Sources) -> Self {
+        Self {
+            started,
+            now: started,
+            thresholds,
+            sources,
+            host: Slot::default(),
+            volumes: Slot::default(),
+            gpus: Slot::default(),
+            docker: Slot::default(),
+            usage: Slot::default(),
+            engines: Slot::default(),
+            tracks: HashMap::new(),
+            cards: Cards::default(),
+            xids: Vec::new(),
+            logs: LogRing::default(),
+            series: SeriesStore::default(),
+            findings: Findings::default(),
+            routine: Vec::new(),
+            journal: Vec::new(),
+            last_visit: None,
+        }
+    }
+
+    /// Takes one event in. The only transition there is.
+    pub fn apply(&mut self, event: Event) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match event {
+            Event::Sampled { sample, detail, at } => {
+                self.advance(at);
+                self.sources.succeeded(sample.source(), detail, at);
+                self.sampled(sample, at);
+            }
+            Event::SourceFailed {
+                source,
+                failure,
+                at,
+            } => {
+                self.advance(at);
+                self.sources.failed(source, failure, at);
+                self.series.gap(source, at);
+            }
+            Event::Docker { events, at } => {
+                self.advance(at);
+                for event in events {
+                    self.tracks
+                        .entry(event.id.clone())
+                        .or_default()
+                        .happened(&event);
+                }
+            }
+            Event::Xid(xid) => {
+                self.xids.push(xid);
+                let surplus = self.xids.len().saturating_sub(Self::XIDS_KEPT);
+                self.xids.drain(..surplus);
+                effects.push(Effect::RefreshNow(crate::domain::SourceId::Gpu));
+            }
+            Event::Logs(batch) => self.logs.push(batch),
+            Event::Assessed {
+                observations,
+                unassessed,
+                at,
+            } => {
+                self.advance(at);
+                self.findings
+                    .assessed(observations, unassessed, &self.sources, at);
+            }
+            Event::Routine(standings) => self.routine = standings,
+            Event::Journal(records) => self.journalled(records),
+            Event::Tick { at } => self.advance(at),
+        }
+        effects
+    }
+
+    /// Records of the journal that are kept in memory; older ones go first.
+    const JOURNAL_KEPT: usize = 1_000;
+    /// Faults of cards that are remembered; older ones go first.
+    const XIDS_KEPT: usize = 256;
+
+    /// Moves the time forward; an event that was queued behind a later one does not turn it back.
+    fn advance(&mut self, at: Moment) {
+        if at > self.now {
+            self.now = at;
+        }
+    }
+
+    fn sampled(&mut self, sample: Sample, at: Moment) {
+        match sample {
+            Sample::Host(host) => {
+                self.series.host(&host, at);
+                self.host.set(host, at);
+            }
+            Sample::Volumes(volumes) => self.volumes.set(volumes, at),
+            Sample::Gpu(gpus) => {
+                self.series.gpus(&gpus, at);
+                self.cards.sampled(&gpus, at);
+                self.gpus.set(gpus, at);
+            }
+            Sample::Docker(docker) => {
+                for container in &docker.containers {
+                    self.tracks
+                        .entry(container.id.clone())
+                        .or_default()
+                        .inspected(container, at);
+                }
+                self.tracks.retain(|_, track| !track.is_gone(at));
+                self.docker.set(docker, at);
+            }
+            Sample::Usage(usage) => {
+                for (id, used) in &usage.by_id {
+                    self.tracks.entry(id.clone()).or_default().used(used);
+                }
+                self.usage.set(usage, at);
+            }
+            Sample::Engines(engines) => {
+                for id in engines.engines.iter().filter_map(|engine| engine.container.as_ref()) {
+                    self.tracks.entry(id.clone()).or_default().answered();
+                }
+                self.engines.set(engines, at);
+            }
+            Sample::Logs { followed } => self.logs.followed = followed,
+        }
+    }
+
+    fn journalled(&mut self, records: Vec<JournalRecord>) {
+        for record in records {
+            self.findings.silence(&record);
+            match record.entry {
+                // The visit that is being made now does not count as the last one.
+                JournalEntry::Visit if record.at < self.started.wall => self.last_visit = Some(record.at),
+                JournalEntry::Visit => {}
+                JournalEntry::Accept { .. } | JournalEntry::Snooze { .. } | JournalEntry::Note { .. } => self.journal.push(record),
+            }
+        }
+        let surplus = self.journal.len().saturating_sub(Self::JOURNAL_KEPT);
+        self.journal.drain(..surplus);
+    }
+}

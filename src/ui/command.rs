@@ -1,0 +1,182 @@
+//! What a key can mean. Names are the config's names; texts are what help, palette and footer show.
+
+use std::str::FromStr;
+
+/// Where a command can be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::EnumIter)]
+pub enum Context {
+    /// Everywhere.
+    Global,
+    /// In the list of findings.
+    Findings,
+    /// On the Containers tab.
+    Containers,
+    /// On the Logs tab.
+    Logs,
+}
+
+impl Context {
+    /// The heading in help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Global => "Everywhere",
+            Self::Findings => "Findings",
+            Self::Containers => "Containers",
+            Self::Logs => "Logs",
+        }
+    }
+}
+
+/// Something that the person at the keyboard wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::EnumIter, strum::EnumString, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Command {
+    /// The GPU tab.
+    TabGpu,
+    /// The Containers tab.
+    TabContainers,
+    /// The Models tab.
+    TabModels,
+    /// The Logs tab.
+    TabLogs,
+    /// The Checklist tab.
+    TabChecklist,
+    /// The next pane of the tab.
+    NextPane,
+    /// The pane before.
+    PreviousPane,
+    /// One row down.
+    Down,
+    /// One row up.
+    Up,
+    /// A page down.
+    PageDown,
+    /// A page up.
+    PageUp,
+    /// The first row.
+    Top,
+    /// The last row.
+    Bottom,
+    /// Open what is selected.
+    Open,
+    /// Back by one level.
+    Back,
+    /// Filter the list.
+    Filter,
+    /// Sort by the next column.
+    Sort,
+    /// Choose the column to sort by.
+    SortMenu,
+    /// Choose the columns to show.
+    Columns,
+    /// Mark the row.
+    Mark,
+    /// All findings.
+    Findings,
+    /// Put a finding aside for a while.
+    Snooze,
+    /// Accept a finding, with a reason and an end.
+    Accept,
+    /// The palette of all commands.
+    Palette,
+    /// Keys valid here.
+    Help,
+    /// Freeze the screen; reading goes on.
+    Freeze,
+    /// Copy what is selected.
+    Copy,
+    /// Give the mouse back to the terminal.
+    Mouse,
+    /// A shorter range of the graphs.
+    RangeShorter,
+    /// A longer range of the graphs.
+    RangeLonger,
+    /// Write a note.
+    Note,
+    /// What was accepted, snoozed and noted.
+    Journal,
+    /// Choose a theme.
+    Theme,
+    /// Read every source now.
+    Refresh,
+    /// Leave.
+    Quit,
+    /// The logs of the selected container.
+    ContainerLogs,
+    /// All that is known of the selected container.
+    Inspect,
+    /// The next error.
+    NextError,
+    /// The error before.
+    PreviousError,
+    /// Wrap long lines, or cut them.
+    Wrap,
+}
+
+impl Command {
+    /// Its name in the config, such as `next-error`.
+    pub fn name(self) -> &'static str {
+        self.into()
+    }
+
+    /// The command with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::from_str(name).ok()
+    }
+
+    /// Where it can be given.
+    pub fn context(self) -> Context {
+        match self {
+            Self::ContainerLogs | Self::Inspect => Context::Containers,
+            Self::NextError | Self::PreviousError | Self::Wrap => Context::Logs,
+            Self::Snooze | Self::Accept => Context::Findings,
+            _ => Context::Global,
+        }
+    }
+
+    /// What it does, in two to five words.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::TabGpu => "GPU",
+            Self::TabContainers => "Containers",
+            Self::TabModels => "Models",
+            Self::TabLogs => "Logs",
+            Self::TabChecklist => "Checklist",
+            Self::NextPane => "next pane",
+            Self::PreviousPane => "previous pane",
+            Self::Down => "down",
+            Self::Up => "up",
+            Self::PageDown => "page down",
+            Self::PageUp => "page up",
+            Self::Top => "first row",
+            Self::Bottom => "last row",
+            Self::Open => "detail",
+            Self::Back => "back",
+            Self::Filter => "filter",
+            Self::Sort => "sort by the next column",
+            Self::SortMenu => "sort by …",
+            Self::Columns => "columns",
+            Self::Mark => "mark",
+            Self::Findings => "all findings",
+            Self::Snooze => "snooze",
+            Self::Accept => "accept",
+            Self::Palette => "command",
+            Self::Help => "help",
+            Self::Freeze => "freeze",
+            Self::Copy => "copy",
+            Self::Mouse => "mouse on or off",
+            Self::RangeShorter => "shorter range",
+            Self::RangeLonger => "longer range",
+            Self::Note => "note",
+            Self::Journal => "journal",
+            Self::Theme => "theme",
+            Self::Refresh => "read everything now",
+            Self::Quit => "quit",
+            Self::ContainerLogs => "logs",
+            Self::Inspect => "inspect",
+            Self::NextError => "next error",
+            Self::PreviousError => "previous error",
+            Self::Wrap => "wrap long lines",
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What opens above a tab: help, menus, all findings, details, forms. Keys typed ahead never reach a popup's confirmation,
+//! because opening one is itself a key press that is handled alone.
+
+mod detail;
+mod findings;
+mod form;
+mod help;
+mod journal;
+mod menu;
+
+use crossterm::event::KeyEvent;
+use ratatui::layout::Rect;
+
+pub use detail::Detail;
+pub use form::{Form, FormKind};
+pub use menu::{Menu, MenuKind};
+
+use super::canvas::{Canvas, Piece};
+use super::command::Command;
+use super::keymap::Key;
+use super::list::{ListId, RowKey};
+use super::theme::Role;
+use super::{Intent, Scene, Ui};
+use crate::domain::Moment;
+use crate::store::State;
+
+/// What is open above the tab.
+#[derive(Debug, Clone)]
+pub enum Popup {
+    /// Keys valid here.
+    Help {
+        /// The first line shown.
+        top: usize,
+    },
+    /// A menu that is narrowed by typing.
+    Menu(Menu),
+    /// All findings.
+    Findings,
+    /// All that is known of one thing.
+    Detail(Detail),
+    /// Something to fill in.
+    Form(Form),
+    /// What was accepted, snoozed and noted.
+    Journal {
+        /// The first line shown.
+        top: usize,
+    },
+}
+
+impl Popup {
+    /// The list that its cursor moves in.
+    pub fn list(&self) -> Option<ListId> {
+        match self {
+            Self::Menu(_) => Some(ListId::Popup),
+            Self::Findings => Some(ListId::Findings),
+            Self::Help { .. } | Self::Detail(_) | Self::Form(_) | Self::Journal { .. } => None,
+        }
+    }
+
+    /// Scrolls its text; false if it has a cursor instead.
+    pub(super) fn scroll(&mut self, command: Command) -> bool {
+        let (Self::Help { top } | Self::Journal { top } | Self::Detail(Detail { top, .. })) = self else { return false };
+        *top = match command {
+            Command::Down => top.saturating_add(1),
+            Command::Up => top.saturating_sub(1),
+            Command::PageDown => top.saturating_add(10),
+            Command::PageUp => top.saturating_sub(10),
+            Command::Top => 0,
+            _ => top.saturating_add(1_000),
+        };
+        true
+    }
+}
+
+/// Takes a key while a popup is open; `None` if there is none or the key means the same as elsewhere.
+pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> Option<Vec<Intent>> {
+    match ui.popup.as_ref()? {
+        Popup::Menu(_) => Some(menu::key(ui, event, state, now)),
+        Popup::Form(_) => Some(form::key(ui, event, now)),
+        Popup::Findings => findings::key(ui, event, state, now),
+        Popup::Help { .. } | Popup::Detail(_) | Popup::Journal { .. } => reading(ui, event, state, now),
+    }
+}
+
+/// Keys in a popup that is only read: it scrolls, copies and closes; every other command closes it first.
+fn reading(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> Option<Vec<Intent>> {
+    let command = ui.setup.keymap.command(Key::from(event), &ui.contexts())?;
+    match command {
+        Command::Down | Command::Up | Command::PageDown | Command::PageUp | Command::Top | Command::Bottom => None,
+        Command::Quit | Command::Open => {
+            ui.popup = None;
+            Some(Vec::new())
+        }
+        Command::Copy => {
+            let popup = ui.popup.as_ref()?;
+            let text = text(&ui.scene(state, now), popup);
+            Some(text.map_or_else(Vec::new, |text| vec![Intent::Copy(text)]))
+        }
+        _ => None,
+    }
+}
+
+/// The rows of the popup's list.
+pub(super) fn rows(scene: &Scene<'_>, popup: &Popup) -> Vec<RowKey> {
+    match popup {
+        Popup::Menu(menu) => menu::rows(scene, menu),
+        Popup::Findings => findings::rows(scene),
+        _ => Vec::new(),
+    }
+}
+
+/// What `y` copies in the popup's list.
+pub(super) fn copy(scene: &Scene<'_>, popup: &Popup, selected: &RowKey) -> Option<String> {
+    match popup {
+        Popup::Findings => findings::copy(scene, selected),
+        _ => None,
+    }
+}
+
+/// The text of a popup that is only read.
+fn text(scene: &Scene<'_>, popup: &Popup) -> Option<String> {
+    let lines = match popup {
+        Popup::Detail(detail) => detail::lines(scene, detail).1,
+        Popup::Help { .. } => help::lines(scene),
+        Popup::Journal { .. } => journal::lines(scene),
+        _ => return None,
+    };
+    let plain = |line: &Vec<Piece<'_>>| line.iter().map(|piece| piece.text.as_ref()).collect::<String>();
+    Some(lines.iter().map(plain).collect::<Vec<_>>().join("\n"))
+}
+
+/// Draws the open popup over everything.
+pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, popup: &Popup) {
+    match popup {
+        Popup::Help { top } => read_only(canvas, area, "Keys", &help::lines(scene), *top),
+        Popup::Journal { top } => read_only(canvas, area, "Journal", &journal::lines(scene), *top),
+        Popup::Detail(detail) => {
+            let (title, lines) = detail::lines(scene, detail);
+            read_only(canvas, area, &title, &lines, detail.top);
+        }
+        Popup::Menu(menu) => menu::view(canvas, area, scene, menu),
+        Popup::Findings => findings::view(canvas, area, scene),
+        Popup::Form(form) => form::view(canvas, area, scene, form),
+    }
+}
+
+/// Draws lines in a frame, scrolled.
+fn read_only(canvas: &mut Canvas<'_>, area: Rect, title: &str, lines: &[Vec<Piece<'_>>], top: usize) {
+    let longest = lines.iter().map(|line| super::canvas::width(line)).max().unwrap_or(0);
+    let inner = frame(canvas, area, title, (longest + 4).clamp(50, 110), lines.len() as u16 + 2);
+    let top = top.min(lines.len().saturating_sub(usize::from(inner.height)));
+    for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(top)) {
+        canvas.pieces(inner.x, y, inner.width, line);
+    }
+    if lines.len() > usize::from(inner.height) {
+        let text = format!(" {}–{} of {} ", top + 1, (top + usize::from(inner.height)).min(lines.len()), lines.len());
+        canvas.pieces_right(inner.right(), inner.bottom(), inner.width, &[super::canvas::piece(Role::Muted, text)]);
+    }
+}
+
+/// Draws a frame of at most `width` × `height` in the middle of `area` and returns the room inside.
+fn frame(canvas: &mut Canvas<'_>, area: Rect, title: &str, width: u16, height: u16) -> Rect {
+    let (width, height) = (width.min(area.width), height.min(area.height.saturating_sub(2).max(3)));
+    let outer = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height.saturating_sub(height)) / 2, width, height };
+    canvas.clear(outer);
+    let [top_left, top_right, bottom_left, bottom_right, horizontal, vertical] = canvas.glyphs.frame;
+    canvas.repeat(outer.x + 1, outer.y, width.saturating_sub(2), horizontal, Role::Popup);
+    canvas.repeat(outer.x + 1, outer.bottom() - 1, width.saturating_sub(2), horizontal, Role::Popup);
+    for y in outer.y + 1..outer.bottom() - 1 {
+        canvas.cell(outer.x, y, vertical, Role::Popup);
+        canvas.cell(outer.right() - 1, y, vertical, Role::Popup);
+    }
+    for (x, y, sign) in [
+        (outer.x, outer.y, top_left),
+        (outer.right() - 1, outer.y, top_right),
+        (outer.x, outer.bottom() - 1, bottom_left),
+        (outer.right() - 1, outer.bottom() - 1, bottom_right),
+    ] {
+        canvas.cell(x, y, sign, Role::Popup);
+    }
+    let title = format!(" {title} ");
+    canvas.put(outer.x + 3, outer.y, width.saturating_sub(6), &title, Role::Accent);
+    Rect { x: outer.x + 2, y: outer.y + 1, width: width.saturating_sub(4), height: height.saturating_sub(2) }
+}

@@ -1,0 +1,207 @@
+//! All that is known of one thing, as labelled lines.
+
+use super::super::Scene;
+use super::super::canvas::{Pieces, piece};
+use super::super::format;
+use super::super::list::RowKey;
+use super::super::theme::Role;
+use crate::domain::{Container, DutyStanding, Engine, Finding, GpuProcess, Reading, Residency, units};
+
+/// An open detail.
+#[derive(Debug, Clone)]
+pub struct Detail {
+    /// What it is about.
+    pub of: RowKey,
+    /// The first line shown.
+    pub top: usize,
+}
+
+/// Title and lines of a detail.
+pub(super) fn lines(scene: &Scene<'_>, detail: &Detail) -> (String, Vec<Pieces<'static>>) {
+    let gone = || ("Gone".to_owned(), vec![vec![piece(Role::Muted, "It is no longer there.")]]);
+    match &detail.of {
+        RowKey::Container(id) => scene.state.container(id).map_or_else(gone, |container| (container.name.to_string(), of_container(scene, container))),
+        RowKey::Finding(id, subject) => {
+            let findings = scene.state.findings.all(scene.now);
+            let found = findings.into_iter().find(|finding| finding.seen.id == *id && finding.seen.subject == *subject);
+            found.map_or_else(gone, |finding| (format!("{id}  {subject}"), of_finding(scene, &finding)))
+        }
+        RowKey::Process(pid, gpu) => {
+            let rows = scene.state.gpu_rows();
+            let row = rows.iter().find(|row| row.process.pid == *pid && row.gpu.uuid == *gpu);
+            row.map_or_else(gone, |row| (format!("process {pid}"), of_process(scene, row.process, row.engine)))
+        }
+        RowKey::Engine(endpoint) | RowKey::Model(endpoint, _) => {
+            let engines = scene.state.engines.get().map(|sample| &sample.engines);
+            let engine = engines.and_then(|engines| engines.iter().find(|engine| engine.endpoint == *endpoint));
+            engine.map_or_else(gone, |engine| (format!("{} {endpoint}", engine.kind.title()), of_engine(scene, engine)))
+        }
+        RowKey::Line(number) => scene.state.logs.get(*number).map_or_else(gone, |line| {
+            let mut lines = vec![
+                labelled("written", scene.ui.setup.zone.to_datetime(line.at).strftime("%a %-d %b %H:%M:%S.%3f").to_string()),
+                labelled("by", line.origin.name.to_string()),
+                Vec::new(),
+            ];
+            lines.extend(wrapped(&line.text, 100));
+            ("Log line".to_owned(), lines)
+        }),
+        RowKey::Duty(id) => {
+            let standing = scene.state.routine.iter().find(|standing| standing.spec.id == *id);
+            standing.map_or_else(gone, |standing| (standing.spec.title.clone(), of_duty(scene, standing)))
+        }
+        RowKey::Project(_) | RowKey::Cadence(_) | RowKey::Entry(_) => gone(),
+    }
+}
+
+fn labelled(label: &'static str, value: impl Into<String>) -> Pieces<'static> {
+    vec![piece(Role::Muted, format!("{label:<12}")), piece(Role::Text, value.into())]
+}
+
+/// A text in lines of at most `columns` characters, broken at spaces where there are any.
+fn wrapped(text: &str, columns: usize) -> Vec<Pieces<'static>> {
+    let mut lines = Vec::new();
+    let mut rest: Vec<char> = text.chars().collect();
+    while !rest.is_empty() {
+        let most = rest.len().min(columns);
+        let space = rest[..most].iter().rposition(|character| *character == ' ').filter(|at| rest.len() > columns && *at > 0);
+        let tail = rest.split_off(space.unwrap_or(most));
+        lines.push(vec![piece(Role::Text, rest.iter().collect::<String>().trim_start().to_owned())]);
+        rest = tail;
+    }
+    lines
+}
+
+fn read<T: Copy>(value: &Reading<T>, write: impl FnOnce(T) -> String) -> String {
+    match value {
+        Reading::Known(value) => write(*value),
+        Reading::Unavailable(why) => format!("unavailable, because {why}"),
+    }
+}
+
+fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>> {
+    let usage = scene.state.usage.get().and_then(|usages| usages.by_id.get(&container.id));
+    let mut lines = vec![
+        labelled("state", container.state.word()),
+        labelled("image", container.image.clone()),
+        labelled("image id", container.image_id.clone()),
+        labelled("id", container.id.0.to_string()),
+    ];
+    if let (Some(project), Some(service)) = (&container.project, &container.service) {
+        lines.push(labelled("compose", format!("{project}, service {service}")));
+    }
+    lines.push(labelled("policy", format!("restart={}, restarted {}×", container.restart_policy, container.restart_count)));
+    for (label, at) in [("created", container.created), ("started", container.started)] {
+        if let Some(at) = at {
+            lines.push(labelled(label, format!("{} ({} ago)", scene.when(at), units::span(scene.now.since_wall(at)))));
+        }
+    }
+    if let Some(exit) = container.last_exit {
+        let at = exit.at.map(|at| format!(", {}", scene.when(at))).unwrap_or_default();
+        lines.push(labelled("last exit", format!("{exit}{at}")));
+    }
+    if let Some(error) = &container.start_error {
+        lines.push(labelled("start error", error.clone()));
+    }
+    if let Some(health) = &container.health {
+        lines.push(labelled("health", format!("{:?}, {} failed in a row", health.state, health.failing_streak).to_lowercase()));
+        if let Some(output) = &health.last_output {
+            lines.push(labelled("", output.clone()));
+        }
+    }
+    if let Some(usage) = usage {
+        lines.push(labelled("cpu", read(&usage.cpu_cores, |cores| format!("{} of a core", format::cores(cores)))));
+        lines.push(labelled("memory", read(&usage.memory_bytes, units::bytes)));
+        lines.push(labelled("processes", read(&usage.pids, |pids| pids.to_string())));
+    }
+    let memory = container.memory_limit_bytes.map_or_else(|| "no memory limit".to_owned(), |limit| format!("memory {}", units::bytes(limit)));
+    let cpu = container.cpu_limit.map_or_else(|| "no cpu limit".to_owned(), |limit| format!("{limit} cpu"));
+    lines.push(labelled("limits", format!("{memory}, {cpu}")));
+    for port in &container.ports {
+        lines.push(labelled(
+            "port",
+            format!("{} → {}/{}, reach by its bind address: {}", port.host_port, port.container_port, port.protocol, port.reach.word()),
+        ));
+    }
+    lines.push(labelled("log", container.log_path.as_ref().map_or_else(|| container.log_driver.clone(), |path| format!("{}  {path}", container.log_driver))));
+    if let Some(track) = scene.state.tracks.get(&container.id) {
+        for exit in track.exits.iter().rev().take(8) {
+            let asked = if exit.asked { " (asked for)" } else { "" };
+            lines.push(labelled("exit", format!("{}  code {}{asked}", scene.when(exit.at), exit.code)));
+        }
+    }
+    lines
+}
+
+fn of_finding(scene: &Scene<'_>, finding: &Finding) -> Vec<Pieces<'static>> {
+    let seen = &finding.seen;
+    let mut lines = vec![
+        vec![piece(super::super::screen::severity_role(seen.severity), seen.title.clone())],
+        Vec::new(),
+    ];
+    lines.extend(seen.evidence.iter().map(|evidence| vec![piece(Role::Faint, "· "), piece(Role::Text, evidence.clone())]));
+    lines.push(Vec::new());
+    lines.push(labelled("since", format!("{} ({} ago)", scene.when(finding.since), units::span(scene.now.since_wall(finding.since)))));
+    if let Some(project) = &seen.project {
+        lines.push(labelled("project", project.to_string()));
+    }
+    lines.push(Vec::new());
+    lines.extend(wrapped(seen.why, 90));
+    if let Some(silence) = &finding.silence {
+        let word = if silence.accepted { "accepted" } else { "snoozed" };
+        lines.push(labelled(word, format!("by {} until {}: {}", silence.by, scene.when(silence.until), silence.why)));
+    }
+    lines
+}
+
+fn of_duty(scene: &Scene<'_>, standing: &DutyStanding) -> Vec<Pieces<'static>> {
+    let cadence: &'static str = standing.spec.cadence.into();
+    let sign = scene.ui.glyphs().result(standing.outcome.result);
+    let mut lines = wrapped(&standing.spec.why, 90);
+    lines.push(Vec::new());
+    lines.push(labelled("due", format!("{cadence}, by {}", standing.due.strftime("%a %-d %b"))));
+    lines.push(labelled("takes", format!("about {} min", standing.spec.minutes)));
+    lines.push(labelled("check", format!("{sign} {}", standing.outcome.result.word())));
+    lines.extend(standing.outcome.evidence.iter().map(|evidence| labelled("", evidence.clone())));
+    lines
+}
+
+fn of_process(scene: &Scene<'_>, process: &GpuProcess, engine: Option<&Engine>) -> Vec<Pieces<'static>> {
+    let name = process.name.known().cloned().unwrap_or_else(|| "unknown".to_owned());
+    let container = process.container.as_ref().and_then(|id| scene.container_name(id));
+    vec![
+        labelled("name", name),
+        labelled("container", container.map_or_else(|| "none: a process of the host".to_owned(), |name| name.to_string())),
+        labelled("engine", engine.map_or_else(|| "none found".to_owned(), |engine| format!("{} {}", engine.kind.title(), engine.endpoint))),
+        labelled("memory", read(&process.memory_used_bytes, units::bytes)),
+        labelled("sm", read(&process.sm_ratio, units::percent)),
+    ]
+}
+
+fn of_engine(scene: &Scene<'_>, engine: &Engine) -> Vec<Pieces<'static>> {
+    let version = match &engine.version {
+        Reading::Known(version) => version.clone(),
+        Reading::Unavailable(why) => format!("unavailable, because {why}"),
+    };
+    let container = engine.container.as_ref().and_then(|id| scene.container_name(id));
+    let mut lines = vec![
+        labelled("version", version),
+        labelled("container", container.map_or_else(|| "none: a process of the host".to_owned(), |name| name.to_string())),
+        labelled("running", read(&engine.requests_running, |count| count.to_string())),
+        labelled("waiting", read(&engine.requests_waiting, |count| count.to_string())),
+        Vec::new(),
+    ];
+    match &engine.models {
+        Reading::Known(models) => {
+            for model in models {
+                let residency = match &model.residency {
+                    Residency::Unknown => String::new(),
+                    Residency::OnDisk => "  on disk".to_owned(),
+                    Residency::Loaded { vram_bytes, .. } => vram_bytes.map_or_else(|| "  loaded".to_owned(), |bytes| format!("  loaded, {} of video memory", units::bytes(bytes))),
+                };
+                lines.push(vec![piece(Role::Strong, model.name.clone()), piece(Role::Muted, residency)]);
+            }
+        }
+        Reading::Unavailable(why) => lines.push(labelled("models", format!("unavailable, because {why}"))),
+    }
+    lines
+}

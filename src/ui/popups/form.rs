@@ -1,0 +1,130 @@
+//! Something to fill in: snooze, accept, note. Nothing is recorded before `Enter` on the last field.
+
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
+use ratatui::layout::Rect;
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler;
+use std::sync::Arc;
+
+use super::super::canvas::{Canvas, piece};
+use super::super::theme::Role;
+use super::super::{Intent, Scene, Ui};
+use super::{Popup, frame};
+use crate::domain::{FindingId, JournalEntry, Moment, parse_until};
+
+/// What a form records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FormKind {
+    /// A finding stays, for a reason, until a date.
+    Accept(FindingId, Arc<str>),
+    /// A finding is put aside for a while.
+    Snooze(FindingId, Arc<str>),
+    /// A note.
+    Note,
+}
+
+/// One line to fill in.
+#[derive(Debug, Clone)]
+struct Field {
+    label: &'static str,
+    input: Input,
+}
+
+/// An open form.
+#[derive(Debug, Clone)]
+pub struct Form {
+    /// What it records.
+    pub kind: FormKind,
+    fields: Vec<Field>,
+    at: usize,
+    error: Option<String>,
+}
+
+impl Form {
+    /// A form to snooze or accept a finding.
+    pub fn silence(accept: bool, id: FindingId, subject: Arc<str>) -> Self {
+        let until = Field { label: "until", input: Input::new(if accept { "30d" } else { "1d" }.to_owned()) };
+        let why = Field { label: "why", input: Input::default() };
+        let kind = if accept { FormKind::Accept(id, subject) } else { FormKind::Snooze(id, subject) };
+        Self { kind, fields: vec![until, why], at: 1, error: None }
+    }
+
+    /// A form to write a note.
+    pub fn note() -> Self {
+        Self { kind: FormKind::Note, fields: vec![Field { label: "note", input: Input::default() }], at: 0, error: None }
+    }
+
+    fn value(&self, label: &str) -> &str {
+        self.fields.iter().find(|field| field.label == label).map_or("", |field| field.input.value().trim())
+    }
+
+    /// What it records, if it is filled in well.
+    fn entry(&self, ui: &Ui, now: Moment) -> Result<JournalEntry, String> {
+        if self.kind == FormKind::Note {
+            let text = self.value("note").to_owned();
+            return if text.is_empty() { Err("an empty note says nothing".to_owned()) } else { Ok(JournalEntry::Note { text }) };
+        }
+        let until = parse_until(self.value("until"), now.wall, &ui.setup.zone)?;
+        let why = self.value("why").to_owned();
+        match &self.kind {
+            FormKind::Accept(..) if why.is_empty() => Err("say why it is accepted: next quarter's review will read it".to_owned()),
+            FormKind::Accept(id, subject) => {
+                Ok(JournalEntry::Accept { finding: (*id).to_owned(), subject: subject.to_string(), until, why })
+            }
+            FormKind::Snooze(id, subject) => {
+                Ok(JournalEntry::Snooze { finding: (*id).to_owned(), subject: subject.to_string(), until, why })
+            }
+            FormKind::Note => Err("an empty note says nothing".to_owned()),
+        }
+    }
+}
+
+pub(super) fn key(ui: &mut Ui, event: KeyEvent, now: Moment) -> Vec<Intent> {
+    let Some(Popup::Form(mut form)) = ui.popup.take() else { return Vec::new() };
+    let last = form.fields.len() - 1;
+    match event.code {
+        KeyCode::Esc => return Vec::new(),
+        KeyCode::Tab | KeyCode::Down => form.at = (form.at + 1) % form.fields.len(),
+        KeyCode::BackTab | KeyCode::Up => form.at = (form.at + last) % form.fields.len(),
+        KeyCode::Enter if form.at < last => form.at += 1,
+        KeyCode::Enter => match form.entry(ui, now) {
+            Ok(entry) => {
+                ui.say("recorded in the journal", now);
+                return vec![Intent::Record(entry)];
+            }
+            Err(error) => form.error = Some(error),
+        },
+        _ => {
+            form.error = None;
+            let at = form.at;
+            form.fields[at].input.handle_event(&TerminalEvent::Key(event));
+        }
+    }
+    ui.popup = Some(Popup::Form(form));
+    Vec::new()
+}
+
+pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form: &Form) {
+    let (title, about) = match &form.kind {
+        FormKind::Accept(id, subject) => ("Accept", format!("{id}  {subject}")),
+        FormKind::Snooze(id, subject) => ("Snooze", format!("{id}  {subject}")),
+        FormKind::Note => ("Note", "becomes a mark on every graph".to_owned()),
+    };
+    let inner = frame(canvas, area, title, 80, form.fields.len() as u16 + 7);
+    canvas.put(inner.x, inner.y + 1, inner.width, &about, Role::Strong);
+    let mut y = inner.y + 3;
+    for (index, field) in form.fields.iter().enumerate() {
+        let active = index == form.at;
+        canvas.put(inner.x, y, 7, field.label, if active { Role::Accent } else { Role::Muted });
+        let x = canvas.put(inner.x + 7, y, inner.width.saturating_sub(9), field.input.value(), if active { Role::Input } else { Role::Text });
+        if active {
+            canvas.put(x, y, 1, "_", Role::Accent);
+        }
+        y += 1;
+    }
+    let (text, role) = match &form.error {
+        Some(error) => (error.as_str(), Role::Critical),
+        None => ("enter records   tab next field   esc cancels   an end is a date or a duration such as 7d", Role::Muted),
+    };
+    canvas.pieces(inner.x, inner.bottom() - 1, inner.width, &[piece(role, text)]);
+}

@@ -1,0 +1,145 @@
+//! The selected container beside the list: what it is, why it ends, what it uses, what it said last.
+
+use ratatui::layout::Rect;
+
+use super::super::super::Scene;
+use super::super::super::canvas::{Canvas, Pieces, piece};
+use super::super::super::format;
+use super::super::super::screen::severity_role;
+use super::super::super::theme::Role;
+use super::super::super::widgets::{graph, rule};
+use crate::domain::{Container, HealthState, LogLevel, units};
+
+/// Draws the column.
+pub(super) fn detail(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container) {
+    let mut rest = area;
+    for pane in [facts, trouble, usage, last_lines] {
+        if rest.height < 4 {
+            break;
+        }
+        let taken = pane(canvas, rest, scene, container);
+        let taken = (taken + u16::from(taken > 0)).min(rest.height);
+        rest = Rect { y: rest.y + taken, height: rest.height - taken, ..rest };
+    }
+}
+
+fn facts(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container) -> u16 {
+    rule::heading(canvas, area, &container.name, false, &[]);
+    let started = container.started.filter(|_| container.state.is_up()).map(|at| {
+        format!("{} ago", units::span(scene.now.since_wall(at)))
+    });
+    let memory = container.memory_limit_bytes.map(units::bytes);
+    let cpu = container.cpu_limit.map(|limit| format!("{limit} cpu"));
+    let limits: Vec<String> = memory.into_iter().chain(cpu).chain([format!("restart={}", container.restart_policy)]).collect();
+    let ports: Vec<String> =
+        container.ports.iter().map(|port| format!("{}→{} {}", port.host_port, port.container_port, port.reach.word())).collect();
+    let lines = [
+        ("image", Some(container.image.clone())),
+        ("id", Some(container.id.short().to_owned())),
+        ("started", started),
+        ("limits", Some(limits.join(", "))),
+        ("ports", (!ports.is_empty()).then(|| ports.join("  "))),
+    ];
+    let mut y = area.y + 1;
+    for (label, value) in lines {
+        if let Some(value) = value
+            && y < area.bottom()
+        {
+            canvas.put(area.x + 2, y, 9, label, Role::Muted);
+            canvas.put(area.x + 11, y, area.width - 11, &value, Role::Text);
+            y += 1;
+        }
+    }
+    y - area.y
+}
+
+/// Findings about it, how its last run ended, what its health check prints.
+fn trouble(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container) -> u16 {
+    let mut lines: Vec<Pieces<'_>> = Vec::new();
+    let findings = scene.state.findings.needing_someone(scene.now);
+    for finding in findings.iter().filter(|finding| finding.seen.container.as_ref() == Some(&container.id)) {
+        let role = severity_role(finding.seen.severity);
+        lines.push(vec![piece(role, format!("{} {}", canvas.glyphs.severity(finding.seen.severity), finding.seen.title))]);
+        lines.extend(finding.seen.evidence.iter().map(|evidence| vec![piece(Role::Text, format!("  {evidence}"))]));
+    }
+    if let Some(exit) = container.last_exit.filter(|_| !container.state.is_up() || container.restart_count > 0) {
+        let at = exit.at.map(|at| format!("  {}", scene.when(at))).unwrap_or_default();
+        lines.push(vec![piece(Role::Muted, "last run ended: "), piece(Role::Text, exit.to_string()), piece(Role::Muted, at)]);
+    }
+    if let Some(error) = &container.start_error {
+        lines.push(vec![piece(Role::Critical, error.as_str())]);
+    }
+    if let Some(output) =
+        container.health.as_ref().filter(|health| health.state != HealthState::Healthy).and_then(|health| health.last_output.as_ref())
+    {
+        lines.push(vec![piece(Role::Muted, "health check: "), piece(Role::Text, output.as_str())]);
+    }
+    if lines.is_empty() {
+        return 0;
+    }
+    rule::heading(canvas, area, "What is wrong", false, &[]);
+    let shown = lines.len().min(usize::from(area.height.saturating_sub(1)));
+    for (y, line) in (area.y + 1..).zip(&lines[..shown]) {
+        canvas.pieces(area.x + 2, y, area.width - 2, line);
+    }
+    shown as u16 + 1
+}
+
+/// Two minutes of processor and memory.
+fn usage(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container) -> u16 {
+    let Some(track) = scene.state.tracks.get(&container.id).filter(|track| !track.memory.is_empty()) else { return 0 };
+    if area.height < 8 {
+        return 0;
+    }
+    rule::heading(canvas, area, "Last two minutes", false, &[]);
+    let now = scene.state.usage.get().and_then(|usages| usages.by_id.get(&container.id));
+    let width = area.width - 4;
+    let columns = graph::columns(canvas, width);
+    let mut y = area.y + 1;
+    let cpu = now.and_then(|usage| usage.cpu_cores.get()).map(format::cores);
+    let memory = now.and_then(|usage| usage.memory_bytes.get()).map(units::bytes);
+    let limit = container.memory_limit_bytes;
+    let rows = [
+        ("cpu", cpu, &track.cpu, 0.1_f32, Role::Compute),
+        ("memory", memory, &track.memory, limit.map_or(1.0e6, |limit| limit as f32), Role::Memory),
+    ];
+    for (label, text, ring, least, role) in rows {
+        let values = stretched(ring, columns);
+        let top = values.iter().flatten().fold(least, |top, value| top.max(*value * 1.1));
+        let text = text.unwrap_or_else(|| canvas.glyphs.none.to_owned());
+        canvas.pieces(area.x + 2, y, area.width - 2, &[piece(Role::Muted, format!("{label} ")), piece(Role::Text, text)]);
+        graph::graph(canvas, Rect { x: area.x + 2, y: y + 1, width, height: 2 }, &values, top, role);
+        y += 3;
+    }
+    y - area.y
+}
+
+/// The newest values at the right edge, one a column.
+fn stretched(ring: &std::collections::VecDeque<f32>, columns: usize) -> Vec<Option<f32>> {
+    let empty = columns.saturating_sub(ring.len());
+    let skipped = ring.len().saturating_sub(columns);
+    let values = ring.iter().skip(skipped).map(|value| (!value.is_nan()).then_some(*value));
+    std::iter::repeat_n(None, empty).chain(values).collect()
+}
+
+/// The last lines that it wrote.
+fn last_lines(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container) -> u16 {
+    let room = usize::from(area.height.saturating_sub(1)).min(12);
+    let mine = scene.state.logs.iter().rev().filter(|(_, line)| line.origin.container == container.id);
+    let mut lines: Vec<_> = mine.take(room).map(|(_, line)| line).collect();
+    if lines.is_empty() {
+        return 0;
+    }
+    lines.reverse();
+    let title = if container.state.is_up() { "Last lines" } else { "Last lines before it ended" };
+    rule::heading(canvas, area, title, false, &[]);
+    for (y, line) in (area.y + 1..).zip(&lines) {
+        let role = match line.level {
+            LogLevel::Error => Role::Critical,
+            LogLevel::Warning => Role::Warning,
+            LogLevel::Info => Role::Text,
+        };
+        canvas.pieces(area.x + 2, y, area.width - 2, &[piece(Role::Faint, format!("{} ", scene.clock(line.at))), piece(role, &*line.text)]);
+    }
+    lines.len() as u16 + 1
+}

@@ -1,0 +1,6 @@
+//! Reusable pieces of the screen. They know no tab.
+
+pub mod graph;
+pub mod meter;
+pub mod rule;
+pub mod table;

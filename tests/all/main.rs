@@ -1,0 +1,21 @@
+//! All integration tests of hostler, in one binary: they share one private Docker engine and are linked
+//! once. `tests/run` makes the bed they run in; under a bare `cargo test` those that need a part of it
+//! leave themselves out.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test stops at the first surprise, says why it left itself out, and starts programs of its own"
+)]
+
+mod bed;
+mod engine_bed;
+mod gpu;
+mod make;
+#[path = "../pty/mod.rs"]
+mod pty;
+mod reducer;
