@@ -16,17 +16,19 @@ pub mod process;
 pub mod settings;
 pub mod sockets;
 mod space;
+mod tail;
 mod user;
 
 pub use clock::Clock;
 pub use docker::{
-    Candidate, DockerClient, Inspected, Standing, Stats, Surroundings, candidates, choose,
+    Candidate, DockerClient, Inspected, LogStream, LogsFrom, Standing, Stats, Surroundings, candidates, choose,
 };
 pub use fs::RootedFs;
 pub use http::{Answer, Http, HttpError, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library, Nvidia};
 pub use space::{Space, statvfs};
+pub use tail::{Grown, Tail, TailLimits, Tailer};
 pub use user::login_name;
 
 /// What the sources may use of the machine.

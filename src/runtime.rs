@@ -13,9 +13,13 @@ pub use headless::observe;
 
 use std::path::PathBuf;
 
-use crate::config::Config;
+use jiff::tz::TimeZone;
+
+use crate::config::{Config, ConfigError};
 use crate::history::StateDir;
+use crate::ui;
 use crate::ui::tabs::TabId;
+use crate::ui::theme::Depth;
 
 /// What a run of hostler was asked for: the config, and what the command line puts over it.
 #[derive(Debug, Clone)]
@@ -32,8 +36,30 @@ pub struct Setup {
     pub read_only: bool,
     /// The first tab.
     pub tab: TabId,
-    /// Said once the screen stands: what the config got wrong but was survived.
-    pub warnings: Vec<String>,
+}
+
+impl Setup {
+    /// How the screen begins, in the environment of this terminal. The second value is what was wrong with the theme.
+    ///
+    /// # Errors
+    /// When no theme can be had at all.
+    fn screen(&self, zone: TimeZone) -> Result<(ui::Setup, Option<ConfigError>), ConfigError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let depth = Depth::detect(variable);
+        let (theme, warning) = self.config.theme_or_usual(depth)?;
+        let setup = ui::Setup {
+            keymap: self.config.keys.clone(),
+            theme,
+            depth,
+            glyphs: self.config.glyphs.glyphs(variable),
+            zone,
+            tab: self.tab,
+            mouse: self.config.mouse,
+            read_only: self.read_only,
+            demo: self.demo,
+        };
+        Ok((setup, warning))
+    }
 }
 
 /// One thread for everything that awaits.

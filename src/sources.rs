@@ -3,10 +3,12 @@
 //! A [`Source`] reads once and knows nothing of time. The [`poller`] gives it its interval, time-out and backoff, and
 //! turns what it says into [`Event`](crate::domain::Event)s. A new source is one file here and one line in [`SOURCES`].
 
+pub mod demo;
 mod docker;
 mod engines;
 mod gpu;
 mod host;
+mod logs;
 pub mod poller;
 mod roster;
 mod usage;
@@ -19,7 +21,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 
-use crate::domain::{Event, Failure, Sample, SourceId};
+use crate::domain::{Event, Failure, LogBatch, Sample, SourceId};
 use crate::host::Ports;
 
 /// Reads one thing, once.
@@ -44,8 +46,10 @@ pub struct SourceContext {
     pub ports: Ports,
     /// What the config says about sources.
     pub settings: std::rc::Rc<SourceSettings>,
-    /// The way to the store, for sources that also push (events, log lines).
+    /// The way to the store, for sources that also push what happens.
     pub events: mpsc::Sender<Event>,
+    /// The way of log lines to the store, apart from everything else: what finds no room in it is dropped and counted.
+    pub log_lines: mpsc::Sender<LogBatch>,
     /// What the container engine said last: the docker source writes it, others follow it.
     pub roster: watch::Sender<Roster>,
 }
@@ -62,9 +66,19 @@ impl SourceContext {
             ports,
             settings,
             events,
+            log_lines: mpsc::channel(1).0,
             roster: watch::Sender::default(),
         }
     }
+
+    /// The same context with somebody who takes log lines. Without, none are read.
+    #[must_use]
+    pub fn with_log_lines(self, log_lines: mpsc::Sender<LogBatch>) -> Self {
+        Self { log_lines, ..self }
+    }
+
+    /// Batches of log lines that may wait for the store.
+    pub const LOG_BATCHES: usize = 16;
 }
 
 /// What the config says about sources.
@@ -104,4 +118,4 @@ pub struct SourceSpec {
 }
 
 /// Every source.
-pub const SOURCES: &[SourceSpec] = &[host::SPEC, volumes::SPEC, gpu::SPEC, docker::SPEC, usage::SPEC, engines::SPEC];
+pub const SOURCES: &[SourceSpec] = &[host::SPEC, volumes::SPEC, gpu::SPEC, docker::SPEC, usage::SPEC, engines::SPEC, logs::SPEC];

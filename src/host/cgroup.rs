@@ -28,9 +28,7 @@ pub fn memberships(fs: &RootedFs, pid: u32) -> io::Result<ProcessCGroups> {
 /// The container that a process runs in; `None` for a process of the host, and for one that is gone.
 pub fn container_of(fs: &RootedFs, pid: u32) -> Option<ContainerId> {
     let ProcessCGroups(groups) = memberships(fs, pid).ok()?;
-    groups
-        .iter()
-        .find_map(|group| container_in(&group.pathname))
+    groups.iter().find_map(|group| container_in(&group.pathname))
 }
 
 /// The container id in a cgroup path: the last run of exactly 64 hexadecimal digits.
@@ -74,16 +72,10 @@ mod tests {
         for path in [
             format!("/docker/{id}"),
             format!("/system.slice/docker-{id}.scope"),
-            format!(
-                "/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{id}.scope/container"
-            ),
+            format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{id}.scope/container"),
             format!("/hostler-test-1/{id}"),
         ] {
-            assert_eq!(
-                container_in(&path),
-                Some(ContainerId::from(id.as_str())),
-                "{path}"
-            );
+            assert_eq!(container_in(&path), Some(ContainerId::from(id.as_str())), "{path}");
         }
         assert_eq!(container_in("/user.slice/session-3.scope"), None);
         assert_eq!(container_in(&format!("/docker/{id}0")), None);

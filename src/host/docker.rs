@@ -8,10 +8,12 @@ mod convert;
 mod endpoint;
 mod fault;
 mod happening;
+mod logs;
 mod stats;
 
 pub use convert::Inspected;
 pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
+pub use logs::{LogStream, LogsFrom};
 pub use stats::Stats;
 
 use std::sync::Arc;
@@ -49,17 +51,13 @@ impl DockerClient {
     pub async fn connect(place: &Candidate) -> Result<Self, Failure> {
         let seconds = Self::PATIENCE.as_secs();
         let docker = match place.address()? {
-            Address::Unix(path) => {
-                Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION)
-            }
+            Address::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), seconds, API_DEFAULT_VERSION),
             Address::Tcp(host) => Docker::connect_with_http(&host, seconds, API_DEFAULT_VERSION),
         }
         .map_err(|error| fault::failure(place, &error))?;
         // Clones share the version that is agreed on; both questions are asked at once.
-        let (docker, version) = answer(place, async {
-            try_join(docker.clone().negotiate_version(), docker.version()).await
-        })
-        .await?;
+        let (docker, version) =
+            answer(place, async { try_join(docker.clone().negotiate_version(), docker.version()).await }).await?;
         let agreed = docker.client_version();
         Ok(Self {
             docker: pinned(docker, format!("/v{agreed}")),
@@ -93,14 +91,10 @@ impl DockerClient {
     /// One container in full; `None` if there is no such container (any more).
     pub async fn inspect(&self, id: &ContainerId) -> Result<Option<Inspected>, Failure> {
         let asked = self.docker.inspect_container(&id.0, None);
-        let response = timeout(Self::PATIENCE, asked)
-            .await
-            .unwrap_or(Err(Error::RequestTimeoutError));
+        let response = timeout(Self::PATIENCE, asked).await.unwrap_or(Err(Error::RequestTimeoutError));
         match response {
             Ok(inspected) => Ok(convert::inspected(inspected)),
-            Err(Error::DockerResponseServerError {
-                status_code: 404, ..
-            }) => Ok(None),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
             Err(error) => Err(fault::failure(&self.place, &error)),
         }
     }
@@ -128,37 +122,23 @@ impl DockerClient {
     /// One reading of what a container uses, by the engine's own account. Engines before 23 take a second for it. `None`
     /// if the container does not run.
     pub async fn stats(&self, id: &ContainerId) -> Result<Option<Stats>, Failure> {
-        let options = StatsOptionsBuilder::default()
-            .stream(false)
-            .one_shot(true)
-            .build();
+        let options = StatsOptionsBuilder::default().stream(false).one_shot(true).build();
         let mut readings = self.docker.stats(&id.0, Some(options));
-        let reading = timeout(Self::PATIENCE, readings.next())
-            .await
-            .unwrap_or(Some(Err(Error::RequestTimeoutError)));
+        let reading = timeout(Self::PATIENCE, readings.next()).await.unwrap_or(Some(Err(Error::RequestTimeoutError)));
         match reading {
             Some(Ok(reading)) => Ok(Stats::from(&reading)),
-            None
-            | Some(Err(Error::DockerResponseServerError {
-                status_code: 404, ..
-            })) => Ok(None),
+            None | Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => Ok(None),
             Some(Err(error)) => Err(fault::failure(&self.place, &error)),
         }
     }
 
-    async fn answer<T>(
-        &self,
-        request: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Failure> {
+    async fn answer<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
         answer(&self.place, request).await
     }
 }
 
 /// The answer to a request, within [`DockerClient::PATIENCE`]: the client's own time-out ends with the answer's head.
-async fn answer<T>(
-    place: &Candidate,
-    request: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Failure> {
+async fn answer<T>(place: &Candidate, request: impl Future<Output = Result<T, Error>>) -> Result<T, Failure> {
     match timeout(DockerClient::PATIENCE, request).await {
         Ok(answer) => answer.map_err(|error| fault::failure(place, &error)),
         Err(_) => Err(fault::silent(&place.shown())),

@@ -14,7 +14,6 @@ use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use nvml_wrapper::Nvml;
@@ -22,7 +21,7 @@ use nvml_wrapper::error::NvmlError;
 use tokio::sync::mpsc;
 
 use self::card::{Card, Identity};
-use self::events::Cards;
+use self::events::Watch;
 use self::processes::Joins;
 use super::{Clock, RootedFs, foreign};
 use crate::domain::{Event, Failure, Gpu, GpuDriver, GpuSample, Moment, Reading};
@@ -38,9 +37,12 @@ impl Library {
     /// The one that `HOSTLER_NVML_LIBRARY` names, else the configured one, else `libnvidia-ml.so.1` wherever the
     /// dynamic loader finds it.
     pub fn choose(configured: Option<&str>) -> Self {
-        let named = std::env::var_os("HOSTLER_NVML_LIBRARY")
-            .filter(|path| !path.is_empty())
-            .or_else(|| configured.filter(|path| !path.is_empty()).map(OsString::from));
+        Self::named_by(std::env::var_os("HOSTLER_NVML_LIBRARY"), configured.map(OsString::from))
+    }
+
+    /// An empty name names nothing.
+    fn named_by(environment: Option<OsString>, config: Option<OsString>) -> Self {
+        let named = [environment, config].into_iter().flatten().find(|path| !path.is_empty());
         Self { named: named.is_some(), path: named.unwrap_or_else(|| driver::LIBRARY.into()) }
     }
 
@@ -62,9 +64,7 @@ struct Session {
     /// Shared with the watcher. It is never dropped as it is: that would wait for the driver wherever it happens, and
     /// panic if the library lacked the function for it.
     nvml: Arc<ManuallyDrop<Nvml>>,
-    /// Tells the watcher which cards to watch; dropping it ends the watcher.
-    watch: Sender<Cards>,
-    watched: Cards,
+    watch: Watch,
     loaded: Reading<String>,
     cuda: Reading<String>,
 }
@@ -116,7 +116,7 @@ impl Nvidia {
     /// When there is no library, no driver or no card, or when this user may not ask.
     pub fn read(&mut self) -> Result<GpuSample, Failure> {
         let at = self.clock.now();
-        let session = match self.session.take() {
+        let mut session = match self.session.take() {
             Some(session) => session,
             None => self.open()?,
         };
@@ -139,19 +139,15 @@ impl Nvidia {
         let gpus = self.gpus(&session, at);
         let driver =
             GpuDriver { loaded: session.loaded.clone(), on_disk: self.on_disk(at), cuda: session.cuda.clone() };
-        self.session = Some(self.watch(session));
+        self.watch(&mut session);
+        self.session = Some(session);
         Ok(GpuSample { driver, gpus })
     }
 
     fn open(&mut self) -> Result<Session, Failure> {
-        if let Some(nvml) = self.leaving.take() {
-            match Arc::try_unwrap(nvml) {
-                Ok(nvml) => shut_down(nvml),
-                Err(nvml) => {
-                    self.leaving = Some(nvml);
-                    return Err(Failure::failed("NVML is being closed to be opened again"));
-                }
-            }
+        self.leaving = self.leaving.take().and_then(shut_down);
+        if self.leaving.is_some() {
+            return Err(Failure::failed("NVML is being closed to be opened again"));
         }
         let nvml = Nvml::builder()
             .lib_path(OsStr::new(&self.library.path))
@@ -165,19 +161,14 @@ impl Nvidia {
         };
         let cuda = words::reading(nvml.sys_cuda_driver_version())
             .map(|version| format!("{}.{}", version / 1000, version % 1000 / 10));
-        let nvml = Arc::new(ManuallyDrop::new(nvml));
-        Ok(Session {
-            watch: events::watch(Arc::clone(&nvml), self.clock, self.events.clone()),
-            watched: Cards::new(),
-            nvml,
-            loaded,
-            cuda,
-        })
+        Ok(Session { nvml: Arc::new(ManuallyDrop::new(nvml)), watch: Watch::default(), loaded, cuda })
     }
 
     /// Lets a library go that does not work any more. It is shut down once the watcher is done with it.
     fn close(&mut self, session: Session) {
-        self.leaving = Some(session.nvml);
+        let Session { nvml, watch, .. } = session;
+        drop(watch);
+        self.leaving = shut_down(nvml);
     }
 
     /// Makes room for `count` cards whose identity is not known yet. Those known so far count as gone until they are
@@ -219,17 +210,10 @@ impl Nvidia {
     }
 
     /// Has the watcher watch the cards that answer.
-    fn watch(&self, mut session: Session) -> Session {
-        let live = || {
-            let answering = self.cards.iter().filter(|card| card.answers);
-            answering.map(|card| (card.index, &card.identity.uuid))
-        };
-        if !live().eq(session.watched.iter().map(|(index, uuid)| (*index, uuid))) {
-            session.watched = live().map(|(index, uuid)| (index, Arc::clone(uuid))).collect();
-            // Without a thread to watch there is nobody to tell; that has been logged.
-            let _ = session.watch.send(session.watched.clone());
-        }
-        session
+    fn watch(&self, session: &mut Session) {
+        let live = self.cards.iter().filter(|card| card.answers);
+        let live = live.map(|card| (card.index, Arc::clone(&card.identity.uuid))).collect();
+        session.watch.follow(live, || events::watcher(Arc::clone(&session.nvml), self.clock, self.events.clone()));
     }
 }
 
@@ -242,9 +226,30 @@ fn recognise(card: &mut Card, gone: &mut Vec<Gone>, fs: &RootedFs, count: usize)
     }
 }
 
-/// Shuts the library down. One without the function for it stays open.
-fn shut_down(nvml: ManuallyDrop<Nvml>) {
-    if nvml.lib().nvmlShutdown.is_ok() {
-        drop(ManuallyDrop::into_inner(nvml));
+/// Shuts the library down, unless somebody else still holds it: then it is handed back. One without the function for it
+/// stays open.
+fn shut_down(nvml: Arc<ManuallyDrop<Nvml>>) -> Option<Arc<ManuallyDrop<Nvml>>> {
+    match Arc::try_unwrap(nvml) {
+        Ok(nvml) if nvml.lib().nvmlShutdown.is_ok() => drop(ManuallyDrop::into_inner(nvml)),
+        Ok(_) => {}
+        Err(nvml) => return Some(nvml),
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_names_the_library_before_the_config() {
+        let choice = |environment: Option<&str>, config: Option<&str>| {
+            let library = Library::named_by(environment.map(OsString::from), config.map(OsString::from));
+            (library.shown().into_owned(), library.is_named())
+        };
+        let (a, b) = (Some("/a.so"), Some("/b.so"));
+        assert_eq!(choice(a, b), ("/a.so".to_owned(), true));
+        assert_eq!(choice(Some(""), b), ("/b.so".to_owned(), true));
+        assert_eq!(choice(None, Some("")), ("libnvidia-ml.so.1".to_owned(), false));
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use strum::IntoEnumIterator;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -13,7 +14,7 @@ use crate::checks;
 use crate::domain::{Effect, Event, Moment, SourceId};
 use crate::host::{Clock, Ports};
 use crate::sources::poller::{self, Wish};
-use crate::sources::{SOURCES, SourceContext};
+use crate::sources::{SOURCES, SourceContext, demo};
 use crate::store::{SourceState, Sources, State};
 
 /// The box as one process sees it.
@@ -40,22 +41,47 @@ impl Core {
         let ports = Ports::new(&setup.rootfs);
         let clock = ports.clock;
         let (events, queue) = mpsc::channel(QUEUE);
+        let mut pollers = JoinSet::new();
+        let (sources, wishes) = if setup.demo {
+            pollers.spawn_local(demo::play(clock, events));
+            (Self::demo_sources(setup.config.sources.refresh), HashMap::new())
+        } else {
+            Self::start_pollers(setup, ports, &events, &mut pollers)
+        };
+        let mut state = State::new(clock.now(), Arc::new(setup.config.thresholds.clone()), sources);
+        state.apply(Event::Journal(setup.state_dir.journal()));
+        (Self { state, clock, wishes, assessed: None, tried: 0, _pollers: pollers }, queue)
+    }
+
+    fn start_pollers(
+        setup: &Setup,
+        ports: Ports,
+        events: &mpsc::Sender<Event>,
+        pollers: &mut JoinSet<()>,
+    ) -> (Sources, HashMap<SourceId, watch::Sender<Wish>>) {
+        let clock = ports.clock;
         let context = SourceContext::new(ports, Rc::new(setup.config.sources.clone()), events.clone());
+        let remembered = setup.state_dir.remembered_sources();
         let mut sources = Sources::default();
         let mut wishes = HashMap::new();
-        let mut pollers = JoinSet::new();
-        let remembered = setup.state_dir.remembered_sources();
         for spec in SOURCES {
             let period = spec.interval.unwrap_or(setup.config.sources.refresh);
-            sources.expect(spec.id, SourceState::waiting(period, remembered.contains(&spec.id)));
+            let expected = remembered.contains(&spec.id) || setup.config.names(spec.id);
+            sources.expect(spec.id, SourceState::waiting(period, expected));
             let (wish, wished) = watch::channel(Wish::default());
             wishes.insert(spec.id, wish);
             let source = (spec.build)(&context);
             pollers.spawn_local(poller::run(spec, source, period, clock, events.clone(), wished));
         }
-        let mut state = State::new(clock.now(), Arc::new(setup.config.thresholds.clone()), sources);
-        state.apply(Event::Journal(setup.state_dir.journal()));
-        (Self { state, clock, wishes, assessed: None, tried: 0, _pollers: pollers }, queue)
+        (sources, wishes)
+    }
+
+    fn demo_sources(refresh: Duration) -> Sources {
+        let mut sources = Sources::default();
+        for id in SourceId::iter() {
+            sources.expect(id, SourceState::waiting(refresh.max(Duration::from_secs(5)), true));
+        }
+        sources
     }
 
     /// Takes an event in and does what the store asks for.
@@ -97,7 +123,14 @@ impl Core {
         self.assessed = Some(now);
         let (observations, unassessed) = checks::assess(&self.state, now);
         self.take(Event::Assessed { observations, unassessed, at: now });
-        let standings = checks::standings(&self.state, now);
-        self.take(Event::Routine(standings));
+    }
+}
+
+/// Keeps in mind what can be read on this box, so that its absence is told next time. A store that cannot be written is no
+/// reason to fail: what could be seen was shown.
+pub(super) fn remember(setup: &Setup, state: &State) {
+    let read = state.sources.iter().filter(|(_, source)| source.last_ok.is_some()).map(|(id, _)| id);
+    if let Err(error) = setup.state_dir.remember_sources(read, state.now.wall) {
+        tracing::warn!(%error, "Could not remember what was read.");
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::core::remember;
 use super::{Core, Setup, async_runtime};
 use crate::domain::{Event, JournalEntry};
 use crate::terminal::{Terminal, restore_on_panic};
@@ -36,11 +37,11 @@ pub fn tui(setup: &Setup) -> anyhow::Result<()> {
     let runtime = async_runtime()?;
     let result = LocalSet::new().block_on(&runtime, async {
         let mut face = Face::open(setup)?;
-        face.run().await
+        anyhow::Ok(face.run().await?)
     });
     // A driver call that hangs must not hold the process back.
     runtime.shutdown_background();
-    Ok(result?)
+    result
 }
 
 struct Face<'a> {
@@ -63,10 +64,14 @@ enum Next {
 }
 
 impl<'a> Face<'a> {
-    fn open(setup: &'a Setup) -> io::Result<Self> {
+    fn open(setup: &'a Setup) -> anyhow::Result<Self> {
+        let (screen, warning) = setup.screen(TimeZone::system())?;
         let terminal = Terminal::enter(setup.config.mouse)?;
         let (core, queue) = Core::start(setup);
-        let ui = Ui::new(setup.ui(TimeZone::system()), Terminal::size());
+        let mut ui = Ui::new(screen, Terminal::size());
+        if let Some(warning) = warning {
+            ui.say(warning.to_string(), core.clock.now());
+        }
         let now = Instant::now();
         Ok(Self { setup, core, queue, ui, terminal, dirty: Some(now), drawn: now, began: now })
     }
@@ -106,7 +111,7 @@ impl<'a> Face<'a> {
                 _ = seconds.tick() => self.second(),
             };
             if next == Next::Leave {
-                self.setup.state_dir.remember(&self.core.state);
+                remember(self.setup, &self.core.state);
                 return Ok(());
             }
         }
@@ -118,14 +123,10 @@ impl<'a> Face<'a> {
         if since.duration_since(self.began) < EAGER { since } else { (self.drawn + FRAME).max(since + GATHER) }
     }
 
-    /// Records the visit, and says what was wrong with the config.
+    /// Records the visit: next time, what changed is told from here.
     fn greet(&mut self) {
-        if !self.setup.demo && !self.setup.read_only {
+        if !self.setup.read_only {
             self.record(JournalEntry::Visit);
-        }
-        if let Some(warning) = self.setup.warnings.first() {
-            let now = self.core.clock.now();
-            self.ui.say(warning.clone(), now);
         }
     }
 

@@ -6,6 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use super::core::remember;
 use super::{Core, Setup, async_runtime};
 use crate::domain::Event;
 use crate::store::State;
@@ -31,7 +32,7 @@ pub fn observe(setup: &Setup, watch: Duration) -> std::io::Result<State> {
     });
     // A reader that hangs must not hold the answer back.
     runtime.shutdown_background();
-    setup.state_dir.remember(&state);
+    remember(setup, &state);
     Ok(state)
 }
 

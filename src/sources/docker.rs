@@ -43,11 +43,7 @@ struct Docker {
 
 impl Docker {
     fn new(context: &SourceContext) -> Self {
-        Self {
-            means: Means::new(context),
-            watch: None,
-            taken: None,
-        }
+        Self { means: Means::new(context), watch: None, taken: None }
     }
 
     /// Asks the task; connects and starts it where there is none.
@@ -82,10 +78,7 @@ impl Source for Docker {
                 })),
             };
             let sample = answer.inspect_err(|failure| self.means.lost(failure))?;
-            Ok(Read {
-                detail: detail(&sample.engine),
-                sample: Sample::Docker(sample),
-            })
+            Ok(Read { detail: detail(&sample.engine), sample: Sample::Docker(sample) })
         })
     }
 }

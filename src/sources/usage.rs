@@ -57,9 +57,7 @@ impl Usage {
             Ok(Ok(roster)) => roster,
             Ok(Err(_)) => return Err(Failure::unsupported("no container engine is asked")),
             Err(_) => {
-                return Err(Failure::failed(
-                    "the container engine has not answered yet",
-                ));
+                return Err(Failure::failed("the container engine has not answered yet"));
             }
         };
         match (&roster.known, &roster.failure) {
@@ -67,9 +65,9 @@ impl Usage {
             (None, Some(failure)) if failure.kind == FailureKind::Unsupported => {
                 Err(Failure::unsupported("no container engine"))
             }
-            (None, failure) => Err(failure.clone().unwrap_or_else(|| {
-                Failure::failed("the container engine has not answered yet")
-            })),
+            (None, failure) => {
+                Err(failure.clone().unwrap_or_else(|| Failure::failed("the container engine has not answered yet")))
+            }
         }
     }
 }
@@ -85,18 +83,13 @@ impl Source for Usage {
                 .await
                 .map_err(|why| Failure::failed(format!("control groups: {why}")))?;
             let mut usages = reading.usages;
-            self.asked
-                .read(&client, &reading.unreadable, self.clock, &mut usages)
-                .await;
+            self.asked.read(&client, &reading.unreadable, self.clock, &mut usages).await;
             let running = usages.by_id.len();
             let detail = match (running, usages.origin) {
                 (0, _) => "no container runs".to_owned(),
                 (_, origin) => format!("{running} containers, {origin}"),
             };
-            Ok(Read {
-                sample: Sample::Usage(Arc::new(usages)),
-                detail,
-            })
+            Ok(Read { sample: Sample::Usage(Arc::new(usages)), detail })
         })
     }
 }

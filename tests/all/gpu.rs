@@ -155,7 +155,7 @@ fn assert_lost(gpu: &Gpu) {
 }
 
 #[test]
-fn gpu_readings_have_the_right_unit() {
+fn readings_have_the_right_unit() {
     let Some(double) = Double::new(&ready("two-busy.json")) else {
         return;
     };
@@ -214,7 +214,7 @@ fn gpu_readings_have_the_right_unit() {
 }
 
 #[test]
-fn gpu_eight_cards_are_read_in_their_order() {
+fn eight_cards_are_read_in_their_order() {
     let script = ready("eight.json");
     let Some(double) = Double::new(&script) else {
         return;
@@ -232,7 +232,7 @@ fn gpu_eight_cards_are_read_in_their_order() {
 }
 
 #[test]
-fn gpu_that_is_lost_keeps_its_name_and_comes_back() {
+fn a_lost_card_keeps_its_name_and_comes_back() {
     let Some(double) = Double::new(&ready("two-busy.json")) else {
         return;
     };
@@ -253,7 +253,7 @@ fn gpu_that_is_lost_keeps_its_name_and_comes_back() {
 }
 
 #[test]
-fn gpu_lost_in_the_middle_of_a_reading_is_lost() {
+fn a_card_lost_in_the_middle_of_a_reading_is_lost() {
     let mut script = ready("two-busy.json");
     script["gpus"][0]["errors"] = json!({ "power_mw": "gpu-lost" });
     let Some(double) = Double::new(&script) else {
@@ -266,7 +266,7 @@ fn gpu_lost_in_the_middle_of_a_reading_is_lost() {
 }
 
 #[test]
-fn gpu_lost_from_the_start_is_named_by_the_kernel() {
+fn a_card_lost_from_the_start_is_named_by_the_kernel() {
     let Some(double) = Double::new(&ready("lost.json")) else {
         return;
     };
@@ -289,7 +289,7 @@ fn gpu_lost_from_the_start_is_named_by_the_kernel() {
 }
 
 #[test]
-fn gpu_that_is_counted_no_more_is_lost() {
+fn a_card_that_is_counted_no_more_is_lost() {
     let both = ready("two-busy.json");
     let Some(double) = Double::new(&both) else {
         return;
@@ -314,7 +314,7 @@ fn gpu_that_is_counted_no_more_is_lost() {
 }
 
 #[test]
-fn gpu_readings_that_are_not_supported_say_so() {
+fn readings_that_are_not_supported_say_so() {
     let Some(double) = Double::new(&ready("not-supported.json")) else {
         return;
     };
@@ -335,7 +335,7 @@ fn gpu_readings_that_are_not_supported_say_so() {
 }
 
 #[test]
-fn gpu_reading_fails_alone_and_in_plain_words() {
+fn a_reading_fails_alone_and_in_plain_words() {
     let mut script = ready("two-busy.json");
     script["gpus"][0]["errors"] = json!({
         "power_mw": "no-permission",
@@ -368,7 +368,7 @@ fn gpu_reading_fails_alone_and_in_plain_words() {
 }
 
 #[test]
-fn gpu_that_refuses_its_handle_is_there_and_silent() {
+fn a_card_that_refuses_its_handle_is_there_and_silent() {
     let mut script = ready("two-busy.json");
     script["gpus"][0]["errors"] = json!({ "handle": "insufficient-power" });
     let Some(double) = Double::new(&script) else {
@@ -382,7 +382,7 @@ fn gpu_that_refuses_its_handle_is_there_and_silent() {
 }
 
 #[test]
-fn gpu_ecc_and_throttling_are_told() {
+fn ecc_and_throttling_are_told() {
     let mut script = ready("throttled.json");
     script["gpus"][0]["ecc"] = json!({ "enabled": true, "corrected": 7, "uncorrected": 1 });
     script["gpus"][1]["ecc"] = json!({ "enabled": false });
@@ -404,7 +404,7 @@ fn gpu_ecc_and_throttling_are_told() {
 }
 
 #[test]
-fn gpu_script_rewritten_while_running_changes_the_reading() {
+fn a_change_is_seen_at_the_next_reading() {
     let mut script = ready("two-busy.json");
     let Some(double) = Double::new(&script) else {
         return;
@@ -430,7 +430,7 @@ fn gpu_script_rewritten_while_running_changes_the_reading() {
 }
 
 #[test]
-fn gpu_process_is_joined_to_its_container() {
+fn a_process_is_joined_to_its_container() {
     let id = "4f".repeat(32);
     let mut script = ready("two-busy.json");
     script["gpus"][0]["compute"] = json!([
@@ -479,7 +479,7 @@ fn gpu_process_is_joined_to_its_container() {
 }
 
 #[test]
-fn gpu_call_that_hangs_costs_only_its_own_source() {
+fn a_call_that_hangs_costs_only_its_own_source() {
     let script = ready("two-busy.json");
     let Some(double) = Double::new(&script) else {
         return;
@@ -511,7 +511,7 @@ fn gpu_call_that_hangs_costs_only_its_own_source() {
 }
 
 #[test]
-fn gpu_source_goes_while_a_call_hangs() {
+fn the_source_goes_while_a_call_hangs() {
     let mut script = ready("two-busy.json");
     script["hang"] = json!(["count"]);
     let Some(double) = Double::new(&script) else {
@@ -526,7 +526,7 @@ fn gpu_source_goes_while_a_call_hangs() {
 }
 
 #[test]
-fn gpu_xids_are_told_once_and_by_card() {
+fn xids_are_told_once_and_by_card() {
     let mut script = ready("two-busy.json");
     let Some(double) = Double::new(&script) else {
         return;
@@ -565,7 +565,7 @@ fn gpu_xids_are_told_once_and_by_card() {
 }
 
 #[test]
-fn gpu_xids_outlive_cards_without_them_and_waits_that_fail() {
+fn xids_outlive_cards_without_them_and_waits_that_fail() {
     let mut script = ready("two-busy.json");
     script["gpus"][0]["events"] = json!([]);
     script["errors"] = json!({ "event_wait": "unknown" });
@@ -582,7 +582,7 @@ fn gpu_xids_outlive_cards_without_them_and_waits_that_fail() {
 }
 
 #[test]
-fn gpu_driver_of_another_version_is_said_with_both() {
+fn a_driver_of_another_version_is_said_with_both() {
     let Some(double) = Double::new(&ready("mismatch.json")) else {
         return;
     };
@@ -609,7 +609,7 @@ fn gpu_driver_of_another_version_is_said_with_both() {
 }
 
 #[test]
-fn gpu_driver_replaced_on_disk_is_seen_while_it_runs() {
+fn a_driver_replaced_on_disk_is_seen_while_it_runs() {
     let mut script = ready("two-busy.json");
     script["driver"] = json!("570.86.16");
     let Some(double) = Double::new(&script) else {
@@ -622,7 +622,7 @@ fn gpu_driver_replaced_on_disk_is_seen_while_it_runs() {
 }
 
 #[test]
-fn gpu_driver_that_is_not_loaded_says_how_to_load_it() {
+fn a_driver_that_is_not_loaded_says_how_to_load_it() {
     let Some(double) = Double::new(&json!({ "init": "driver-not-loaded" })) else {
         return;
     };
@@ -651,24 +651,20 @@ fn gpu_driver_that_is_not_loaded_says_how_to_load_it() {
 }
 
 #[test]
-fn gpu_driver_without_a_card_is_no_fault() {
+fn a_driver_without_a_card_is_no_fault() {
     let Some(double) = Double::new(&json!({ "driver": "580.95.05", "gpus": [] })) else {
         return;
     };
     let mut source = double.source();
-    for _ in 0..2 {
-        let failure = source.read().unwrap_err();
-        if failure.kind == FailureKind::Unsupported {
-            assert_eq!(failure.what, "the NVIDIA driver 580.95.05 serves no card");
-        }
-    }
+    let failure = Failure::unsupported("the NVIDIA driver 580.95.05 serves no card");
+    assert_eq!(source.failure(), failure);
+    assert_eq!(source.failure(), failure, "the library is opened anew");
     double.rewrite(&ready("two-busy.json"));
-    let sample = wait_until(DEADLINE, "the cards are seen", || source.read().ok());
-    assert_eq!(sample.0.gpus.len(), 2);
+    assert_eq!(source.sample().gpus.len(), 2);
 }
 
 #[test]
-fn gpu_library_that_stops_working_is_opened_again() {
+fn a_library_that_stops_working_is_opened_again() {
     let script = ready("two-busy.json");
     let Some(double) = Double::new(&script) else {
         return;
@@ -697,7 +693,7 @@ fn gpu_library_that_stops_working_is_opened_again() {
 }
 
 #[test]
-fn gpu_library_that_is_missing_means_no_driver() {
+fn a_missing_library_means_no_driver() {
     let root = tempfile::tempdir().unwrap();
     let here = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
     if here.iter().any(|folder| Path::new(folder).join("libnvidia-ml.so.1").exists()) {
@@ -717,7 +713,7 @@ fn gpu_library_that_is_missing_means_no_driver() {
 }
 
 #[test]
-fn gpu_library_that_is_named_must_be_there() {
+fn a_library_that_is_named_must_be_there() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("libnvidia-ml.so.1");
     let mut source = Reader::new(Some(&path), root.path());

@@ -13,7 +13,9 @@
 )]
 
 mod bed;
+mod docker;
 mod engine_bed;
+mod engines;
 mod gpu;
 mod make;
 #[path = "../pty/mod.rs"]

@@ -72,7 +72,7 @@ fn main() -> Result<()> {
     };
     let (idle, also) = idle(&options, servers.as_ref());
     let beside = Beside { engine: servers.as_ref().map(|servers| (servers, idle)), also: &also };
-    let floor = Floor::measure(options.presses)?;
+    let floor = Floor::measure()?;
     let mut programs = Vec::new();
     for subject in &subjects {
         warn(&format!("measuring {} …", subject.name));

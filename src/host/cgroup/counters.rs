@@ -54,10 +54,7 @@ fn open_files(wanted: u64) -> u64 {
         return current;
     }
     let raised = wanted.min(limit.maximum.unwrap_or(u64::MAX));
-    let new = Rlimit {
-        current: Some(raised),
-        maximum: limit.maximum,
-    };
+    let new = Rlimit { current: Some(raised), maximum: limit.maximum };
     match setrlimit(Resource::Nofile, new) {
         Ok(()) => raised.max(current),
         Err(_) => current,
@@ -88,16 +85,13 @@ impl Counters {
         pid: u32,
         handles: Handles,
     ) -> Result<Self, Why> {
-        let groups = memberships(fs, pid)
-            .map_err(|error| Why::new(format!("/proc/{pid}/cgroup: {error}")))?;
+        let groups = memberships(fs, pid).map_err(|error| Why::new(format!("/proc/{pid}/cgroup: {error}")))?;
         let folder = |controller: &str| {
             hierarchies
                 .folder(&groups, controller)
                 // A process of this number on this machine need not be the container's: the engine may be elsewhere.
                 .filter(|(_, folder)| container_in(&folder.to_string_lossy()).as_ref() == Some(id))
-                .ok_or_else(|| {
-                    Why::new(format!("no control group of its own counts its {controller}"))
-                })
+                .ok_or_else(|| Why::new(format!("no control group of its own counts its {controller}")))
         };
         let (version, cpu) = folder("cpuacct")?;
         let (memory_version, memory) = folder("memory")?;
@@ -109,14 +103,9 @@ impl Counters {
             version,
             handles,
             cpu: CounterFile::new(&cpu, in_version(version, "cpuacct.usage", "cpu.stat")),
-            memory: CounterFile::new(
-                &memory,
-                in_version(memory_version, "memory.usage_in_bytes", "memory.current"),
-            ),
+            memory: CounterFile::new(&memory, in_version(memory_version, "memory.usage_in_bytes", "memory.current")),
             memory_stat: CounterFile::new(&memory, "memory.stat"),
-            pids: folder("pids")
-                .ok()
-                .map(|(_, folder)| CounterFile::new(&folder, "pids.current")),
+            pids: folder("pids").ok().map(|(_, folder)| CounterFile::new(&folder, "pids.current")),
         };
         for file in [&counters.cpu, &counters.memory] {
             if !fs.exists(&file.path) {
@@ -133,17 +122,13 @@ impl Counters {
 
     /// Whether an error means that the container ended: its files cannot be opened, and handles of them do not answer.
     pub fn is_gone(error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::NotFound
-            || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
+        error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
     }
 
     /// Keeps another number of handles from the next reading on.
     pub fn keep(&mut self, handles: Handles) {
         if handles < self.handles {
-            for file in [&mut self.cpu, &mut self.memory, &mut self.memory_stat]
-                .into_iter()
-                .chain(&mut self.pids)
-            {
+            for file in [&mut self.cpu, &mut self.memory, &mut self.memory_stat].into_iter().chain(&mut self.pids) {
                 file.kept = None;
             }
         }
@@ -199,18 +184,10 @@ impl CounterFile {
     const BYTES: usize = 8192;
 
     fn new(folder: &Path, name: &str) -> Self {
-        Self {
-            path: folder.join(name),
-            kept: None,
-        }
+        Self { path: folder.join(name), kept: None }
     }
 
-    fn read(
-        &mut self,
-        fs: &RootedFs,
-        keep: bool,
-        parse: impl FnOnce(&str) -> Option<u64>,
-    ) -> io::Result<u64> {
+    fn read(&mut self, fs: &RootedFs, keep: bool, parse: impl FnOnce(&str) -> Option<u64>) -> io::Result<u64> {
         let mut buffer = [0_u8; Self::BYTES];
         let handle = match self.kept.take() {
             Some(handle) => handle,
@@ -220,10 +197,7 @@ impl CounterFile {
         let read = rustix::io::pread(&handle, &mut buffer[..], 0)?;
         let text = std::str::from_utf8(&buffer[..read]).unwrap_or_default();
         let value = parse(text).ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("{} holds no number", self.path.display()),
-            )
+            io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no number", self.path.display()))
         })?;
         if keep {
             self.kept = Some(handle);
@@ -238,9 +212,7 @@ fn number(text: &str) -> Option<u64> {
 
 /// The value of a line `name value`.
 fn field(text: &str, name: &str) -> Option<u64> {
-    text.lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
-        .and_then(number)
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).and_then(number)
 }
 
 #[cfg(test)]

@@ -62,11 +62,7 @@ impl Hierarchies {
 
     /// The folder in which `controller` counts for a process with these memberships, as on the machine. A controller that
     /// is in use by version 1 counts nothing in version 2.
-    pub fn folder(
-        &self,
-        ProcessCGroups(groups): &ProcessCGroups,
-        controller: &str,
-    ) -> Option<(Version, PathBuf)> {
+    pub fn folder(&self, ProcessCGroups(groups): &ProcessCGroups, controller: &str) -> Option<(Version, PathBuf)> {
         let owns = |names: &[String]| names.iter().any(|name| name == controller);
         let (group, version) = match groups.iter().find(|group| owns(&group.controllers)) {
             Some(group) => (group, Version::V1),
@@ -78,9 +74,7 @@ impl Hierarchies {
         let folder = self
             .mounts
             .iter()
-            .filter(|mount| {
-                mount.version == version && (version == Version::V2 || owns(&mount.controllers))
-            })
+            .filter(|mount| mount.version == version && (version == Version::V2 || owns(&mount.controllers)))
             .find_map(|mount| mount.folder(Path::new(&group.pathname)))?;
         Some((version, folder))
     }
@@ -100,21 +94,14 @@ impl Mount {
             .mount_point
             .strip_prefix(&moved)
             .map_or_else(|_| mount.mount_point.clone(), |rest| Path::new("/").join(rest));
-        Some(Self {
-            controllers,
-            version,
-            root: mount.root.into(),
-            point,
-        })
+        Some(Self { controllers, version, root: mount.root.into(), point })
     }
 
     /// Where the group `path` lies below this mount point; `None` if it is not in the part that is mounted. In a cgroup
     /// namespace both paths may begin with `..`.
     fn folder(&self, path: &Path) -> Option<PathBuf> {
         let below = path.strip_prefix(&self.root).ok()?;
-        let reachable = below
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)));
+        let reachable = below.components().all(|part| matches!(part, Component::Normal(_)));
         reachable.then(|| self.point.join(below))
     }
 }
@@ -153,14 +140,8 @@ mod tests {
     fn controllers_are_found_where_they_are_mounted() {
         let tree = hierarchies(V1);
         let text = "4:memory:/docker/x\n2:cpu,cpuacct:/docker/x\n0::/\n";
-        assert_eq!(
-            folder(&tree, text, "cpuacct"),
-            Some((Version::V1, "/sys/fs/cgroup/cpu,cpuacct/docker/x".into()))
-        );
-        assert_eq!(
-            folder(&tree, text, "memory"),
-            Some((Version::V1, "/dev/memory/docker/x".into()))
-        );
+        assert_eq!(folder(&tree, text, "cpuacct"), Some((Version::V1, "/sys/fs/cgroup/cpu,cpuacct/docker/x".into())));
+        assert_eq!(folder(&tree, text, "memory"), Some((Version::V1, "/dev/memory/docker/x".into())));
     }
 
     #[test]
@@ -169,19 +150,14 @@ mod tests {
         let tree = hierarchies("30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n");
         assert_eq!(
             folder(&tree, text, "memory"),
-            Some((
-                Version::V2,
-                "/sys/fs/cgroup/system.slice/docker-x.scope".into()
-            ))
+            Some((Version::V2, "/sys/fs/cgroup/system.slice/docker-x.scope".into()))
         );
         assert_eq!(folder(&hierarchies(""), text, "memory"), None);
     }
 
     #[test]
     fn a_part_of_a_tree_shows_only_what_lies_below_it() {
-        let inner = hierarchies(
-            "35 31 0:32 /docker/self /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n",
-        );
+        let inner = hierarchies("35 31 0:32 /docker/self /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n");
         assert_eq!(
             folder(&inner, "4:memory:/docker/self/docker/x\n", "memory"),
             Some((Version::V1, "/sys/fs/cgroup/memory/docker/x".into()))
@@ -194,10 +170,7 @@ mod tests {
         let whole = hierarchies("30 23 0:26 /../.. /host/cgroup ro - cgroup2 cgroup2 rw\n");
         assert_eq!(
             folder(&whole, "0::/../../system.slice/docker-x.scope\n", "cpu"),
-            Some((
-                Version::V2,
-                "/host/cgroup/system.slice/docker-x.scope".into()
-            ))
+            Some((Version::V2, "/host/cgroup/system.slice/docker-x.scope".into()))
         );
         let own = hierarchies("30 23 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup2 rw\n");
         assert_eq!(folder(&own, "0::/../docker-x.scope\n", "cpu"), None);

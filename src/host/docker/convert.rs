@@ -8,16 +8,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use bollard::models::{
-    ContainerInspectResponse, ContainerState as EngineState, ContainerStateStatusEnum as Status,
-    ContainerSummary, ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum as Listed,
-    DeviceRequest, Health as EngineHealth, HealthStatusEnum, HealthcheckResult, HostConfig,
-    PortBinding, RestartPolicy as EngineRestartPolicy, RestartPolicyNameEnum,
+    ContainerInspectResponse, ContainerState as EngineState, ContainerStateStatusEnum as Status, ContainerSummary,
+    ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum as Listed, DeviceRequest, Health as EngineHealth,
+    HealthStatusEnum, HealthcheckResult, HostConfig, PortBinding, RestartPolicy as EngineRestartPolicy,
+    RestartPolicyNameEnum,
 };
 use jiff::Timestamp;
 
 use crate::domain::{
-    Container, ContainerId, ContainerState, Exit, Health, HealthState, PortReach, PublishedPort,
-    RestartPolicy,
+    Container, ContainerId, ContainerState, Exit, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
 };
 use crate::host::foreign;
 
@@ -35,15 +34,9 @@ pub struct Inspected {
 
 /// A container as `inspect` describes it; `None` if it has no usable id, which no engine does.
 pub(super) fn inspected(it: ContainerInspectResponse) -> Option<Inspected> {
-    let finished = it
-        .state
-        .as_ref()
-        .and_then(|state| time(state.finished_at.as_deref()?));
+    let finished = it.state.as_ref().and_then(|state| time(state.finished_at.as_deref()?));
     let container = container(it)?;
-    Some(Inspected {
-        container,
-        finished,
-    })
+    Some(Inspected { container, finished })
 }
 
 fn container(it: ContainerInspectResponse) -> Option<Container> {
@@ -59,25 +52,13 @@ fn container(it: ContainerInspectResponse) -> Option<Container> {
         name: name(it.name.as_deref().unwrap_or_default()).into(),
         project: label(&labels, "com.docker.compose.project"),
         service: label(&labels, "com.docker.compose.service"),
-        image: foreign::name(
-            config
-                .image
-                .as_deref()
-                .filter(|image| !image.is_empty())
-                .unwrap_or(&image_id),
-        ),
+        image: foreign::name(config.image.as_deref().filter(|image| !image.is_empty()).unwrap_or(&image_id)),
         image_id: foreign::name(&image_id),
         state,
         health: engine_state.health.as_ref().and_then(health),
-        restart_count: it
-            .restart_count
-            .and_then(|count| u32::try_from(count).ok())
-            .unwrap_or_default(),
+        restart_count: it.restart_count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default(),
         restart_policy: host.restart_policy.as_ref().map(restart_policy).unwrap_or_default(),
-        pid: engine_state
-            .pid
-            .and_then(|pid| u32::try_from(pid).ok())
-            .filter(|pid| *pid > 0),
+        pid: engine_state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
         created: it.created.as_deref().and_then(time),
         started: engine_state.started_at.as_deref().and_then(time),
         last_exit: last_exit(&engine_state),
@@ -86,29 +67,16 @@ fn container(it: ContainerInspectResponse) -> Option<Container> {
             .as_deref()
             .map(|error| foreign::clean(error, OUTPUT_BYTES).into_owned())
             .filter(|error| !error.is_empty()),
-        memory_limit_bytes: host
-            .memory
-            .and_then(|bytes| u64::try_from(bytes).ok())
-            .filter(|bytes| *bytes > 0),
+        memory_limit_bytes: host.memory.and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes > 0),
         cpu_limit: cpu_limit(&host),
-        ports: published(networks.ports.unwrap_or_default().iter().flat_map(
-            |(inner, bindings)| {
-                bindings
-                    .iter()
-                    .flatten()
-                    .filter_map(move |binding| port(inner, binding))
-            },
-        )),
-        log_driver: foreign::name(
-            host.log_config
-                .as_ref()
-                .and_then(|log| log.typ.as_deref())
-                .unwrap_or_default(),
+        ports: published(
+            networks.ports.unwrap_or_default().iter().flat_map(|(inner, bindings)| {
+                bindings.iter().flatten().filter_map(move |binding| port(inner, binding))
+            }),
         ),
+        log_driver: foreign::name(host.log_config.as_ref().and_then(|log| log.typ.as_deref()).unwrap_or_default()),
         // It is opened as it stands, so one that would have to be stripped is none.
-        log_path: it
-            .log_path
-            .filter(|path| !path.is_empty() && foreign::clean(path, path.len()) == *path),
+        log_path: it.log_path.filter(|path| !path.is_empty() && foreign::clean(path, path.len()) == *path),
         tty: config.tty.unwrap_or_default(),
         cgroup: None,
         wants_gpu: wants_gpu(&host, config.env.as_deref().unwrap_or_default()),
@@ -122,13 +90,7 @@ pub(super) fn listed(it: ContainerSummary) -> Option<Container> {
     let status = it.status.unwrap_or_default();
     Some(Container {
         id: id(&it.id?)?,
-        name: name(
-            it.names
-                .as_ref()
-                .and_then(|names| names.first())
-                .map_or("", String::as_str),
-        )
-        .into(),
+        name: name(it.names.as_ref().and_then(|names| names.first()).map_or("", String::as_str)).into(),
         project: label(&labels, "com.docker.compose.project"),
         service: label(&labels, "com.docker.compose.service"),
         image: foreign::name(it.image.as_deref().unwrap_or_default()),
@@ -138,18 +100,11 @@ pub(super) fn listed(it: ContainerSummary) -> Option<Container> {
             .health
             .and_then(|health| listed_health(health.status?))
             .or_else(|| health_in(&status))
-            .map(|state| Health {
-                state,
-                failing_streak: 0,
-                last_output: None,
-                failing_since: None,
-            }),
+            .map(|state| Health { state, failing_streak: 0, last_output: None, failing_since: None }),
         restart_count: 0,
         restart_policy: RestartPolicy::No,
         pid: None,
-        created: it
-            .created
-            .and_then(|seconds| Timestamp::from_second(seconds).ok()),
+        created: it.created.and_then(|seconds| Timestamp::from_second(seconds).ok()),
         started: None,
         last_exit: None,
         start_error: None,
@@ -173,9 +128,7 @@ pub(super) fn listed(it: ContainerSummary) -> Option<Container> {
 
 /// An instant of the engine; `None` for its zero time, the year 1, and for what is no time.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
-    text.parse::<Timestamp>()
-        .ok()
-        .filter(|time| time.as_second() > 0)
+    text.parse::<Timestamp>().ok().filter(|time| time.as_second() > 0)
 }
 
 /// An id, if it is one: it becomes part of request paths.
@@ -208,9 +161,7 @@ fn state(state: &EngineState) -> ContainerState {
         Some(Status::EMPTY) | None if flag(state.paused) => ContainerState::Paused,
         Some(Status::EMPTY) | None if flag(state.running) => ContainerState::Running,
         Some(Status::EMPTY) | None if flag(state.dead) => ContainerState::Dead,
-        Some(Status::EMPTY) | None if state.finished_at.as_deref().and_then(time).is_some() => {
-            ContainerState::Exited
-        }
+        Some(Status::EMPTY) | None if state.finished_at.as_deref().and_then(time).is_some() => ContainerState::Exited,
         Some(Status::EMPTY) | None => ContainerState::Created,
     }
 }
@@ -238,27 +189,19 @@ fn health(health: &EngineHealth) -> Option<Health> {
     let failing = failing_probes(log);
     Some(Health {
         state,
-        failing_streak: health
-            .failing_streak
-            .and_then(|streak| u32::try_from(streak).ok())
-            .unwrap_or_default(),
+        failing_streak: health.failing_streak.and_then(|streak| u32::try_from(streak).ok()).unwrap_or_default(),
         last_output: log
             .iter()
             .rev()
             .find(|probe| probe.exit_code.is_some_and(|code| code != 0))
             .and_then(|probe| first_line(probe.output.as_deref()?)),
-        failing_since: failing
-            .first()
-            .and_then(|probe| probe.start.as_deref())
-            .and_then(time),
+        failing_since: failing.first().and_then(|probe| probe.start.as_deref()).and_then(time),
     })
 }
 
 /// The probes at the end of the log that failed without one that passed among them.
 fn failing_probes(log: &[HealthcheckResult]) -> &[HealthcheckResult] {
-    let passed = log
-        .iter()
-        .rposition(|probe| probe.exit_code.is_some_and(|code| code == 0));
+    let passed = log.iter().rposition(|probe| probe.exit_code.is_some_and(|code| code == 0));
     &log[passed.map_or(0, |last| last + 1)..]
 }
 
@@ -266,10 +209,7 @@ fn failing_probes(log: &[HealthcheckResult]) -> &[HealthcheckResult] {
 fn first_line(output: &str) -> Option<String> {
     // A look at the start is enough, and foreign output may be long.
     let start = output.get(..output.floor_char_boundary(1 << 16))?;
-    start
-        .lines()
-        .map(|line| foreign::clean(line.trim(), OUTPUT_BYTES).into_owned())
-        .find(|line| !line.is_empty())
+    start.lines().map(|line| foreign::clean(line.trim(), OUTPUT_BYTES).into_owned()).find(|line| !line.is_empty())
 }
 
 /// The health in a list's status text, such as `Up 3 hours (unhealthy)`.
@@ -308,10 +248,7 @@ fn restart_policy(policy: &EngineRestartPolicy) -> RestartPolicy {
         Some(RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
         Some(RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::UnlessStopped,
         Some(RestartPolicyNameEnum::ON_FAILURE) => RestartPolicy::OnFailure(
-            policy
-                .maximum_retry_count
-                .and_then(|most| u32::try_from(most).ok())
-                .unwrap_or_default(),
+            policy.maximum_retry_count.and_then(|most| u32::try_from(most).ok()).unwrap_or_default(),
         ),
         Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY) | None => RestartPolicy::No,
     }
@@ -344,8 +281,7 @@ fn published(ports: impl Iterator<Item = PublishedPort>) -> Vec<PublishedPort> {
     ports.sort();
     ports.reverse();
     ports.dedup_by(|next, kept| {
-        (next.host_port, next.container_port, &next.protocol)
-            == (kept.host_port, kept.container_port, &kept.protocol)
+        (next.host_port, next.container_port, &next.protocol) == (kept.host_port, kept.container_port, &kept.protocol)
     });
     ports.reverse();
     ports
@@ -376,34 +312,22 @@ fn reach(address: &str) -> PortReach {
 /// Whether it asked for GPUs: by a device request (`--gpus`, CDI), a device file, or NVIDIA's runtime.
 fn wants_gpu(host: &HostConfig, env: &[String]) -> bool {
     let requested = host.device_requests.iter().flatten().any(asks_for_gpu);
-    let mapped = host.devices.iter().flatten().any(|device| {
-        device
-            .path_on_host
-            .as_deref()
-            .is_some_and(|path| path.starts_with("/dev/nvidia"))
-    });
+    let mapped = host
+        .devices
+        .iter()
+        .flatten()
+        .any(|device| device.path_on_host.as_deref().is_some_and(|path| path.starts_with("/dev/nvidia")));
     // The runtime may be the default of all containers; this variable then says which of them get cards.
     let by_runtime = host.runtime.as_deref() == Some("nvidia")
         && env.iter().any(|variable| {
-            variable
-                .strip_prefix("NVIDIA_VISIBLE_DEVICES=")
-                .is_some_and(|cards| !matches!(cards, "" | "void" | "none"))
+            variable.strip_prefix("NVIDIA_VISIBLE_DEVICES=").is_some_and(|cards| !matches!(cards, "" | "void" | "none"))
         });
     requested || mapped || by_runtime
 }
 
 fn asks_for_gpu(request: &DeviceRequest) -> bool {
-    let capable = request
-        .capabilities
-        .iter()
-        .flatten()
-        .flatten()
-        .any(|capability| capability == "gpu");
-    let injected = request
-        .device_ids
-        .iter()
-        .flatten()
-        .any(|device| device.starts_with("nvidia.com/gpu"));
+    let capable = request.capabilities.iter().flatten().flatten().any(|capability| capability == "gpu");
+    let injected = request.device_ids.iter().flatten().any(|device| device.starts_with("nvidia.com/gpu"));
     capable || injected || request.driver.as_deref() == Some("nvidia")
 }
 

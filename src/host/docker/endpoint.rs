@@ -37,18 +37,13 @@ impl Surroundings {
         let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let uid = rustix::process::getuid().as_raw();
         Self {
-            configured: configured
-                .filter(|endpoint| !endpoint.is_empty())
-                .map(str::to_owned),
+            configured: configured.filter(|endpoint| !endpoint.is_empty()).map(str::to_owned),
             docker_host: set("DOCKER_HOST"),
             docker_context: set("DOCKER_CONTEXT"),
             docker_config: set("DOCKER_CONFIG")
                 .map(PathBuf::from)
                 .or_else(|| set("HOME").map(|home| Path::new(&home).join(".docker"))),
-            runtime_dir: Some(
-                set("XDG_RUNTIME_DIR")
-                    .map_or_else(|| format!("/run/user/{uid}").into(), PathBuf::from),
-            ),
+            runtime_dir: Some(set("XDG_RUNTIME_DIR").map_or_else(|| format!("/run/user/{uid}").into(), PathBuf::from)),
             tls_verify: set("DOCKER_TLS_VERIFY").is_some(),
         }
     }
@@ -151,14 +146,8 @@ pub fn candidates(around: &Surroundings, fs: &RootedFs) -> Vec<Candidate> {
     }
     found.extend(context(around, fs));
     let sockets = [
-        around
-            .runtime_dir
-            .as_ref()
-            .map(|folder| (folder.join("docker.sock"), "rootless Docker's socket")),
-        around
-            .runtime_dir
-            .as_ref()
-            .map(|folder| (folder.join("podman/podman.sock"), "rootless Podman's socket")),
+        around.runtime_dir.as_ref().map(|folder| (folder.join("docker.sock"), "rootless Docker's socket")),
+        around.runtime_dir.as_ref().map(|folder| (folder.join("podman/podman.sock"), "rootless Podman's socket")),
         Some((DEFAULT_SOCKET.into(), "Docker's default socket")),
         Some(("/run/docker.sock".into(), "Docker's default socket")),
         Some(("/run/podman/podman.sock".into(), "Podman's socket")),
@@ -182,16 +171,10 @@ pub fn choose(candidates: &[Candidate]) -> Result<&Candidate, Failure> {
         .iter()
         .find(|candidate| candidate.named)
         .or_else(|| candidates.iter().find(|candidate| candidate.exists()))
-        .or_else(|| {
-            candidates
-                .iter()
-                .find(|candidate| candidate.standing == Standing::Hidden)
-        })
+        .or_else(|| candidates.iter().find(|candidate| candidate.standing == Standing::Hidden))
         .ok_or_else(|| {
-            let places: Vec<_> = candidates
-                .iter()
-                .map(|candidate| candidate.endpoint.trim_start_matches("unix://"))
-                .collect();
+            let places: Vec<_> =
+                candidates.iter().map(|candidate| candidate.endpoint.trim_start_matches("unix://")).collect();
             Failure::unsupported(format!("no container engine: no socket at {}", places.join(", ")))
                 .remedy("install Docker or Podman, or name the engine's endpoint in DOCKER_HOST or the config")
         })
@@ -200,15 +183,11 @@ pub fn choose(candidates: &[Candidate]) -> Result<&Candidate, Failure> {
 /// An endpoint that somebody named: taken as it stands, never below another root.
 fn named(endpoint: &str, because: String, around: &Surroundings) -> Candidate {
     let live = RootedFs::new("/");
-    let mut candidate = match endpoint.strip_prefix("unix://") {
+    let mut candidate = match absolute(endpoint) {
         Some(path) => socket(&live, Path::new(path), because, &Groups::default()),
-        None => Candidate {
-            endpoint: endpoint.to_owned(),
-            because,
-            named: true,
-            standing: Standing::Remote,
-            group: None,
-        },
+        None => {
+            Candidate { endpoint: endpoint.to_owned(), because, named: true, standing: Standing::Remote, group: None }
+        }
     };
     candidate.named = true;
     if around.tls_verify && candidate.standing == Standing::Remote {
@@ -220,6 +199,11 @@ fn named(endpoint: &str, because: String, around: &Surroundings) -> Candidate {
     candidate
 }
 
+/// The path of a socket's endpoint.
+fn absolute(endpoint: &str) -> Option<&str> {
+    endpoint.strip_prefix("unix://").filter(|path| path.starts_with('/'))
+}
+
 fn socket(fs: &RootedFs, path: &Path, because: String, groups: &Groups) -> Candidate {
     let place = fs.path(path);
     let (standing, group) = match stat(&place) {
@@ -227,13 +211,7 @@ fn socket(fs: &RootedFs, path: &Path, because: String, groups: &Groups) -> Candi
         Err(Errno::ACCESS) => (Standing::Hidden, None),
         Err(_) => (Standing::Missing, None),
     };
-    Candidate {
-        endpoint: format!("unix://{}", place.display()),
-        because,
-        named: false,
-        standing,
-        group,
-    }
+    Candidate { endpoint: format!("unix://{}", place.display()), because, named: false, standing, group }
 }
 
 /// The names of groups, read when the first one is asked for.
@@ -245,9 +223,7 @@ impl Groups {
         if gid == 0 {
             return None;
         }
-        let table = self
-            .0
-            .get_or_init(|| fs.read("/etc/group").unwrap_or_default());
+        let table = self.0.get_or_init(|| fs.read("/etc/group").unwrap_or_default());
         let gid = gid.to_string();
         table.lines().find_map(|line| {
             let mut fields = line.split(':');
@@ -306,7 +282,7 @@ fn context(around: &Surroundings, fs: &RootedFs) -> Option<Candidate> {
     }
     Some(match find_context(fs, folder, &name) {
         Some((host, tls)) => {
-            let mut candidate = match host.strip_prefix("unix://") {
+            let mut candidate = match absolute(&host) {
                 Some(path) => socket(fs, Path::new(path), because, &Groups::default()),
                 None => named(&host, because, around),
             };
@@ -349,11 +325,7 @@ fn find_context(fs: &RootedFs, folder: &Path, name: &str) -> Option<(String, boo
 fn with_port(host: &str) -> String {
     let host = host.trim_end_matches('/');
     let after_brackets = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
-    if after_brackets.contains(':') {
-        host.to_owned()
-    } else {
-        format!("{host}:2375")
-    }
+    if after_brackets.contains(':') { host.to_owned() } else { format!("{host}:2375") }
 }
 
 #[cfg(test)]

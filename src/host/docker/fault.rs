@@ -19,10 +19,7 @@ pub(super) fn failure(place: &Candidate, error: &Error) -> Failure {
         Error::SocketNotFoundError(_) if place.standing == Standing::Hidden => denied(place),
         Error::SocketNotFoundError(_) => missing(&endpoint),
         Error::RequestTimeoutError => silent(&endpoint),
-        Error::DockerResponseServerError {
-            status_code,
-            message,
-        } => {
+        Error::DockerResponseServerError { status_code, message } => {
             let message = foreign::clean(message, MESSAGE_BYTES);
             Failure::failed(format!("{endpoint} answered {status_code}: {message}"))
         }
@@ -35,14 +32,10 @@ pub(super) fn failure(place: &Candidate, error: &Error) -> Failure {
         _ => match io_kind(error) {
             Some(io::ErrorKind::PermissionDenied) => denied(place),
             Some(io::ErrorKind::NotFound) => missing(&endpoint),
-            Some(io::ErrorKind::ConnectionRefused) => Failure::failed(format!(
-                "{endpoint}: nobody listens, so the engine does not run"
-            ))
-            .remedy(START),
-            _ => Failure::failed(format!(
-                "{endpoint}: {}",
-                foreign::clean(&root_cause(error), MESSAGE_BYTES)
-            )),
+            Some(io::ErrorKind::ConnectionRefused) => {
+                Failure::failed(format!("{endpoint}: nobody listens, so the engine does not run")).remedy(START)
+            }
+            _ => Failure::failed(format!("{endpoint}: {}", foreign::clean(&root_cause(error), MESSAGE_BYTES))),
         },
     }
 }
@@ -56,10 +49,7 @@ pub(super) fn silent(endpoint: &str) -> Failure {
 const START: &str = "start the engine, `sudo systemctl start docker`";
 
 fn missing(endpoint: &str) -> Failure {
-    Failure::failed(format!(
-        "{endpoint}: there is no such socket, so the engine does not run"
-    ))
-    .remedy(START)
+    Failure::failed(format!("{endpoint}: there is no such socket, so the engine does not run")).remedy(START)
 }
 
 /// Forbidden, and how to get the right: through the group that owns the socket, if there is one.

@@ -31,9 +31,7 @@ const ACTIONS: &[&str] = &[
 /// Asks for what happened to containers from `since` to `until`, or on and on.
 pub(super) fn request(since: Timestamp, until: Option<Timestamp>) -> EventsOptions {
     let filters = HashMap::from([("type", vec!["container"]), ("event", ACTIONS.to_vec())]);
-    let request = EventsOptionsBuilder::default()
-        .since(&unix(since))
-        .filters(&filters);
+    let request = EventsOptionsBuilder::default().since(&unix(since)).filters(&filters);
     match until {
         Some(until) => request.until(&unix(until)),
         None => request,
@@ -53,18 +51,12 @@ pub(super) fn event(message: &EventMessage) -> Option<DockerEvent> {
     // `health_status: unhealthy` from Docker; Podman puts the word into an attribute.
     let (action, word) = match message.action.as_deref()?.split_once(':') {
         Some((action, word)) => (action, word.trim()),
-        None => (
-            message.action.as_deref()?,
-            attribute("health_status").unwrap_or_default(),
-        ),
+        None => (message.action.as_deref()?, attribute("health_status").unwrap_or_default()),
     };
     let kind = match action {
         "start" => DockerEventKind::Start,
         "die" | "died" => DockerEventKind::Die {
-            code: attribute("exitCode")
-                .or_else(|| attribute("containerExitCode"))?
-                .parse()
-                .ok()?,
+            code: attribute("exitCode").or_else(|| attribute("containerExitCode"))?.parse().ok()?,
         },
         "kill" => DockerEventKind::Kill,
         "stop" => DockerEventKind::Stop,
@@ -74,11 +66,7 @@ pub(super) fn event(message: &EventMessage) -> Option<DockerEvent> {
         _ if ACTIONS.contains(&action) => DockerEventKind::Changed,
         _ => return None,
     };
-    Some(DockerEvent {
-        id: convert::id(actor.id.as_deref()?)?,
-        kind,
-        at: at(message)?,
-    })
+    Some(DockerEvent { id: convert::id(actor.id.as_deref()?)?, kind, at: at(message)? })
 }
 
 fn at(message: &EventMessage) -> Option<Timestamp> {

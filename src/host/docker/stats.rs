@@ -29,22 +29,14 @@ impl Stats {
         let inactive = memory.and_then(|memory| {
             let stats = memory.stats.as_ref()?;
             // The first name is of cgroup v1, the second of v2.
-            stats
-                .get("total_inactive_file")
-                .or_else(|| stats.get("inactive_file"))
-                .copied()
+            stats.get("total_inactive_file").or_else(|| stats.get("inactive_file")).copied()
         });
         Some(Self {
             at,
             cpu_ns: counted(cpu.and_then(|cpu| cpu.cpu_usage.as_ref()?.total_usage)),
             memory_bytes: counted(memory.and_then(|memory| memory.usage))
                 .map(|usage| super::super::cgroup::without_cache(usage, inactive.unwrap_or(0))),
-            pids: counted(
-                reading
-                    .pids_stats
-                    .as_ref()
-                    .and_then(|pids| pids.current),
-            ),
+            pids: counted(reading.pids_stats.as_ref().and_then(|pids| pids.current)),
         })
     }
 }
@@ -67,9 +59,8 @@ mod tests {
         .unwrap();
         assert_eq!(v1.memory_bytes, Some(1_220_608));
         assert_eq!((v1.cpu_ns, v1.pids), (Some(135_237_761), Some(2)));
-        let v2 = stats(
-            r#"{"read":"2026-11-23T18:56:40Z","memory_stats":{"usage":5000,"stats":{"inactive_file":1000}}}"#,
-        );
+        let v2 =
+            stats(r#"{"read":"2026-11-23T18:56:40Z","memory_stats":{"usage":5000,"stats":{"inactive_file":1000}}}"#);
         assert_eq!(v2.unwrap().memory_bytes, Some(4000));
     }
 
@@ -79,10 +70,7 @@ mod tests {
             r#"{"read":"2026-11-23T18:56:40Z","pids_stats":{},"cpu_stats":{"cpu_usage":{"total_usage":0}},"memory_stats":{}}"#,
         )
         .unwrap();
-        assert_eq!(
-            (uncounted.cpu_ns, uncounted.memory_bytes, uncounted.pids),
-            (None, None, None)
-        );
+        assert_eq!((uncounted.cpu_ns, uncounted.memory_bytes, uncounted.pids), (None, None, None));
         assert_eq!(stats(r#"{"read":"0001-01-01T00:00:00Z","memory_stats":{"usage":1}}"#), None);
     }
 }

@@ -29,17 +29,32 @@ const PAUSE: Duration = Duration::from_secs(1);
 const XID_UNKNOWN: u64 = 999;
 
 /// The cards to watch: NVML's index and the name under which events are told.
-pub(super) type Cards = Vec<(u32, Arc<str>)>;
+type Cards = Vec<(u32, Arc<str>)>;
 
-/// Starts the watcher. It watches the cards that were last sent, and ends once the sender is dropped.
-pub(super) fn watch(nvml: Arc<ManuallyDrop<Nvml>>, clock: Clock, events: mpsc::Sender<Event>) -> Sender<Cards> {
+/// The other end of the watcher. Dropping it ends the watcher.
+#[derive(Default)]
+pub(super) struct Watch {
+    watcher: Option<Sender<Cards>>,
+    cards: Cards,
+}
+
+impl Watch {
+    /// Has these cards watched from now on, by a watcher that `start` starts when there is first one.
+    pub(super) fn follow(&mut self, cards: Cards, start: impl FnOnce() -> Sender<Cards>) {
+        if self.cards != cards {
+            self.cards.clone_from(&cards);
+            // Nobody takes it where there could be no thread; that has been logged.
+            let _ = self.watcher.get_or_insert_with(start).send(cards);
+        }
+    }
+}
+
+/// Starts a watcher.
+pub(super) fn watcher(nvml: Arc<ManuallyDrop<Nvml>>, clock: Clock, events: mpsc::Sender<Event>) -> Sender<Cards> {
     let (wishes, told) = channel();
     let watcher = Watcher { told, clock, events };
-    let spawned = std::thread::Builder::new()
-        .name("nvml-events".to_owned())
-        .stack_size(512 << 10)
-        .spawn(move || watcher.run(&nvml));
-    if let Err(error) = spawned {
+    let thread = std::thread::Builder::new().name("nvml-events".to_owned());
+    if let Err(error) = thread.spawn(move || watcher.run(&nvml)) {
         tracing::error!(%error, "Could not start the thread that waits for Xid events.");
     }
     wishes

@@ -62,6 +62,7 @@ pub(super) fn opening(error: &NvmlError, library: &Library, fs: &RootedFs) -> Fa
             "this user may not use the NVIDIA driver",
             "join the group that owns /dev/nvidiactl (`ls -l /dev/nvidiactl`), or run hostler as root",
         ),
+        NvmlError::GpuLost => Failure::failed("NVML does not start: a card has fallen off the bus").remedy("reboot"),
         other => Failure::failed(format!("NVML does not start: {}", why(other))).remedy("see `sudo dmesg | grep NVRM`"),
     }
 }

@@ -7,9 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use crate::domain::{ContainerId, DockerSample, Event, Failure, Moment, Sample, SourceId};
-use crate::host::{
-    Candidate, Clock, DockerClient, Lane, RootedFs, Surroundings, candidates, cgroup, choose,
-};
+use crate::host::{Candidate, Clock, DockerClient, Lane, RootedFs, Surroundings, candidates, cgroup, choose};
 use crate::sources::SourceContext;
 use crate::sources::roster::{Known, Roster};
 
@@ -53,11 +51,7 @@ impl Means {
                 choose(&candidates(&around, &fs)).cloned()
             })
             .await;
-        chosen.unwrap_or_else(|| {
-            Err(Failure::failed(
-                "the settings of the docker command cannot be read in time",
-            ))
-        })
+        chosen.unwrap_or_else(|| Err(Failure::failed("the settings of the docker command cannot be read in time")))
     }
 
     /// The control groups of containers, each found through its first process; empty if they cannot be read in time.
@@ -106,21 +100,13 @@ impl Means {
     pub(super) async fn tell_lost(&self, failure: &Failure) {
         tracing::warn!(%failure, "The container engine is lost.");
         self.lost(failure);
-        self.tell(Event::SourceFailed {
-            source: SourceId::Docker,
-            failure: failure.clone(),
-            at: self.now(),
-        })
-        .await;
+        self.tell(Event::SourceFailed { source: SourceId::Docker, failure: failure.clone(), at: self.now() }).await;
     }
 
     /// Tells the other sources what the containers are now.
     pub(super) fn known(&self, client: &DockerClient, sample: &Arc<DockerSample>) {
         self.roster.send_replace(Roster {
-            known: Some(Known {
-                client: client.clone(),
-                sample: sample.clone(),
-            }),
+            known: Some(Known { client: client.clone(), sample: sample.clone() }),
             failure: None,
         });
     }

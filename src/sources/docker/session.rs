@@ -11,9 +11,7 @@ use tokio::time::timeout;
 
 use super::means::Means;
 use super::table::Table;
-use crate::domain::{
-    Container, ContainerId, DockerEvent, DockerSample, Event, Failure, Moment,
-};
+use crate::domain::{Container, ContainerId, DockerEvent, DockerSample, Event, Failure, Moment};
 use crate::host::{Candidate, DockerClient, Inspected};
 
 /// How far back the engine is asked: the longest window of a rule about exits.
@@ -100,10 +98,7 @@ impl Session {
                 Ok(())
             }
             Some(Err(failure)) => Err(failure),
-            None => Err(Failure::failed(format!(
-                "{}: the engine closed the connection",
-                self.place.shown()
-            ))),
+            None => Err(Failure::failed(format!("{}: the engine closed the connection", self.place.shown()))),
         }
     }
 
@@ -139,11 +134,7 @@ impl Session {
             self.listed = now;
         }
         self.look_at(again).await?;
-        Ok(if self.table.is_changed() {
-            self.publish_roster()
-        } else {
-            self.table.sample()
-        })
+        Ok(if self.table.is_changed() { self.publish_roster() } else { self.table.sample() })
     }
 
     /// Tells the other sources what the containers are now.
@@ -173,12 +164,8 @@ impl Session {
             let container = &answer.as_ref().ok()?.as_ref()?.container;
             Some((id.clone(), container.pid.filter(|_| container.state.is_up())?))
         });
-        let mut cgroups: std::collections::HashMap<_, _> = self
-            .means
-            .cgroups(processes.collect())
-            .await
-            .into_iter()
-            .collect();
+        let mut cgroups: std::collections::HashMap<_, _> =
+            self.means.cgroups(processes.collect()).await.into_iter().collect();
         for (id, answer) in answers {
             match answer {
                 Ok(Some(inspected)) => self.table.put(inspected, cgroups.remove(&id)),
@@ -230,8 +217,5 @@ async fn inspect(client: &DockerClient, containers: Vec<ContainerId>) -> Vec<Ans
 }
 
 fn ids(containers: &[Container]) -> Vec<ContainerId> {
-    containers
-        .iter()
-        .map(|container| container.id.clone())
-        .collect()
+    containers.iter().map(|container| container.id.clone()).collect()
 }

@@ -10,8 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::{
-    Container, ContainerId, DockerEvent, DockerEventKind, DockerSample, EngineInfo,
-    Exit, Health, HealthState,
+    Container, ContainerId, DockerEvent, DockerEventKind, DockerSample, EngineInfo, Exit, Health, HealthState,
 };
 use crate::host::Inspected;
 
@@ -37,12 +36,7 @@ impl Table {
     const SAME_END: Duration = Duration::from_secs(2);
 
     pub(super) fn new(engine: EngineInfo) -> Self {
-        Self {
-            engine,
-            containers: HashMap::new(),
-            runs: HashMap::new(),
-            sample: None,
-        }
+        Self { engine, containers: HashMap::new(), runs: HashMap::new(), sample: None }
     }
 
     /// Takes note of an event, before the inspection that it leads to.
@@ -52,11 +46,7 @@ impl Table {
             DockerEventKind::Start => run.oom = false,
             DockerEventKind::Oom => run.oom = true,
             DockerEventKind::Die { code } => {
-                run.ended = Some(Exit {
-                    code,
-                    oom_killed: run.oom,
-                    at: Some(event.at),
-                });
+                run.ended = Some(Exit { code, oom_killed: run.oom, at: Some(event.at) });
             }
             _ => {}
         }
@@ -64,43 +54,28 @@ impl Table {
 
     /// Takes an inspection in.
     pub(super) fn put(&mut self, inspected: Inspected, cgroup: Option<String>) {
-        let Inspected {
-            mut container,
-            finished,
-        } = inspected;
+        let Inspected { mut container, finished } = inspected;
         let known = self.containers.get(&container.id);
         container.cgroup = cgroup;
         if container.state.is_up() {
             container.last_exit = finished.and_then(|at| self.exit_at(&container.id, at));
         }
-        if let Some((now, before)) = container
-            .health
-            .as_mut()
-            .zip(known.and_then(|known| known.health.as_ref()))
-        {
+        if let Some((now, before)) = container.health.as_mut().zip(known.and_then(|known| known.health.as_ref())) {
             keep_since(now, before);
         }
         if known.is_none_or(|known| **known != container) {
-            self.containers
-                .insert(container.id.clone(), Arc::new(container));
+            self.containers.insert(container.id.clone(), Arc::new(container));
             self.sample = None;
         }
     }
 
     /// How the run that ended at `at` ended: as it was inspected while the container was down, or as events told.
     fn exit_at(&self, id: &ContainerId, at: Timestamp) -> Option<Exit> {
-        let inspected = self
-            .containers
-            .get(id)
-            .and_then(|known| known.last_exit)
-            .filter(|exit| exit.at == Some(at));
+        let inspected = self.containers.get(id).and_then(|known| known.last_exit).filter(|exit| exit.at == Some(at));
         inspected.or_else(|| {
             let told = self.runs.get(id)?.ended?;
             let apart = at.duration_since(told.at?).unsigned_abs();
-            (apart < Self::SAME_END).then_some(Exit {
-                at: Some(at),
-                ..told
-            })
+            (apart < Self::SAME_END).then_some(Exit { at: Some(at), ..told })
         })
     }
 
@@ -123,11 +98,7 @@ impl Table {
         }
         listed
             .iter()
-            .filter(|now| {
-                self.containers
-                    .get(&now.id)
-                    .is_none_or(|known| !agrees(known, now))
-            })
+            .filter(|now| self.containers.get(&now.id).is_none_or(|known| !agrees(known, now)))
             .map(|now| now.id.clone())
             .collect()
     }
@@ -138,10 +109,7 @@ impl Table {
             .values()
             .filter(|container| {
                 container.state.is_up()
-                    && container
-                        .health
-                        .as_ref()
-                        .is_some_and(|health| health.state != HealthState::Healthy)
+                    && container.health.as_ref().is_some_and(|health| health.state != HealthState::Healthy)
             })
             .map(|container| container.id.clone())
             .collect()
@@ -156,13 +124,8 @@ impl Table {
     pub(super) fn sample(&mut self) -> Arc<DockerSample> {
         let sample = self.sample.get_or_insert_with(|| {
             let mut containers: Vec<_> = self.containers.values().cloned().collect();
-            containers.sort_by(|a, b| {
-                (&a.project, &a.name, &a.id).cmp(&(&b.project, &b.name, &b.id))
-            });
-            Arc::new(DockerSample {
-                engine: self.engine.clone(),
-                containers,
-            })
+            containers.sort_by(|a, b| (&a.project, &a.name, &a.id).cmp(&(&b.project, &b.name, &b.id)));
+            Arc::new(DockerSample { engine: self.engine.clone(), containers })
         });
         Arc::clone(sample)
     }
@@ -223,18 +186,11 @@ mod tests {
     }
 
     fn inspected(container: Container) -> Inspected {
-        Inspected {
-            finished: container.last_exit.and_then(|exit| exit.at),
-            container,
-        }
+        Inspected { finished: container.last_exit.and_then(|exit| exit.at), container }
     }
 
     fn event(id: &str, kind: DockerEventKind, second: i64) -> DockerEvent {
-        DockerEvent {
-            id: id.into(),
-            kind,
-            at: at(second),
-        }
+        DockerEvent { id: id.into(), kind, at: at(second) }
     }
 
     fn table(containers: impl IntoIterator<Item = Container>) -> Table {
@@ -268,41 +224,22 @@ mod tests {
         table.happened(&event("a", DockerEventKind::Oom, 9));
         table.happened(&event("a", DockerEventKind::Die { code: 137 }, 10));
         table.happened(&event("a", DockerEventKind::Start, 11));
-        let again = Inspected {
-            container: container("a", ContainerState::Running),
-            finished: Some(at(10)),
-        };
+        let again = Inspected { container: container("a", ContainerState::Running), finished: Some(at(10)) };
         table.put(again.clone(), None);
         let exit = only(&mut table).last_exit.unwrap();
         assert_eq!((exit.code, exit.oom_killed), (137, true));
         // An end that no event told of stays unknown: its code in the inspection is that of the start.
-        table.put(
-            Inspected {
-                finished: Some(at(60)),
-                ..again
-            },
-            None,
-        );
+        table.put(Inspected { finished: Some(at(60)), ..again }, None);
         assert_eq!(only(&mut table).last_exit, None);
     }
 
     #[test]
     fn the_exit_of_a_container_that_was_seen_down_is_kept() {
-        let exit = Exit {
-            code: 3,
-            oom_killed: false,
-            at: Some(at(10)),
-        };
+        let exit = Exit { code: 3, oom_killed: false, at: Some(at(10)) };
         let mut down = container("a", ContainerState::Exited);
         down.last_exit = Some(exit);
         let mut table = table([down]);
-        table.put(
-            Inspected {
-                container: container("a", ContainerState::Running),
-                finished: exit.at,
-            },
-            None,
-        );
+        table.put(Inspected { container: container("a", ContainerState::Running), finished: exit.at }, None);
         assert_eq!(only(&mut table).last_exit, Some(exit));
     }
 

@@ -97,11 +97,7 @@ async fn follow(session: &mut Session, asks: &mut mpsc::Receiver<Ask>) -> Option
 }
 
 /// Tries until the engine is back; polls hear meanwhile why it is not. `None` when nobody can ask any more.
-async fn find_again(
-    lost: Session,
-    mut failure: Failure,
-    asks: &mut mpsc::Receiver<Ask>,
-) -> Option<Session> {
+async fn find_again(lost: Session, mut failure: Failure, asks: &mut mpsc::Receiver<Ask>) -> Option<Session> {
     let (means, place) = (lost.means().clone(), lost.place().clone());
     drop(lost);
     loop {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use super::record::{Lines, Record};
+use super::record::Lines;
 use crate::domain::{ContainerId, LogLine, LogOrigin};
 use crate::host::{RootedFs, Tail, TailLimits, Tailer};
 
@@ -117,7 +117,7 @@ impl Files {
             .collect();
         for target in targets {
             let known = before.remove(&target.origin.container);
-            let is_same = |file: &Followed| file.tail.path() == target.path;
+            let is_same = |file: &Followed| file.tail.path().as_os_str() == &*target.path;
             let mut file = match known.filter(is_same) {
                 Some(file) => file,
                 None if target.is_up => Followed::new(&target),

@@ -84,6 +84,11 @@ impl Follower {
     pub(super) async fn run(mut self) {
         let mut turns = interval(TURN);
         turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        if self.to.is_closed() {
+            let nobody = Failure::unsupported("nobody asks for log lines");
+            self.report.send_replace(Report::Failed(nobody));
+            return self.report.closed().await;
+        }
         // The first lines come with the first list of containers, not up to a turn later.
         while !self.roster.borrow().was_asked() {
             if self.roster.changed().await.is_err() {

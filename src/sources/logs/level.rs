@@ -108,17 +108,18 @@ fn words(head: &[u8]) -> LogLevel {
         at = end;
         let word = Word::of(&head[begin..end]);
         let (before, after) = (&head[..begin], &head[end..]);
-        if word.is_level_key() && after.first() == Some(&b'=') {
+        if word == Word::Key && after.first() == Some(&b'=') {
             return field(&after[1..]).unwrap_or(plain);
         }
         if word == Word::Other || is_part_of_a_name(before, after) {
             continue;
         }
-        if is_written_as_level(&head[begin..end], before, after) {
-            if let Some(level) = word.level() {
-                return level;
-            }
-        } else if let Some(level) = word.plain()
+        if let Some(level) = word.level()
+            && is_written_as_level(&head[begin..end], before, after)
+        {
+            return level;
+        }
+        if let Some(level) = word.plain()
             && !is_denied(before, after)
         {
             plain = plain.max(level);
@@ -178,10 +179,6 @@ impl Word {
             Some(letter) if letter.is_ascii_alphanumeric() => Self::Thrown,
             _ => Self::Other,
         }
-    }
-
-    fn is_level_key(self) -> bool {
-        self == Self::Key
     }
 
     /// What it says as a level.
@@ -248,20 +245,17 @@ fn starts_a_clause(before: &[u8]) -> bool {
 
 /// The words around say that there is none: `no error`, `0 errors`, `err=<nil>`, `error: null`.
 fn is_denied(before: &[u8], after: &[u8]) -> bool {
-    const NONE: &[&[u8]] = &[
-        b"0", b"null", b"nil", b"<nil>", b"none", b"false", b"no", b"undefined", b"ok",
-    ];
+    const DENIALS: &[&[u8]] = &[b"no", b"not", b"0", b"zero", b"without", b"any", b"non", b"on", b"if", b"ignore"];
     let before = before.trim_ascii_end();
     let begin = before.iter().rposition(|byte| !is_word(*byte)).map_or(0, |at| at + 1);
-    let previous = &before[begin..];
-    if [b"no".as_slice(), b"not", b"0", b"zero", b"without", b"any", b"non", b"on", b"if", b"ignore"]
-        .iter()
-        .any(|word| previous.eq_ignore_ascii_case(word))
-    {
-        return true;
-    }
+    DENIALS.iter().any(|word| before[begin..].eq_ignore_ascii_case(word)) || has_no_value(after)
+}
+
+/// What follows a word makes it the key of a field without a value.
+fn has_no_value(after: &[u8]) -> bool {
+    const NONE: &[&[u8]] = &[b"0", b"null", b"nil", b"<nil>", b"none", b"false", b"no", b"undefined", b"ok"];
     let after = after.strip_prefix(b"\"").unwrap_or(after).trim_ascii_start();
-    let Some((b'=' | b':', value)) = after.split_first() else {
+    let Some((sign @ (b'=' | b':'), value)) = after.split_first() else {
         return false;
     };
     let value = value.trim_ascii_start();
@@ -269,11 +263,11 @@ fn is_denied(before: &[u8], after: &[u8]) -> bool {
         return true;
     }
     let value = value.strip_prefix(b"\"").unwrap_or(value);
-    let end = value
-        .iter()
-        .position(|byte| !is_word(*byte) && !matches!(byte, b'<' | b'>' | b'.'))
-        .unwrap_or(value.len());
-    NONE.iter().any(|none| value[..end].eq_ignore_ascii_case(none))
+    let is_value = |byte: &u8| is_word(*byte) || matches!(byte, b'<' | b'>' | b'.');
+    let end = value.iter().position(|byte| !is_value(byte)).unwrap_or(value.len());
+    // Behind a colon it is only a value if nothing but the end of the field follows: `error: no space left` is prose.
+    let ends = *sign == b'=' || value.get(end).is_none_or(|byte| matches!(byte, b',' | b';' | b'"' | b'}' | b']' | b')'));
+    ends && NONE.iter().any(|none| value[..end].eq_ignore_ascii_case(none))
 }
 
 #[cfg(test)]

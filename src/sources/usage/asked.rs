@@ -45,8 +45,7 @@ impl Asked {
             self.last.clear();
             return;
         }
-        self.last
-            .retain(|id, _| unreadable.iter().any(|container| container.id == *id));
+        self.last.retain(|id, _| unreadable.iter().any(|container| container.id == *id));
         for (id, answer) in self.ask(client, unreadable).await {
             self.take_in(id, answer, clock.now());
         }
@@ -84,16 +83,8 @@ impl Asked {
         let before = self.last.get(&id).and_then(|last| last.cpu);
         let last = match answer {
             Ok(Some(stats)) => told(&stats, before, at),
-            Ok(None) => Last {
-                at,
-                cpu: None,
-                usage: unavailable("the engine counts nothing for it".into()),
-            },
-            Err(why) => Last {
-                at,
-                cpu: before,
-                usage: unavailable(why),
-            },
+            Ok(None) => Last { at, cpu: None, usage: unavailable("the engine counts nothing for it".into()) },
+            Err(why) => Last { at, cpu: before, usage: unavailable(why) },
         };
         self.last.insert(id, last);
     }
@@ -102,10 +93,7 @@ impl Asked {
 /// A reading as usage, given the processor time of the reading before.
 fn told(stats: &Stats, before: Option<(Timestamp, u64)>, at: Moment) -> Last {
     let counted = |count: Option<u64>| {
-        count.map_or_else(
-            || Reading::Unavailable("the engine does not count it".into()),
-            Reading::Known,
-        )
+        count.map_or_else(|| Reading::Unavailable("the engine does not count it".into()), Reading::Known)
     };
     let cpu = stats.cpu_ns.map(|cpu_ns| (stats.at, cpu_ns));
     Last {

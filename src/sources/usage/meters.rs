@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::domain::{
-    Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerSample, Moment,
-    Reading, Why,
+    Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerSample, Moment, Reading, Why,
 };
 use crate::host::RootedFs;
 use crate::host::cgroup::{Counters, Handles, Hierarchies};
@@ -56,12 +55,7 @@ impl Meters {
     const RARE: usize = 5;
 
     /// Reads every running container of `sample`.
-    pub(super) fn read(
-        &mut self,
-        fs: &RootedFs,
-        sample: &Arc<DockerSample>,
-        at: Moment,
-    ) -> MetersRead {
+    pub(super) fn read(&mut self, fs: &RootedFs, sample: &Arc<DockerSample>, at: Moment) -> MetersRead {
         if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, sample)) {
             self.follow(fs, sample);
             self.of = Some(Arc::clone(sample));
@@ -75,23 +69,14 @@ impl Meters {
                 by_id.insert(meter.id.clone(), usage);
             }
         }
-        let origin = self
-            .meters
-            .first()
-            .map_or("stats API", |meter| meter.counters.version().name());
-        MetersRead {
-            usages: ContainerUsages { by_id, origin },
-            unreadable: Arc::clone(&self.unreadable),
-        }
+        let origin = self.meters.first().map_or("stats API", |meter| meter.counters.version().name());
+        MetersRead { usages: ContainerUsages { by_id, origin }, unreadable: Arc::clone(&self.unreadable) }
     }
 
     /// Opens meters for containers that came or were started again, and drops those of containers that went.
     fn follow(&mut self, fs: &RootedFs, sample: &DockerSample) {
-        let mut before: HashMap<_, _> = self
-            .meters
-            .drain(..)
-            .map(|meter| ((meter.id.clone(), meter.pid), meter))
-            .collect();
+        let mut before: HashMap<_, _> =
+            self.meters.drain(..).map(|meter| ((meter.id.clone(), meter.pid), meter)).collect();
         let running: Vec<_> = sample.containers.iter().filter_map(process).collect();
         let handles = Handles::for_containers(running.len());
         let mut unreadable = Vec::new();
@@ -105,13 +90,7 @@ impl Meters {
                     meter.counters.keep(handles);
                     self.meters.push(meter);
                 }
-                Err(why) => unreadable.push((
-                    pid,
-                    Unreadable {
-                        id: id.clone(),
-                        why,
-                    },
-                )),
+                Err(why) => unreadable.push((pid, Unreadable { id: id.clone(), why })),
             }
         }
         // Where the processes of others are seen, one that is not has ended since the engine spoke of it.
@@ -123,18 +102,11 @@ impl Meters {
             .collect();
     }
 
-    fn find(
-        &mut self,
-        fs: &RootedFs,
-        id: &ContainerId,
-        pid: u32,
-        handles: Handles,
-    ) -> Result<Meter, Why> {
+    fn find(&mut self, fs: &RootedFs, id: &ContainerId, pid: u32, handles: Handles) -> Result<Meter, Why> {
         let hierarchies = self
             .hierarchies
             .get_or_insert_with(|| {
-                Hierarchies::read(fs)
-                    .map_err(|error| Why::new(format!("/proc/self/mountinfo: {error}")))
+                Hierarchies::read(fs).map_err(|error| Why::new(format!("/proc/self/mountinfo: {error}")))
             })
             .as_ref()
             .map_err(Clone::clone)?;
@@ -158,10 +130,8 @@ impl Meter {
             Err(error) => return Some(unavailable(Why::new(error.to_string()))),
         };
         if rarely || self.cpu_before.is_none() {
-            self.inactive_file_bytes = self
-                .counters
-                .inactive_file_bytes(fs)
-                .map_err(|error| Why::new(error.to_string()));
+            self.inactive_file_bytes =
+                self.counters.inactive_file_bytes(fs).map_err(|error| Why::new(error.to_string()));
             self.pids = self.counters.pids(fs).into();
         }
         let memory_bytes = match &self.inactive_file_bytes {
@@ -169,11 +139,7 @@ impl Meter {
             Err(why) => Reading::Unavailable(why.clone()),
         };
         let before = self.cpu_before.replace((at, cpu_ns));
-        Some(ContainerUsage {
-            cpu_cores: cores(before, (at, cpu_ns)),
-            memory_bytes,
-            pids: self.pids.clone(),
-        })
+        Some(ContainerUsage { cpu_cores: cores(before, (at, cpu_ns)), memory_bytes, pids: self.pids.clone() })
     }
 }
 
@@ -216,8 +182,6 @@ impl Instant for jiff::Timestamp {
 
 /// The first process of a running container.
 fn process(container: &Arc<Container>) -> Option<(&ContainerId, u32)> {
-    let pid = container
-        .pid
-        .filter(|_| container.state == ContainerState::Running)?;
+    let pid = container.pid.filter(|_| container.state == ContainerState::Running)?;
     Some((&container.id, pid))
 }

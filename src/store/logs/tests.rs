@@ -1,3 +1,4 @@
+use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
@@ -125,35 +126,47 @@ fn a_kept_line_costs_little_beside_its_text() {
 
 /// Batches of lines, each with a time and a length; some of them backlogs.
 fn batches() -> impl Strategy<Value = Vec<(Vec<(i64, usize)>, bool)>> {
-    let lines = prop::collection::vec((0_i64..20_000, 0_usize..3000), 0..60);
-    prop::collection::vec((lines, prop::bool::weighted(0.3)), 1..40)
+    let lines = prop::collection::vec((0_i64..20_000, 0_usize..LogLine::MAX_BYTES), 0..100);
+    prop::collection::vec((lines, prop::bool::weighted(0.3)), 1..30)
+}
+
+fn numbers(ring: &LogRing) -> Vec<u64> {
+    ring.iter().map(|(number, _)| number).collect()
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
     #[test]
     fn the_ring_stays_bounded_ordered_and_numbered(batches in batches()) {
         let mut ring = LogRing::default();
-        let mut came = 0;
+        let origin = origin("web");
         for (lines, is_backlog) in batches {
-            let before: Vec<(u64, LogLine)> = ring.iter().map(|(number, line)| (number, line.clone())).collect();
-            let lines: Vec<LogLine> = lines.iter().map(|(at, length)| line(*at, &"x".repeat(*length))).collect();
-            let end_before = ring.end_number();
-            came += lines.len() as u64;
-            ring.push(LogBatch { lines, backlog: is_backlog, dropped: 0 });
+            let before = numbers(&ring);
+            let (end_before, came) = (ring.end_number(), lines.len() as u64);
+            let lines = lines.iter().map(|(at, length)| LogLine {
+                origin: origin.clone(),
+                ..line(*at, &"x".repeat(*length))
+            });
+            ring.push(LogBatch { lines: lines.collect(), backlog: is_backlog, dropped: 0 });
 
-            prop_assert!(ring.len() <= LogRing::LINES);
-            prop_assert_eq!(ring.bytes(), ring.iter().map(|(_, line)| line.text.len()).sum::<usize>());
-            prop_assert!(ring.bytes() <= LogRing::BYTES);
-            // Numbers are given once each, in the order of arrival, and stay with their lines.
-            prop_assert!(ring.end_number() >= end_before && ring.end_number() <= came);
-            for (number, line) in ring.iter() {
-                prop_assert_eq!(ring.get(number), Some(line));
+            let bytes: usize = ring.iter().map(|(_, line)| line.text.len()).sum();
+            prop_assert_eq!(ring.bytes(), bytes);
+            prop_assert!(ring.len() <= LogRing::LINES && bytes <= LogRing::BYTES);
+            // Numbers are given once each and stay with their lines.
+            prop_assert!(ring.end_number() - end_before <= came);
+            let after = numbers(&ring);
+            for (number, line) in ring.iter().step_by(97) {
                 prop_assert!(number < ring.end_number());
+                prop_assert!(std::ptr::eq(ring.get(number).unwrap(), line));
             }
-            // What was there keeps its order.
-            let kept: Vec<u64> = ring.iter().map(|(number, _)| number).filter(|number| *number < end_before).collect();
-            let was: Vec<u64> = before.iter().map(|(number, _)| *number).filter(|number| ring.get(*number).is_some()).collect();
-            prop_assert_eq!(kept, was);
+            // What was there and is still there keeps its order, and only the oldest went.
+            let kept: Vec<u64> = after.iter().copied().filter(|number| *number < end_before).collect();
+            prop_assert!(before.ends_with(&kept));
+            let mut unique = after.clone();
+            unique.sort_unstable();
+            unique.dedup();
+            prop_assert_eq!(unique.len(), after.len());
         }
     }
 

@@ -310,22 +310,22 @@ pub(crate) struct Floor {
 
 impl Floor {
     /// Measures it with `echo` and `cat`.
-    pub(crate) fn measure(presses: usize) -> Result<Self, Failure> {
+    pub(crate) fn measure() -> Result<Self, Failure> {
         let starts = (0..7).map(|_| Term::start(&Spec::new("echo").arg("ready"))?.wait_text("ready"));
         let start = Times::of(starts.collect::<Result<_, _>>()?);
-        let kernel_echo = echo(&mut Term::start(&Spec::new("cat"))?, presses)?;
+        let kernel_echo = echo(&mut Term::start(&Spec::new("cat"))?)?;
         let raw = ["-c", "stty raw -echo; echo ready; exec cat"];
         let mut raw = Term::start(&Spec::new("sh").args(raw))?;
         raw.wait_text("ready")?;
-        Ok(Self { start, kernel_echo, cat_echo: echo(&mut raw, presses)? })
+        Ok(Self { start, kernel_echo, cat_echo: echo(&mut raw)? })
     }
 }
 
-fn echo(term: &mut Term, presses: usize) -> Result<Option<Times>, Failure> {
+fn echo(term: &mut Term) -> Result<Option<Times>, Failure> {
     // The first key waits for the program to come up; it is not counted.
     term.answer("x", FRAME_DEADLINE)?;
     let mut times = Vec::new();
-    for n in 0..presses {
+    for n in 0..60 {
         term.watch(Duration::from_millis(20))?;
         times.push(term.answer(["a", "b", "c"][n % 3], KEY_DEADLINE)?);
     }

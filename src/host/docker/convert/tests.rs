@@ -4,7 +4,7 @@ use super::*;
 
 macro_rules! fixture {
     ($name:literal) => {
-        include_str!(concat!("../../../../tests/fixtures/docker/", $name))
+        include_str!(concat!("../../../../tests/all/fixtures/docker/", $name))
     };
 }
 

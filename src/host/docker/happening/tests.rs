@@ -12,7 +12,7 @@ fn events(lines: &str) -> Vec<DockerEvent> {
 #[test]
 fn events_of_containers_are_told_and_others_are_not() {
     let told = events(include_str!(
-        "../../../../tests/fixtures/docker/events-1.41.ndjson"
+        "../../../../tests/all/fixtures/docker/events-1.41.ndjson"
     ));
     let kinds: Vec<_> = told.iter().map(|event| event.kind).collect();
     assert_eq!(

@@ -1,0 +1,244 @@
+//! hostler's own store: what people said, which sources were once read, and how the box stood last.
+//!
+//! [`StateDir`] is the folder. `journal.jsonl` holds one record a line, `sources.json` and `last.json` are replaced as a
+//! whole. The folder may be shared (`/var/lib/hostler`), so what is read from it is bounded, stripped as foreign text is,
+//! and taken as far as it can be understood: a broken line is skipped and counted. Everything works without a folder,
+//! only without memory.
+
+mod files;
+mod journal;
+mod seen;
+
+pub use journal::{JournalRead, JournalReader};
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+use jiff::Timestamp;
+use rustix::fs::Access;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::{JournalEntry, JournalRecord, SourceId};
+use crate::host::login_name;
+
+/// The folder that serves the whole machine, where somebody made it.
+const SHARED: &str = "/var/lib/hostler";
+const JOURNAL: &str = "journal.jsonl";
+const LAST: &str = "last.json";
+
+/// Why something could not be kept or read back.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// There is no folder to keep anything in.
+    #[error("there is no home folder to keep it in; name a state folder with --state-dir")]
+    NoFolder,
+    /// The file system refuses.
+    #[error("{}: {error}; a state folder that can be written is named with --state-dir", path.display())]
+    File {
+        /// Which file or folder.
+        path: PathBuf,
+        /// What it says.
+        error: io::Error,
+    },
+    /// Another process held the lock for too long.
+    #[error("{}: another process has held its lock for {seconds} s", path.display())]
+    Locked {
+        /// Which file.
+        path: PathBuf,
+        /// Seconds waited.
+        seconds: u64,
+    },
+    /// It cannot be written as JSON.
+    #[error("it cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl HistoryError {
+    /// What the file system said of `path`.
+    fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::File { path, error }
+    }
+}
+
+/// The folder of hostler's own store. A moved root (`--rootfs`) never moves it. It is made when first written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateDir {
+    place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place {
+    Folder { path: PathBuf, because: &'static str },
+    /// A made-up box leaves nothing behind.
+    Demo,
+    /// There is no home folder.
+    Nowhere,
+}
+
+impl StateDir {
+    /// The named folder, else `/var/lib/hostler` where it exists and can be written, else `hostler` in
+    /// `$XDG_STATE_HOME`.
+    pub fn choose(named: Option<&Path>) -> Self {
+        let folder = |path: PathBuf, because| Self { place: Place::Folder { path, because } };
+        if let Some(path) = named {
+            return folder(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()), "--state-dir names it");
+        }
+        if is_writable(Path::new(SHARED)) {
+            return folder(SHARED.into(), "it serves the whole machine");
+        }
+        match ProjectDirs::from("", "", "hostler").and_then(|dirs| dirs.state_dir().map(Path::to_owned)) {
+            Some(path) => folder(path, "it is the user's own"),
+            None => Self { place: Place::Nowhere },
+        }
+    }
+
+    /// No folder: what is recorded is taken as recorded and forgotten with the process.
+    pub fn demo() -> Self {
+        Self { place: Place::Demo }
+    }
+
+    /// Where it is; `None` where nothing is kept.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Folder { path, .. } => Some(path),
+            Place::Demo | Place::Nowhere => None,
+        }
+    }
+
+    /// Why this folder was taken, as a clause; or why there is none.
+    pub fn because(&self) -> &'static str {
+        match self.place {
+            Place::Folder { because, .. } => because,
+            Place::Demo => "a demo keeps nothing",
+            Place::Nowhere => "there is no home folder",
+        }
+    }
+
+    /// Whether something can be kept, as far as can be told without trying.
+    ///
+    /// # Errors
+    /// What stands against it.
+    pub fn writable(&self) -> Result<(), HistoryError> {
+        let Some(path) = self.path() else {
+            return Err(HistoryError::NoFolder);
+        };
+        // A folder that is not there yet is made in the nearest one that is.
+        let nearest = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(path);
+        if is_writable(nearest) {
+            return Ok(());
+        }
+        let kind = if nearest.is_dir() { io::ErrorKind::PermissionDenied } else { io::ErrorKind::NotADirectory };
+        Err(HistoryError::File { path: nearest.to_owned(), error: kind.into() })
+    }
+
+    /// Records of the journal, oldest first, as far as they can be read.
+    pub fn journal(&self) -> Vec<JournalRecord> {
+        self.read_journal().map(|read| read.records).unwrap_or_default()
+    }
+
+    /// Records of the journal, oldest first, and how many lines could not be understood.
+    ///
+    /// # Errors
+    /// When there is a journal and it cannot be read.
+    pub fn read_journal(&self) -> Result<JournalRead, HistoryError> {
+        JournalReader::new(self).read()
+    }
+
+    /// Writes what somebody said, synced to disk, and gives the record back.
+    ///
+    /// # Errors
+    /// When it could not be written: then it was not said.
+    pub fn record(&self, entry: JournalEntry, at: Timestamp) -> Result<JournalRecord, HistoryError> {
+        let record = journal::cleaned(JournalRecord { schema: 1, at, by: login_name(), entry });
+        match &self.place {
+            Place::Folder { path, .. } => {
+                let mut line = serde_json::to_string(&record)?;
+                line.push('\n');
+                files::append(&path.join(JOURNAL), line)?;
+                Ok(record)
+            }
+            Place::Demo => Ok(record),
+            Place::Nowhere => Err(HistoryError::NoFolder),
+        }
+    }
+
+    /// Sources that were read on this box within the last 30 days: one that is missing now has failed.
+    pub fn remembered_sources(&self) -> BTreeSet<SourceId> {
+        self.path().map(seen::read).unwrap_or_default()
+    }
+
+    /// Keeps in mind that these sources were read at `at`.
+    ///
+    /// # Errors
+    /// When that could not be written.
+    pub fn remember_sources(&self, sources: impl IntoIterator<Item = SourceId>, at: Timestamp) -> Result<(), HistoryError> {
+        match &self.place {
+            Place::Folder { path, .. } => seen::remember(path, sources, at),
+            Place::Demo => Ok(()),
+            Place::Nowhere => Err(HistoryError::NoFolder),
+        }
+    }
+
+    /// The last known state of the box, if there is one that can be understood; its texts are stripped.
+    pub fn last<T: DeserializeOwned>(&self) -> Option<T> {
+        files::read_json(&self.path()?.join(LAST))
+    }
+
+    /// Replaces the last known state of the box.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn set_last(&self, last: &impl Serialize) -> Result<(), HistoryError> {
+        match &self.place {
+            Place::Folder { path, .. } => files::replace(&path.join(LAST), &serde_json::to_vec(last)?),
+            Place::Demo => Ok(()),
+            Place::Nowhere => Err(HistoryError::NoFolder),
+        }
+    }
+}
+
+/// Whether files can be made in this folder.
+fn is_writable(folder: &Path) -> bool {
+    folder.is_dir() && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_told_with_the_remedy() {
+        let root = tempfile::tempdir().unwrap();
+        let file = root.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let dir = StateDir::choose(Some(&file.join("below")));
+        let error = dir.record(JournalEntry::Visit, Timestamp::UNIX_EPOCH).unwrap_err().to_string();
+        assert!(error.contains("file") && error.contains("--state-dir"), "{error}");
+        assert!(dir.writable().is_err());
+        assert!(dir.journal().is_empty());
+        assert!(dir.last::<u32>().is_none());
+    }
+
+    #[test]
+    fn a_demo_takes_everything_and_keeps_nothing() {
+        let dir = StateDir::demo();
+        assert!(dir.record(JournalEntry::Visit, Timestamp::UNIX_EPOCH).is_ok());
+        assert!(dir.set_last(&1).is_ok());
+        assert_eq!((dir.path(), dir.journal(), dir.last::<u32>()), (None, Vec::new(), None));
+    }
+
+    #[test]
+    fn the_last_state_is_read_back_harmless() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = StateDir::choose(Some(&root.path().join("new/folder")));
+        assert!(dir.writable().is_ok());
+        dir.set_last(&["plain", "a\u{1b}[2Jb\u{202e}c"]).unwrap();
+        assert_eq!(dir.last::<Vec<String>>().unwrap(), ["plain", "abc"]);
+        std::fs::write(dir.path().unwrap().join(LAST), "[\"cut").unwrap();
+        assert_eq!(dir.last::<Vec<String>>(), None);
+    }
+}

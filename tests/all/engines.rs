@@ -1,0 +1,550 @@
+//! Inference servers: a real llama.cpp server, doubles that replay the answers of real ones, and servers that
+//! misbehave, each found among the listening sockets of a made-up `/proc`, so that nobody else's port is asked.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use hostler::domain::{Engine, EngineKind, EngineSample, Event, ModelRef, Reading, Residency, Sample, SourceId};
+use hostler::host::{Http, HttpError, Origin, Ports};
+use hostler::sources::{SOURCES, Source, SourceContext, SourceSettings, SourceSpec, poller};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+use crate::bed::{self, foreign};
+use double::{Double, Reply, answer, captured};
+
+mod double;
+
+/// A host on which only the given sockets listen, and the source that looks at it.
+struct Host {
+    root: TempDir,
+    spec: &'static SourceSpec,
+    source: Box<dyn Source>,
+    ports: Ports,
+    events: mpsc::Receiver<Event>,
+    runtime: Runtime,
+}
+
+impl Host {
+    fn new(listening: &[SocketAddr]) -> Self {
+        Self::with_endpoints(listening, &[])
+    }
+
+    /// With endpoints in the config.
+    fn with_endpoints(listening: &[SocketAddr], endpoints: &[&str]) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("proc/net")).unwrap();
+        let ports = Ports::new(root.path());
+        let engine_endpoints = endpoints.iter().map(|&endpoint| endpoint.to_owned()).collect();
+        let settings = SourceSettings { engine_endpoints, ..SourceSettings::default() };
+        let (sender, events) = mpsc::channel(64);
+        let context = SourceContext::new(ports.clone(), Rc::new(settings), sender);
+        let spec = SOURCES.iter().find(|spec| spec.id == SourceId::Engines).unwrap();
+        let source = (spec.build)(&context);
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let host = Self { root, spec, source, ports, events, runtime };
+        host.listen(listening);
+        host
+    }
+
+    /// From now on these sockets listen, and no other; a port's inode is its own number.
+    fn listen(&self, listening: &[SocketAddr]) {
+        let mut table = String::from("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n");
+        for address in listening {
+            let SocketAddr::V4(v4) = address else { panic!("{address}") };
+            let (ip, port) = (u32::from_ne_bytes(v4.ip().octets()), address.port());
+            table += &format!(
+                "   0: {ip:08X}:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {port} 1\n"
+            );
+        }
+        self.file("proc/net/tcp", &table);
+    }
+
+    /// A process that runs in this host and holds these sockets.
+    fn process(&self, pid: u32, parent: u32, name: &str, arguments: &[&str], holds: &[SocketAddr]) {
+        self.file(&format!("proc/{pid}/comm"), &format!("{name}\n"));
+        self.file(&format!("proc/{pid}/cmdline"), &arguments.join("\0"));
+        self.file(&format!("proc/{pid}/stat"), &format!("{pid} ({name}) S {parent} {}\n", ["0"; 48].join(" ")));
+        let folder = self.root.path().join(format!("proc/{pid}/fd"));
+        fs::create_dir_all(&folder).unwrap();
+        for (number, address) in (3..).zip(holds) {
+            symlink(format!("socket:[{}]", address.port()), folder.join(number.to_string())).unwrap();
+        }
+    }
+
+    fn file(&self, path: &str, text: &str) {
+        let path = self.root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// One turn: the sample and its detail.
+    #[track_caller]
+    fn read(&mut self) -> (Arc<EngineSample>, String) {
+        let read = poller::read_once(self.spec, self.source.as_mut(), self.ports.clock);
+        sampled(self.runtime.block_on(read))
+    }
+
+    /// One turn that finds one engine and nothing else.
+    #[track_caller]
+    fn engine(&mut self) -> Engine {
+        let (sample, detail) = self.read();
+        assert_eq!((sample.engines.len(), sample.others), (1, 0), "{detail}");
+        sample.engines[0].clone()
+    }
+}
+
+#[track_caller]
+fn sampled(event: Event) -> (Arc<EngineSample>, String) {
+    match event {
+        Event::Sampled { sample: Sample::Engines(sample), detail, .. } => (sample, detail),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn unavailable<T>(why: &'static str) -> Reading<T> {
+    Reading::Unavailable(why.into())
+}
+
+const LOADED: Residency = Residency::Loaded { vram_bytes: None, until: None };
+
+#[test]
+fn a_real_llama_server_is_found_and_read() {
+    let Some(server) = bed::llama() else { return };
+    let address: SocketAddr = server.endpoint().strip_prefix("http://").unwrap().parse().unwrap();
+    let mut host = Host::new(&[]);
+    // The real row of its socket and the real folder of its process.
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = format!(":{:04X} ", address.port());
+    let rows = table.lines().enumerate().filter(|(number, row)| *number == 0 || row.contains(&port));
+    host.file("proc/net/tcp", &rows.map(|(_, row)| format!("{row}\n")).collect::<String>());
+    symlink(format!("/proc/{}", server.pid()), host.root.path().join(format!("proc/{}", server.pid()))).unwrap();
+
+    let engine = host.engine();
+    assert_eq!(engine.kind, EngineKind::LlamaCpp);
+    assert_eq!(engine.endpoint.0, server.endpoint());
+    assert_eq!((engine.port, engine.pid, &engine.container), (address.port(), Some(server.pid()), &None));
+    assert!(engine.version.known().is_some_and(|version| version.starts_with('b')), "{:?}", engine.version);
+    let models = engine.models.known().unwrap();
+    assert_eq!(models.len(), 1);
+    assert!(models[0].name.contains("SmolLM2") || models[0].name.ends_with(".gguf"), "{models:?}");
+    assert_eq!(models[0].parameters.as_deref(), Some("134.5M"));
+    assert!(models[0].quantization.as_deref().is_some_and(|text| text.starts_with("Q4_1")), "{models:?}");
+    assert!(models[0].size_bytes > Some(90_000_000), "{models:?}");
+    assert_eq!((models[0].context_tokens, &models[0].residency), (Some(2048), &LOADED));
+    assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(0), Reading::Known(0)));
+    assert_eq!(host.engine().requests_running, Reading::Known(0));
+}
+
+#[test]
+fn llama_server_b1_is_told_and_counted() {
+    let server = Double::llama_server_b1_7e4c0a9();
+    let mut host = Host::new(&[server.address()]);
+    let engine = host.engine();
+    assert_eq!(engine.kind, EngineKind::LlamaCpp);
+    assert_eq!(engine.version, Reading::Known("b1-7e4c0a9".to_owned()));
+    assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(2), Reading::Known(2)));
+    let model = ModelRef {
+        name: "smol.gguf".to_owned(),
+        family: None,
+        parameters: Some("134.5M".to_owned()),
+        quantization: Some("Q4_1".to_owned()),
+        size_bytes: Some(96_576_768),
+        context_tokens: Some(2048),
+        residency: LOADED,
+    };
+    assert_eq!(engine.models, Reading::Known(vec![model]));
+    let first = ["GET /v1/models", "GET /props?autoload=false", "GET /metrics?autoload=false"];
+    assert_eq!(server.asked(), first);
+    // From then on one cheap request a turn.
+    host.engine();
+    assert_eq!(server.asked()[first.len()..], ["GET /metrics?autoload=false"]);
+}
+
+#[test]
+fn llama_server_without_metrics_or_key_says_so() {
+    let folder = "llama-server-b1-7e4c0a9";
+    let server = Double::llama_server_b1_7e4c0a9();
+    server.reply("/metrics", captured(folder, "metrics-off"));
+    let mut host = Host::new(&[server.address()]);
+    let engine = host.engine();
+    assert_eq!(engine.requests_running, unavailable("started without --metrics"));
+    assert_eq!(engine.requests_waiting, unavailable("started without --metrics"));
+    assert_eq!(engine.models.known().unwrap().len(), 1);
+
+    let server = Double::new(captured(folder, "no-key"));
+    server.reply("/v1/models", captured(folder, "models"));
+    let engine = Host::new(&[server.address()]).engine();
+    assert_eq!(engine.version, unavailable("it asks for an API key"));
+    assert_eq!(engine.requests_running, unavailable("it asks for an API key"));
+    let models = engine.models.known().unwrap();
+    assert_eq!((models[0].name.as_str(), models[0].context_tokens), ("smol.gguf", Some(2048)));
+}
+
+#[test]
+fn llama_server_that_loads_is_listed_and_then_read() {
+    let server = Double::new(captured("llama-server-b1-7e4c0a9", "loading"));
+    let mut host = Host::new(&[server.address()]);
+    let engine = host.engine();
+    assert_eq!(engine.kind, EngineKind::LlamaCpp);
+    assert_eq!(engine.version, unavailable("it loads its model"));
+    assert_eq!(engine.models, unavailable("it loads its model"));
+    assert_eq!(engine.requests_waiting, unavailable("it loads its model"));
+    assert_eq!(server.asked(), ["GET /v1/models"]);
+    for (path, file) in [("/v1/models", "models"), ("/props", "props"), ("/metrics", "metrics")] {
+        server.reply(path, captured("llama-server-b1-7e4c0a9", file));
+    }
+    let engine = host.engine();
+    assert_eq!(engine.requests_running, Reading::Known(2));
+    assert_eq!(engine.models.known().unwrap()[0].name, "smol.gguf");
+}
+
+#[test]
+fn a_router_is_not_made_to_load_anything() {
+    let server = Double::new(answer("400 Bad Request", r#"{"error":{"message":"model name is missing"}}"#));
+    let model = |name: &str, status: &str| {
+        format!(r#"{{"id":"{name}","owned_by":"llamacpp","status":{{"value":"{status}","args":[]}}}}"#)
+    };
+    let list = format!(r#"{{"data":[{},{}],"object":"list"}}"#, model("a", "loaded"), model("b", "unloaded"));
+    server.reply("/v1/models", answer("200 OK", &list));
+    let props = r#"{"role":"router","model_path":"none","default_generation_settings":{"params":{},"n_ctx":0},"build_info":"b10488-1"}"#;
+    server.reply("/props", answer("200 OK", props));
+    let engine = Host::new(&[server.address()]).engine();
+    let models = engine.models.known().unwrap();
+    assert_eq!((&models[0].residency, &models[1].residency), (&LOADED, &Residency::OnDisk));
+    assert_eq!(models[0].context_tokens, None);
+    assert_eq!(engine.requests_running, unavailable("a router does not say, only its models do"));
+    assert!(server.asked().iter().all(|asked| !asked.contains("model=")), "{:?}", server.asked());
+}
+
+#[test]
+fn vllm_0_32_0_is_told_and_counted() {
+    let server = Double::vllm_0_32_0();
+    let mut host = Host::new(&[server.address()]);
+    let engine = host.engine();
+    assert_eq!(engine.kind, EngineKind::Vllm);
+    assert_eq!(engine.version, Reading::Known("0.32.0".to_owned()));
+    assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(1), Reading::Known(5)));
+    let model = ModelRef {
+        name: "tiny".to_owned(),
+        context_tokens: Some(512),
+        residency: LOADED,
+        ..ModelRef::default()
+    };
+    assert_eq!(engine.models, Reading::Known(vec![model]));
+    assert_eq!(server.asked(), ["GET /v1/models", "GET /version", "GET /metrics"]);
+    host.engine();
+    assert_eq!(server.asked()[3..], ["GET /metrics"]);
+}
+
+#[test]
+fn vllm_counts_over_its_engines_and_names_its_models_without_a_key() {
+    let server = Double::vllm_0_32_0();
+    server.reply("/v1/models", answer("401 Unauthorized", r#"{"error":"Unauthorized"}"#));
+    let metrics = "vllm:num_requests_running{engine=\"0\",model_name=\"big\"} 3.0\n\
+                   vllm:num_requests_running{engine=\"1\",model_name=\"big\"} 4.0\n\
+                   vllm:num_requests_waiting{engine=\"0\",model_name=\"big\"} 0.0\n\
+                   vllm:num_requests_waiting{engine=\"1\",model_name=\"big\"} 2.0\n\
+                   vllm:engine_sleep_state{engine=\"0\",sleep_state=\"discard_all\"} 0.0\n";
+    server.reply("/metrics", answer("200 OK", metrics));
+    let mut host = Host::new(&[server.address()]);
+    let engine = host.engine();
+    assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(7), Reading::Known(2)));
+    assert_eq!(engine.models.known().unwrap()[0].name, "big");
+
+    server.reply("/metrics", answer("200 OK", &metrics.replace("discard_all\"} 0", "discard_all\"} 1")));
+    assert_eq!(host.engine().models.known().unwrap()[0].residency, Residency::OnDisk);
+}
+
+#[test]
+fn vllm_without_statistics_has_no_counts() {
+    let server = Double::vllm_0_32_0();
+    for (metrics, why) in [
+        ("http_requests_total 3\n", "started with --disable-log-stats"),
+        ("vllm:num_requests_running NaN\n", "it counts no number"),
+        ("<html>\n", "its metrics cannot be read: line 1: a name of other characters than letters, digits, `_` and `:`"),
+    ] {
+        server.reply("/metrics", answer("200 OK", metrics));
+        assert_eq!(Host::new(&[server.address()]).engine().requests_running, unavailable(why));
+    }
+}
+
+#[test]
+fn ollama_0_33_0_is_told_with_what_it_holds_and_has_loaded() {
+    let server = Double::ollama_0_33_0();
+    let mut host = Host::new(&[server.address()]);
+    let engine = host.engine();
+    assert_eq!(engine.kind, EngineKind::Ollama);
+    assert_eq!(engine.version, Reading::Known("0.33.0".to_owned()));
+    assert_eq!(engine.requests_running, unavailable("Ollama does not say"));
+    let models = engine.models.known().unwrap();
+    let loaded = ModelRef {
+        name: "qwen3:8b".to_owned(),
+        family: Some("qwen3".to_owned()),
+        parameters: Some("8.2B".to_owned()),
+        quantization: Some("Q4_K_M".to_owned()),
+        size_bytes: Some(5_225_388_164),
+        context_tokens: Some(8192),
+        residency: Residency::Loaded {
+            vram_bytes: Some(7_110_467_584),
+            until: Some("2026-11-23T18:17:21.907152632Z".parse().unwrap()),
+        },
+    };
+    assert_eq!(models[0], loaded);
+    assert_eq!((models[1].size_bytes, &models[1].residency), (None, &Residency::Unknown), "it lies elsewhere");
+    assert_eq!((models[2].context_tokens, &models[2].residency), (None, &Residency::OnDisk));
+
+    // It is unloaded; one request a turn tells.
+    server.reply("/api/ps", captured("ollama-0.33.0", "ps-empty"));
+    let before = server.asked().len();
+    let engine = host.engine();
+    assert_eq!(engine.models.known().unwrap()[0].residency, Residency::OnDisk);
+    assert_eq!(server.asked()[before..], ["GET /api/ps"]);
+}
+
+#[test]
+fn ollama_without_models_is_ollama() {
+    let server = Double::ollama_0_33_0();
+    server.reply("/v1/models", captured("ollama-0.33.0", "models-none"));
+    server.reply("/api/tags", answer("200 OK", r#"{"models":null}"#));
+    server.reply("/api/ps", captured("ollama-0.33.0", "ps-empty"));
+    let engine = Host::new(&[server.address()]).engine();
+    assert_eq!((engine.kind, engine.models), (EngineKind::Ollama, Reading::Known(Vec::new())));
+    // Its interface is often copied, its home page is not.
+    server.reply("/", answer("200 OK", "KoboldCpp is running"));
+    assert_eq!(Host::new(&[server.address()]).read().0.others, 1);
+}
+
+#[test]
+fn a_server_that_an_engine_started_for_a_model_is_never_asked() {
+    let (ollama, child) = (Double::ollama_0_33_0(), Double::llama_server_b1_7e4c0a9());
+    let mut host = Host::new(&[ollama.address(), child.address()]);
+    host.process(1, 0, "systemd", &["/sbin/init"], &[]);
+    host.process(700, 1, "ollama", &["ollama", "serve"], &[ollama.address()]);
+    host.process(701, 700, "llama-server", &["llama-server"], &[child.address()]);
+    let engine = host.engine();
+    assert_eq!((engine.kind, engine.pid), (EngineKind::Ollama, Some(700)));
+    assert_eq!(child.asked(), [""; 0]);
+
+    // Another user's processes: only their arguments can be read.
+    let port = child.address().port().to_string();
+    let mut host = Host::new(&[ollama.address(), child.address()]);
+    host.process(700, 1, "ollama", &["ollama", "serve"], &[]);
+    host.process(701, 700, "llama-server", &["llama-server", "--port", &port], &[]);
+    assert_eq!(host.engine().pid, None);
+    assert_eq!(child.asked(), [""; 0]);
+}
+
+#[test]
+fn an_engine_in_a_container_is_told_with_it() {
+    let server = Double::vllm_0_32_0();
+    let mut host = Host::new(&[server.address()]);
+    host.process(800, 1, "python3", &["python3"], &[server.address()]);
+    let id = "4f".repeat(32);
+    host.file("proc/800/cgroup", &format!("0::/system.slice/docker-{id}.scope\n"));
+    let engine = host.engine();
+    assert_eq!((engine.pid, engine.container.unwrap().0.as_ref()), (Some(800), id.as_str()));
+}
+
+#[test]
+fn nothing_listening_is_a_normal_answer() {
+    let mut host = Host::new(&[]);
+    let (sample, detail) = host.read();
+    assert_eq!((sample.engines.len(), detail.as_str()), (0, "none listening (0 ports asked)"));
+    assert!(!host.ports.http.is_open(), "a client costs memory and is not needed");
+}
+
+#[test]
+fn other_servers_are_asked_once_and_for_one_path() {
+    let others = [
+        Double::new(answer("404 Not Found", "<html>")),
+        Double::new(answer("200 OK", r#"{"data":[{"id":"gpt","owned_by":"openai"}]}"#)),
+        Double::new(answer("301 Moved Permanently\r\nLocation: http://127.0.0.1:1/", "")),
+        Double::new(answer("200 OK", "[]")),
+        Double::new(Reply::Bytes(b"SSH-2.0-OpenSSH_9.2p1\r\n".to_vec())),
+        Double::new(Reply::Bytes(vec![0xff; 4096])),
+        Double::new(Reply::Close),
+    ];
+    let addresses: Vec<_> = others.iter().map(Double::address).collect();
+    let mut host = Host::new(&addresses);
+    for _ in 0..2 {
+        let (sample, detail) = host.read();
+        assert_eq!(sample.others, others.len());
+        assert_eq!(detail, "none listening (7 ports asked)");
+    }
+    // The second speaks as much of an engine's language as to be asked for Ollama's home page.
+    for (number, server) in others.iter().enumerate() {
+        let first = if number == 1 { vec!["GET /v1/models", "GET /"] } else { vec!["GET /v1/models"] };
+        assert_eq!(server.asked(), first, "{number}");
+    }
+}
+
+#[test]
+fn a_hung_server_delays_nobody() {
+    let (hung, server) = (bed::hung_tcp(), Double::vllm_0_32_0());
+    let address = hung.endpoint().strip_prefix("tcp://").unwrap().parse().unwrap();
+    let mut host = Host::new(&[address, server.address()]);
+    let (sample, detail) = host.read();
+    assert_eq!((sample.engines.len(), sample.others), (1, 1));
+    assert_eq!(detail, "1 engine, 1 other ports asked");
+    // What was there at once was told while the other was waited for.
+    let (early, detail) = sampled(host.events.try_recv().unwrap());
+    assert_eq!(early.engines, sample.engines);
+    assert_eq!(detail, "1 engine, 0 other ports asked; 1 have not answered yet");
+    host.read();
+    assert_eq!(hung.accepted(), 1, "it is not disturbed at the next turn");
+}
+
+#[test]
+fn an_engine_that_hangs_stays_listed_until_it_listens_no_more() {
+    let server = Double::vllm_0_32_0();
+    let mut host = Host::new(&[server.address()]);
+    host.engine();
+    server.reply_to_all(Reply::Silence);
+    let engine = host.engine();
+    assert_eq!(engine.requests_running, unavailable("no answer within 2 s"));
+    // Now that it is in doubt, all of it is asked anew.
+    let engine = host.engine();
+    assert_eq!(engine.version, Reading::Known("0.32.0".to_owned()));
+    assert_eq!(engine.models, unavailable("no answer within 2 s"));
+    assert_eq!(engine.requests_waiting, unavailable("no answer within 2 s"));
+
+    for (path, file) in [("/v1/models", "models"), ("/version", "version"), ("/metrics", "metrics")] {
+        server.reply(path, captured("vllm-0.32.0", file));
+    }
+    assert_eq!(host.engine().requests_waiting, Reading::Known(5));
+    host.listen(&[]);
+    assert_eq!(host.read().0.engines, []);
+}
+
+#[test]
+fn an_engine_whose_metrics_hang_is_listed_with_its_models() {
+    let server = Double::vllm_0_32_0();
+    server.reply("/metrics", Reply::Silence);
+    let engine = Host::new(&[server.address()]).engine();
+    assert_eq!(engine.requests_running, unavailable("no answer within 2 s"));
+    assert_eq!(engine.models.known().unwrap()[0].name, "tiny");
+}
+
+#[test]
+fn an_answer_without_end_is_cut() {
+    let body = "x".repeat(64 << 10);
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 99999999999\r\n\r\n";
+    let server = Double::vllm_0_32_0();
+    server.reply("/metrics", Reply::Endless(format!("{head}{body}").into_bytes()));
+    let engine = Host::new(&[server.address()]).engine();
+    assert_eq!(engine.requests_running, unavailable("/metrics: the answer is larger than 1.0 MiB"));
+
+    let server = Double::new(Reply::Endless(format!("{head}{body}").into_bytes()));
+    assert_eq!(Host::new(&[server.address()]).read().0.others, 1);
+}
+
+#[test]
+fn nothing_harmful_gets_in_through_names() {
+    let text = foreign::text();
+    let quoted = serde_json::to_string(&text).unwrap();
+    let server = Double::vllm_0_32_0();
+    server.reply("/version", answer("200 OK", &format!(r#"{{"version":{quoted}}}"#)));
+    let list = format!(r#"{{"data":[{{"id":{quoted},"owned_by":"vllm"}},{{"id":"{}","owned_by":"vllm"}}]}}"#, "x".repeat(9999));
+    server.reply("/v1/models", answer("200 OK", &list));
+    let ollama = Double::ollama_0_33_0();
+    let details = format!(r#"{{"family":{quoted},"parameter_size":{quoted},"quantization_level":{quoted}}}"#);
+    ollama.reply("/api/tags", answer("200 OK", &format!(r#"{{"models":[{{"name":{quoted},"details":{details}}}]}}"#)));
+    let (sample, _) = Host::new(&[server.address(), ollama.address()]).read();
+    assert_eq!(sample.engines.len(), 2);
+    let shown = serde_json::to_value(&*sample).unwrap();
+    let mut texts = vec![&shown];
+    let mut seen = 0;
+    while let Some(value) = texts.pop() {
+        match value {
+            serde_json::Value::Array(items) => texts.extend(items),
+            serde_json::Value::Object(fields) => texts.extend(fields.values()),
+            serde_json::Value::String(text) => {
+                assert_eq!(foreign::first_harmful(text), None, "{text:?}");
+                assert!(text.len() <= 256, "{} bytes", text.len());
+                seen += 1;
+            }
+            _ => {}
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn endpoints_of_the_config_are_asked_and_their_absence_is_told() {
+    let server = Double::llama_server_b1_7e4c0a9();
+    let free = Double::new(Reply::Close).address();
+    let endpoints =
+        [format!("http://{}", server.address()), format!("http://{free}"), "http://a:b@10.0.0.7:8000".to_owned()];
+    // None of them has a socket here: published without a proxy, for instance.
+    let mut host = Host::with_endpoints(&[], &endpoints.each_ref().map(String::as_str));
+    let (sample, detail) = host.read();
+    assert_eq!(sample.engines.len(), 1);
+    assert_eq!(
+        detail,
+        format!(
+            "1 engine, 1 other ports asked; 10.0.0.7:8000: not an address of the form http://127.0.0.1:8000; \
+             http://{free}: connection refused"
+        )
+    );
+}
+
+#[test]
+fn no_table_of_sockets_is_a_failure_that_names_it() {
+    let mut host = Host::new(&[]);
+    fs::remove_file(host.root.path().join("proc/net/tcp")).unwrap();
+    let read = poller::read_once(host.spec, host.source.as_mut(), host.ports.clock);
+    let Event::SourceFailed { failure, .. } = host.runtime.block_on(read) else { panic!("it was read") };
+    assert!(failure.what.starts_with("/proc/net/tcp: "), "{}", failure.what);
+}
+
+#[test]
+fn http_failures_are_told_in_words() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let http = Http::default();
+    let ask = |double: &Double| {
+        let origin = Origin::new(double.address()).unwrap();
+        runtime.block_on(http.get(origin, "/x?y=1"))
+    };
+    let broken = Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec());
+    let endless_head = Reply::Endless(b"HTTP/1.1 200 OK\r\nA: b\r\n".to_vec());
+    for (reply, error) in [
+        (Reply::Silence, HttpError::NoAnswer(Http::TOTAL)),
+        (Reply::Close, HttpError::Closed),
+        (Reply::Bytes(b"-ERR unknown command\r\n".to_vec()), HttpError::NotHttp),
+        (endless_head, HttpError::NotHttp),
+        (broken, HttpError::BrokeOff),
+        (Reply::Endless(b"HTTP/1.1 200 OK\r\n\r\nxxxxxxxxxxxxxxxx".to_vec()), HttpError::TooLarge(Http::BODY_BYTES)),
+    ] {
+        let shown = format!("{reply:?}");
+        assert_eq!(ask(&Double::new(reply)).unwrap_err(), error, "{}", &shown[..shown.len().min(80)]);
+    }
+    let gone = Double::new(Reply::Close).address();
+    let refused = runtime.block_on(http.get(Origin::new(gone).unwrap(), "/"));
+    assert_eq!(refused.unwrap_err(), HttpError::Refused);
+
+    let server = Double::new(answer("503 Service Unavailable", "{\"a\":1}"));
+    let answer = ask(&server).unwrap();
+    assert_eq!((answer.status, answer.text().as_ref()), (503, "{\"a\":1}"));
+    assert_eq!(answer.success().unwrap_err().to_string(), "status 503");
+    assert!(matches!(answer.json::<Vec<u8>>(), Err(HttpError::NotUnderstood(_))));
+}
+
+#[test]
+fn http_requests_are_plain() {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let server = Double::new(answer("302 Found\r\nLocation: http://127.0.0.1:1/", ""));
+    let origin = Origin::new(server.address()).unwrap();
+    let http = Http::default();
+    let answer = runtime.block_on(http.post(origin, "/api/generate", &[1, 2])).unwrap();
+    assert_eq!(answer.status, 302, "not followed");
+    let request = server.last_request().to_lowercase();
+    assert!(request.starts_with("post /api/generate http/1.1\r\n"), "{request}");
+    assert!(request.contains(&format!("\r\nuser-agent: hostler/{}\r\n", env!("CARGO_PKG_VERSION"))), "{request}");
+    assert!(request.contains("\r\ncontent-type: application/json\r\n"), "{request}");
+    assert!(request.ends_with("\r\n\r\n[1,2]"), "{request}");
+}
