@@ -16,7 +16,7 @@ mod memory;
 mod restart_loop;
 mod source;
 
-pub use duties::{CHECKS, Check, DutyStanding, due, routine, standings};
+pub use duties::{CHECKS, Check, due, routine, standings};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -149,7 +149,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::make::{Script, container, gpu};
+    use crate::make::Script;
 
     #[test]
     fn rules_have_ids_of_their_own_and_say_why() {
@@ -171,7 +171,7 @@ mod tests {
         script.at(30).failed(SourceId::Volumes, "statvfs hangs").assess();
         assert_eq!(script.open(), ["disk.free /", "source.failed volumes"]);
         let kept = script.finding("disk.free", "/");
-        assert_eq!(kept.seen.evidence.last().unwrap(), "last read 30 s ago");
+        assert_eq!(kept.seen.evidence.last().map(String::as_str), Some("last read 30 s ago"));
 
         script.at(60).assess();
         let evidence = script.finding("disk.free", "/").seen.evidence;
@@ -189,22 +189,5 @@ mod tests {
         script.at(2).failed(SourceId::Host, "no answer").assess();
         script.at(120).assess();
         assert_eq!(script.open(), ["source.failed host"]);
-    }
-
-    /// Prints what a look at a large box costs; run with `--nocapture`. It asserts no time.
-    #[test]
-    fn a_large_box_is_looked_at() {
-        let mut script = Script::new();
-        script
-            .at(0)
-            .docker((0..500).map(|number| container(&format!("c{number}")).always()))
-            .gpus((0..8).map(gpu))
-            .assess();
-        let begun = std::time::Instant::now();
-        for _ in 0..1000 {
-            std::hint::black_box(assess(&script.state, script.state.now));
-        }
-        println!("{:?} a look", begun.elapsed() / 1000);
-        assert!(script.open().is_empty());
     }
 }

@@ -1,11 +1,13 @@
 //! hostler looks after the box that runs your AI agents.
 
 pub mod checks;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engines;
 pub mod history;
 pub mod host;
+pub mod report;
 pub mod runtime;
 pub mod sources;
 pub mod store;

@@ -1,21 +1,7 @@
-//! The hostler program.
+//! The program: hands the command line over and says how it went.
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 
-use hostler::config::Config;
-use hostler::history::StateDir;
-use hostler::runtime::{Setup, tui};
-use hostler::ui::tabs::TabId;
-
-fn main() -> anyhow::Result<()> {
-    let demo = std::env::args().any(|arg| arg == "--demo");
-    let setup = Setup {
-        config: Config::load(None)?,
-        rootfs: PathBuf::from("/"),
-        state_dir: if demo { StateDir::demo() } else { StateDir::choose(None) },
-        demo,
-        read_only: false,
-        tab: TabId::Gpu,
-    };
-    tui(&setup)
+fn main() -> ExitCode {
+    hostler::cli::main(std::env::args_os()).into()
 }

@@ -8,7 +8,7 @@ use crate::domain::{FindingId, Observation, SourceId, Unit, Volume, units};
 use crate::store::State;
 
 /// A volume must be short of space for so long: a build that frees again what it took is no news.
-const HOLD_FOR: Duration = Duration::from_secs(60);
+const HOLD_FOR: Duration = Duration::from_mins(1);
 
 /// An open finding clears two points above its limit.
 const CLEAR: f64 = 0.02;

@@ -59,10 +59,10 @@ pub(super) const ECC: Rule = Rule {
 
 /// How long after its last report a fault of the hardware wants somebody. Nothing tells that it was mended, short of a
 /// new start of the driver.
-const HARDWARE_LASTS: Duration = Duration::from_secs(24 * 3600);
+const HARDWARE_LASTS: Duration = Duration::from_hours(24);
 
 /// How long after its last report a program's fault does.
-const PROGRAM_LASTS: Duration = Duration::from_secs(3600);
+const PROGRAM_LASTS: Duration = Duration::from_hours(1);
 
 /// *A program was stopped and cleaned up*: it follows every kill of a program on the card, so it is worth knowing only.
 const CLEANED_UP: u64 = 45;

@@ -23,7 +23,7 @@ pub(super) const THROTTLE: Rule = Rule {
     why: "The card protects itself from heat or from its supply, and every request takes longer.",
     reads: Some(SourceId::Gpu),
     assess: |state, at, assessment| {
-        assessment.observations.extend(cards(state).filter_map(|gpu| slowed_down(state, gpu, at)))
+        assessment.observations.extend(cards(state).filter_map(|gpu| slowed_down(state, gpu, at)));
     },
 };
 

@@ -27,7 +27,9 @@ pub(super) const RESTART_LOOP: Rule = Rule {
     reads: Some(SourceId::Docker),
     assess: |state, at, assessment| {
         for container in state.containers().iter().filter(|container| may_loop(container)) {
-            if let Some(track) = state.tracks.get(&container.id) {
+            let track = state.tracks.get(&container.id);
+            // Most containers never ended: nothing to weigh.
+            if let Some(track) = track.filter(|track| container.restart_count > 0 || !track.exits.is_empty()) {
                 Case { state, at, container, track }.judge(assessment);
             }
         }
@@ -36,7 +38,7 @@ pub(super) const RESTART_LOOP: Rule = Rule {
 
 /// Runs that ended before it was ever ready: so many, within so long, are a loop.
 const UNREADY_EXITS: u32 = 2;
-const UNREADY_WINDOW: Duration = Duration::from_secs(30 * 60);
+const UNREADY_WINDOW: Duration = Duration::from_mins(30);
 
 /// The engine's pause before a start is this long only after at least so many short runs in a row: 0.1 s × 2⁶ = 6.4 s, and
 /// what a start itself may take on a slow machine.
@@ -168,7 +170,11 @@ impl Case<'_> {
             return Some(Loop { restarts, limit: self.limit(), clause, since: Some(created) });
         }
         let pause = self.pause().filter(|pause| *pause >= PAUSE && count >= PAUSED_RESTARTS)?;
-        let clause = format!("{}, {} between the last two runs", counted(count.into(), "restart"), units::span(pause));
+        let pause = match self.container.state {
+            ContainerState::Restarting => format!("waits for the next since {}", units::span(pause)),
+            _ => format!("{} between the last two runs", units::span(pause)),
+        };
+        let clause = format!("{}, {pause}", counted(count.into(), "restart"));
         Some(Loop { restarts: count.into(), limit: self.limit(), clause, since: Some(exited) })
     }
 
@@ -189,8 +195,10 @@ impl Case<'_> {
 
     /// The latest sign of a restart by the engine.
     fn last_trouble(&self) -> Option<Timestamp> {
-        // A counter above 0 says that the engine itself began the present run: what ended before it ended by itself.
-        let inspected = self.container.last_exit.filter(|_| self.container.restart_count > 0).and_then(|exit| exit.at);
+        // A counter above 0 says that the engine itself began the present run: what ended before it ended by itself. When
+        // it ended is known from events only, once the next run goes on.
+        let ended = self.container.last_exit.and_then(|exit| exit.at);
+        let inspected = ended.or(self.container.started).filter(|_| self.container.restart_count > 0);
         let told = self.track.last_own_exit().map(|exit| exit.at);
         inspected.into_iter().chain(told).chain(self.track.last_counted_restart()).max()
     }
@@ -249,11 +257,7 @@ mod tests {
     fn a_loop_that_the_engine_remembers_is_named_at_the_first_look() {
         for period in [1, 12, 60] {
             let mut script = Script::new();
-            script
-                .at(0)
-                .events("a", exits(4, period, -1))
-                .docker([loops().restarted(4).exited(0, -1).running(-1)])
-                .assess();
+            script.at(0).events("a", exits(4, period, -1)).docker([loops().restarted(4).running(-1)]).assess();
             assert_eq!(script.open(), OPEN, "a period of {period} s");
             let finding = script.finding("container.restart-loop", "a");
             assert_eq!(finding.seen.evidence, ["4 exits in 5 min", "exit code 1"]);
@@ -273,7 +277,7 @@ mod tests {
             script
                 .at(0)
                 .events("a", exits(count, 20, -1))
-                .docker([loops().restarted(count as u32).exited(0, -1).running(-1)])
+                .docker([loops().restarted(count as u32).running(-1)])
                 .assess();
             assert_eq!(!script.open().is_empty(), named, "{count} exits");
         }
@@ -310,10 +314,7 @@ mod tests {
     #[test]
     fn the_counter_over_a_whole_life_speaks_at_the_first_look() {
         let mut script = Script::new();
-        script
-            .at(0)
-            .docker([container("a").always().created(-3600).restarted(60).exited(0, -20).running(-20)])
-            .assess();
+        script.at(0).docker([container("a").always().created(-3600).restarted(60).running(-20)]).assess();
         let finding = script.finding("container.restart-loop", "a");
         assert_eq!(finding.seen.evidence, ["60 restarts in the 60 min since it was created"]);
         assert_eq!((finding.seen.value, finding.since), (Some(5.0), wall(-3600)));
@@ -321,17 +322,22 @@ mod tests {
 
     #[test]
     fn the_engines_growing_pause_speaks_at_the_first_look() {
-        for (state, ended, started) in [(ContainerState::Running, -70, -12), (ContainerState::Restarting, -30, -31)] {
+        let waits = loops().restarted(9).exited(1, -30).state(ContainerState::Restarting);
+        let waited = loops().restarted(9).exited(1, -70).running(-12);
+        for (made, evidence) in [
+            (waits, "9 restarts, waits for the next since 30 s"),
+            (waited, "9 restarts, 58 s between the last two runs"),
+        ] {
             let mut script = Script::new();
-            script.at(0).docker([loops().restarted(9).exited(1, ended).running(started).state(state)]).assess();
-            assert_eq!(script.open(), OPEN, "{state:?}");
+            script.at(0).docker([made]).assess();
+            assert_eq!(script.finding("container.restart-loop", "a").seen.evidence, [evidence, "exit code 1"]);
         }
     }
 
     #[test]
     fn a_few_restarts_long_ago_are_no_loop() {
         let mut script = Script::new();
-        script.at(0).docker([loops().restarted(30).exited(0, -4000).running(-4000)]).assess();
+        script.at(0).docker([loops().restarted(30).running(-4000)]).assess();
         assert!(script.open().is_empty());
         assert!(script.waiting("container.restart-loop").is_empty());
     }
@@ -339,7 +345,7 @@ mod tests {
     #[test]
     fn what_cannot_be_told_yet_is_said() {
         let mut script = Script::new();
-        script.at(12).docker([loops().restarted(7).exited(0, 10).running(10)]).assess();
+        script.at(12).docker([loops().restarted(7).running(10)]).assess();
         assert!(script.open().is_empty());
         assert_eq!(script.waiting("container.restart-loop"), ["7 restarts so far, and only 12 s of 5 min are seen"]);
     }
@@ -347,7 +353,7 @@ mod tests {
     #[test]
     fn it_clears_after_ten_stable_minutes() {
         let mut script = Script::new();
-        let runs = || loops().restarted(4).exited(0, -1).running(-1);
+        let runs = || loops().restarted(4).running(-1);
         script.at(0).events("a", exits(4, 12, -1)).docker([runs()]).assess();
         for second in [1, 300, 598] {
             script.at(second).docker([runs()]).assess();
@@ -371,7 +377,7 @@ mod tests {
                 [(Kill, turn * 20), (Die { code: 0 }, turn * 20 + 1), (Stop, turn * 20 + 1), (Start, turn * 20 + 2)]
             })
             .collect();
-        script.at(200).events("a", asked).docker([loops().exited(0, 101).running(102)]).assess();
+        script.at(200).events("a", asked).docker([loops().running(102)]).assess();
         assert!(script.open().is_empty());
     }
 
@@ -408,11 +414,7 @@ mod tests {
         let kills: Vec<_> = (1..=4)
             .flat_map(|turn| [(Oom, turn * 15), (Die { code: 137 }, turn * 15), (Start, turn * 15 + 1)])
             .collect();
-        script
-            .at(62)
-            .events("a", kills)
-            .docker([loops().limit(512 << 20).restarted(4).exited(0, 60).running(61)])
-            .assess();
+        script.at(62).events("a", kills).docker([loops().limit(512 << 20).restarted(4).running(61)]).assess();
         assert_eq!(script.open(), ["container.restart-loop a", "container.oom a"]);
         let evidence = script.finding("container.restart-loop", "a").seen.evidence;
         assert_eq!(evidence, ["4 exits in 5 min", "exit code 137 (OOM-killed)", "limit 512 MiB"]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::raw::{Celsius, Count, Keys, Ratio, RawConfig, RawSources, RawThresholds, RawUi, Span};
-use super::{Config, TEMPLATE};
+use super::Config;
 use crate::ui::command::Command;
 
 /// The config as TOML. Keys without a value (such as an engine that is to be found by itself) stand as comments.
@@ -83,6 +83,7 @@ fn anywhere<T>(value: T) -> Spanned<T> {
 mod tests {
     use std::path::Path;
 
+    use super::super::TEMPLATE;
     use super::*;
 
     /// The template with its defaults in force: every `# key = value` taken at its word.

@@ -83,7 +83,8 @@ pub struct Gpu {
     pub pcie: Reading<PcieLink>,
     /// Error correction.
     pub ecc: Reading<Ecc>,
-    /// Processes that hold memory on this card.
+    /// Processes that hold memory on this card; reports write them joined to container, engine and model.
+    #[serde(skip)]
     pub processes: Reading<Vec<GpuProcess>>,
 }
 

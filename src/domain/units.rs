@@ -16,6 +16,15 @@ pub fn bytes(count: u64) -> String {
 
 /// Bytes in a narrow column: `611M`, `20.8G`, `1.8T` (binary units).
 pub fn bytes_short(count: u64) -> String {
+    // Tenths of a MiB are noise in a column.
+    if count < 1_000 << 20 {
+        let (value, unit) = match count {
+            0..1_000 => return format!("{count}B"),
+            1_000..1_024_000 => (count as f64 / KIB, "K"),
+            _ => (count as f64 / (KIB * KIB), "M"),
+        };
+        return format!("{value:.0}{unit}");
+    }
     scaled(count as f64, KIB, &["B", "K", "M", "G", "T", "P"], "")
 }
 
@@ -129,6 +138,14 @@ mod tests {
         ];
         for (count, text) in cases {
             assert_eq!(bytes(count), text, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_narrow_column_has_tenths_only_where_they_matter() {
+        let cases = [(0, "0B"), (999, "999B"), (1_000, "1K"), (12 << 20, "12M"), (999 << 20, "999M"), (1_000 << 20, "1.0G"), (2_000 << 30, "2.0T")];
+        for (count, text) in cases {
+            assert_eq!(bytes_short(count), text, "{count}");
         }
     }
 

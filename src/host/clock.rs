@@ -1,6 +1,6 @@
 //! The time: the only place that asks for it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -22,6 +22,13 @@ impl Clock {
         Self {
             started: Instant::now(),
         }
+    }
+
+    /// A clock whose monotonic time is `ago` already, for a made-up box with a past.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the time")]
+    pub fn started_before(ago: Duration) -> Self {
+        let now = Instant::now();
+        Self { started: now.checked_sub(ago).unwrap_or(now) }
     }
 
     /// This moment, on both clocks.

@@ -112,12 +112,7 @@ impl Tailer {
     /// Reads files below the root of `fs` and keeps at most `handles_max` of them open; the others are opened whenever
     /// they grew.
     pub fn new(fs: RootedFs, handles_max: usize) -> Self {
-        Self {
-            fs,
-            block: vec![0; Self::LINE_BYTES],
-            handles: Arc::new(()),
-            handles_max,
-        }
+        Self { fs, block: vec![0; Self::LINE_BYTES], handles: Arc::new(()), handles_max }
     }
 
     /// Hands out the lines (without their end) that were added since the look before; at the first look, the last of
@@ -125,12 +120,7 @@ impl Tailer {
     ///
     /// # Errors
     /// When the file cannot be opened or read. One that was seen before may be away for a moment: it is being rotated.
-    pub fn read(
-        &mut self,
-        tail: &mut Tail,
-        limits: TailLimits,
-        mut line: impl FnMut(&[u8]),
-    ) -> io::Result<Grown> {
+    pub fn read(&mut self, tail: &mut Tail, limits: TailLimits, mut line: impl FnMut(&[u8])) -> io::Result<Grown> {
         tail.looks = tail.looks.wrapping_add(1);
         if tail.file.is_none() {
             return self.first_look(tail, limits, &mut line);
@@ -141,12 +131,7 @@ impl Tailer {
         }
     }
 
-    fn first_look(
-        &mut self,
-        tail: &mut Tail,
-        limits: TailLimits,
-        line: &mut impl FnMut(&[u8]),
-    ) -> io::Result<Grown> {
+    fn first_look(&mut self, tail: &mut Tail, limits: TailLimits, line: &mut impl FnMut(&[u8])) -> io::Result<Grown> {
         let file = self.fs.open(&tail.path)?;
         let seen = file.metadata()?;
         if !seen.is_file() {
@@ -174,9 +159,8 @@ impl Tailer {
         }
         // A rename changes the time of the last change; where it was too close to the last line to tell, the file has
         // just become quiet; and where neither shows, the path is checked now and then.
-        let suspect = tail.growing
-            || changed(&seen) != tail.changed
-            || tail.looks.is_multiple_of(Self::LOOKS_UNCHECKED);
+        let suspect =
+            tail.growing || changed(&seen) != tail.changed || tail.looks.is_multiple_of(Self::LOOKS_UNCHECKED);
         tail.changed = changed(&seen);
         let at_path = suspect.then(|| self.fs.metadata(&tail.path));
         // In the middle of a rotation there is no file at the path: then look again next time.
@@ -194,12 +178,7 @@ impl Tailer {
         Ok(grown)
     }
 
-    fn look_at_path(
-        &mut self,
-        tail: &mut Tail,
-        limits: TailLimits,
-        line: &mut impl FnMut(&[u8]),
-    ) -> io::Result<Grown> {
+    fn look_at_path(&mut self, tail: &mut Tail, limits: TailLimits, line: &mut impl FnMut(&[u8])) -> io::Result<Grown> {
         let seen = match self.fs.metadata(&tail.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Grown::default()),
             seen => seen?,
@@ -219,12 +198,7 @@ impl Tailer {
     }
 
     /// Goes on in the file that lies at the path now, from its start if it is another.
-    fn begin_new(
-        &mut self,
-        tail: &mut Tail,
-        limits: TailLimits,
-        line: &mut impl FnMut(&[u8]),
-    ) -> io::Result<Grown> {
+    fn begin_new(&mut self, tail: &mut Tail, limits: TailLimits, line: &mut impl FnMut(&[u8])) -> io::Result<Grown> {
         let file = match self.fs.open(&tail.path) {
             // The new file is about to be made; the next look finds it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Grown::default()),
@@ -252,10 +226,7 @@ impl Tailer {
 
     fn keep(&self, tail: &mut Tail, file: File) {
         if Arc::strong_count(&self.handles) <= self.handles_max {
-            tail.handle = Some(Handle {
-                file,
-                _counted: self.handles.clone(),
-            });
+            tail.handle = Some(Handle { file, _counted: self.handles.clone() });
         }
     }
 
@@ -313,9 +284,7 @@ impl Tailer {
             return Ok(tail.position <= size);
         }
         let mut before = [0];
-        Ok(size >= tail.position
-            && file.read_at(&mut before, tail.position - 1)? == 1
-            && before == *b"\n")
+        Ok(size >= tail.position && file.read_at(&mut before, tail.position - 1)? == 1 && before == *b"\n")
     }
 
     /// Moves the place to the first line that begins at `goal` or later, and counts the lines that are passed over.
@@ -343,12 +312,7 @@ impl Tailer {
     }
 
     /// Where the last lines of a file begin that was not seen before, and whether that is inside a line.
-    fn start_of_last_lines(
-        &mut self,
-        file: &File,
-        size: u64,
-        limits: TailLimits,
-    ) -> io::Result<(u64, bool)> {
+    fn start_of_last_lines(&mut self, file: &File, size: u64, limits: TailLimits) -> io::Result<(u64, bool)> {
         let from = size.saturating_sub(limits.first_bytes.min(Self::LINE_BYTES as u64));
         let filled = file.read_at(&mut self.block, from)?;
         let filled = &self.block[..filled];
@@ -357,11 +321,7 @@ impl Tailer {
         let mut breaks = (0..ends).rev().filter(|&at| filled[at] == b'\n');
         let before = breaks
             .nth(limits.first_lines.saturating_sub(1))
-            .or_else(|| {
-                (from > 0)
-                    .then(|| filled.iter().position(|byte| *byte == b'\n'))
-                    .flatten()
-            });
+            .or_else(|| (from > 0).then(|| filled.iter().position(|byte| *byte == b'\n')).flatten());
         Ok(before.map_or((from, from > 0), |at| (from + at as u64 + 1, false)))
     }
 }

@@ -23,8 +23,6 @@ pub struct Signs {
     pub unknown: &'static str,
     /// Not there.
     pub absent: &'static str,
-    /// An absent value.
-    pub none: &'static str,
     /// Between facts on one line.
     pub dot: &'static str,
 }
@@ -135,7 +133,7 @@ impl Look {
 
     /// A day and a time: `2026-11-23 10:02`.
     pub fn time(&self, at: Timestamp) -> String {
-        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+        at.to_zoned_datetime(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
     }
 
     /// How long ago, in words: `5 min ago`.
@@ -186,7 +184,7 @@ pub(super) mod tests {
 
     /// A look without colours, in coordinated universal time.
     pub(in crate::report) fn plain() -> Look {
-        let signs = Signs { critical: "X", warning: "!", info: "i", well: "+", unknown: "?", absent: "o", none: "-", dot: "|" };
+        let signs = Signs { critical: "X", warning: "!", info: "i", well: "+", unknown: "?", absent: "o", dot: "|" };
         Look { signs, colour: false, zone: TimeZone::UTC }
     }
 

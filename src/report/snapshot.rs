@@ -3,7 +3,8 @@
 //! A part whose source cannot be read now is `{"unavailable":"why"}`, with the age of what was read last in the reason;
 //! an old value never stands in the place of a new one.
 
-use std::collections::BTreeMap;
+mod text;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use super::check::{DutyReport, FindingReport, SourceReport, findings};
 use super::look::Look;
 use super::{SCHEMA, host_name, second};
 use crate::domain::{
-    Container, ContainerUsage, Endpoint, Engine, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcess, GpuProcessKind, HostSample,
+    Container, ContainerId, ContainerUsage, Endpoint, Engine, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind, HostSample,
     JournalRecord, ModelRef, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent, units,
 };
 use crate::store::{GpuRow, Slot, State, verdict};
@@ -66,22 +67,12 @@ pub struct Snapshot {
 pub struct HostReport {
     /// Its name.
     pub name: String,
-    /// Its readings, among the fields of this object; `readings` where they cannot be read.
+    /// Its readings; left out where they cannot be had.
     #[serde(flatten)]
-    pub readings: HostReadings,
-}
-
-/// The readings of the machine, or why there are none.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum HostReadings {
-    /// What was read.
-    Known(Box<HostSample>),
-    /// Why nothing was.
-    Unavailable {
-        /// Why.
-        unavailable: String,
-    },
+    pub sample: Option<HostSample>,
+    /// Why they cannot; left out where they can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
 }
 
 /// One file system.
@@ -187,10 +178,10 @@ impl Snapshot {
             xids: state.xids.clone(),
             container_engine: part(state, SourceId::Docker, &state.docker, |sample| sample.engine.clone()),
             containers: part(state, SourceId::Docker, &state.docker, |sample| {
-                sample.containers.iter().map(|container| container_report(state, container)).collect()
+                sample.containers.iter().map(|item| container(state, item)).collect()
             }),
             engines: part(state, SourceId::Engines, &state.engines, |sample| {
-                sample.engines.iter().map(|engine| engine_report(state, engine)).collect()
+                sample.engines.iter().map(|item| engine(state, item)).collect()
             }),
             models: part(state, SourceId::Engines, &state.engines, |sample| sample.engines.iter().flat_map(models).collect()),
             findings: findings(state),
@@ -224,11 +215,11 @@ fn part<T, U>(state: &State, source: SourceId, slot: &Slot<T>, report: impl FnOn
 }
 
 fn host(state: &State) -> HostReport {
-    let readings = match part(state, SourceId::Host, &state.host, |host| Box::new(host.clone())) {
-        Reading::Known(sample) => HostReadings::Known(sample),
-        Reading::Unavailable(why) => HostReadings::Unavailable { unavailable: why.to_string() },
+    let (sample, unavailable) = match part(state, SourceId::Host, &state.host, HostSample::clone) {
+        Reading::Known(sample) => (Some(sample), None),
+        Reading::Unavailable(why) => (None, Some(why.to_string())),
     };
-    HostReport { name: host_name(state).to_owned(), readings }
+    HostReport { name: host_name(state).to_owned(), sample, unavailable }
 }
 
 fn volume(volume: &Volume) -> VolumeReport {
@@ -236,15 +227,135 @@ fn volume(volume: &Volume) -> VolumeReport {
 }
 
 fn gpus(state: &State, gpus: &[Gpu]) -> Vec<GpuReport> {
-    let mut joined: BTreeMap<(u32, u32, Arc<str>), ProcessReport> = BTreeMap::new();
-    for row in state.gpu_rows() {
-        joined.insert((row.gpu.index, row.process.pid, kind_key(row.process)), process(&row));
+    let rows = state.gpu_rows();
+    let processes = |gpu: &Gpu| rows.iter().filter(|row| row.gpu.index == gpu.index).map(process).collect();
+    gpus.iter()
+        .map(|gpu| GpuReport { gpu: gpu.clone(), processes: gpu.processes.clone().map(|_| processes(gpu)) })
+        .collect()
+}
+
+fn process(row: &GpuRow<'_>) -> ProcessReport {
+    let id = row.process.container.as_ref();
+    ProcessReport {
+        pid: row.process.pid,
+        name: row.process.name.clone(),
+        kind: row.process.kind,
+        memory_used_bytes: row.process.memory_used_bytes.clone(),
+        sm_ratio: row.process.sm_ratio.clone(),
+        container: row.container.map(|container| container.name.clone()).or_else(|| id.map(|id| id.short().into())),
+        engine: row.engine.map(|engine| engine.kind),
+        model: row.model.map(str::to_owned),
     }
-    let report = |gpu: &Gpu| {
-        let processes = gpu.processes.clone().map(|processes| {
-            processes.iter().filter_map(|process| joined.get(&(gpu.index, process.pid, kind_key(process))).cloned()).collect()
-        });
-        GpuReport { gpu: gpu.clone(), processes }
+}
+
+fn container(state: &State, container: &Container) -> ContainerReport {
+    let none = || Reading::Unavailable(Why::new(if container.state.is_up() { "not read yet" } else { "it does not run" }));
+    let usage = part(state, SourceId::Usage, &state.usage, |usages| usages.by_id.get(&container.id).cloned());
+    let usage = match usage {
+        Reading::Known(usage) => usage.map_or_else(none, Reading::Known),
+        Reading::Unavailable(why) => Reading::Unavailable(why),
     };
-    gpus.iter().map(report).collect()
+    ContainerReport { usage, gpu_memory_used_bytes: state.gpu_memory_of(&container.id), container: container.clone() }
+}
+
+fn engine(state: &State, engine: &Engine) -> EngineReport {
+    let name = |id: &ContainerId| state.container(id).map_or_else(|| id.short().into(), |container| container.name.clone());
+    EngineReport {
+        kind: engine.kind,
+        version: engine.version.clone(),
+        endpoint: engine.endpoint.clone(),
+        pid: engine.pid,
+        container: engine.container.as_ref().map(name),
+        inference_requests_running: engine.requests_running.clone(),
+        inference_requests_waiting: engine.requests_waiting.clone(),
+        models: engine.models.clone().map(|models| models.into_iter().map(|model| model.name).collect()),
+    }
+}
+
+fn models(engine: &Engine) -> impl Iterator<Item = ModelReport> {
+    let report =
+        |model: &ModelRef| ModelReport { model: model.clone(), engine: engine.kind, endpoint: engine.endpoint.clone() };
+    engine.models.known().into_iter().flatten().map(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::look::tests::plain;
+    use super::*;
+    use crate::domain::{GpuProcess, Residency};
+    use crate::make::{Script, container as make_container, container_id, gpu};
+
+    /// A server in a container, on a card.
+    fn served() -> Script {
+        let process = GpuProcess {
+            pid: 4242,
+            name: Reading::Known("ollama".to_owned()),
+            kind: GpuProcessKind::Compute,
+            memory_used_bytes: Reading::Known(5 << 30),
+            sm_ratio: Reading::Unavailable(Why::NOT_SUPPORTED),
+            container: Some(container_id("ollama")),
+        };
+        let card = Gpu { processes: Reading::Known(vec![process]), fan_ratio: Reading::Unavailable(Why::NOT_SUPPORTED), ..gpu(0) };
+        let models = vec![ModelRef {
+            name: "qwen3:8b".to_owned(),
+            residency: Residency::Loaded { vram_bytes: None, until: None },
+            ..ModelRef::default()
+        }];
+        let engine = Engine {
+            kind: EngineKind::Ollama,
+            version: Reading::Known("0.9".to_owned()),
+            endpoint: Endpoint("http://127.0.0.1:11434".to_owned()),
+            port: 11434,
+            pid: None,
+            container: Some(container_id("ollama")),
+            models: Reading::Known(models),
+            requests_running: Reading::Unavailable(Why::NOT_SUPPORTED),
+            requests_waiting: Reading::Unavailable(Why::NOT_SUPPORTED),
+        };
+        let mut script = Script::new();
+        script.at(0).memory(0.5).docker([make_container("ollama")]).gpus([card]).engines([engine]).assess();
+        script
+    }
+
+    fn json_of(script: &Script) -> Value {
+        serde_json::to_value(Snapshot::of(&script.state, false)).unwrap()
+    }
+
+    #[test]
+    fn processes_are_joined_to_container_engine_and_model() {
+        let json = json_of(&served());
+        let process = &json["gpus"][0]["processes"][0];
+        let expected = json!({
+            "pid": 4242, "name": "ollama", "kind": "compute", "memory_used_bytes": 5_u64 << 30,
+            "sm_ratio": {"unavailable": "not supported"}, "container": "ollama", "engine": "ollama", "model": "qwen3:8b",
+        });
+        assert_eq!(*process, expected);
+        assert_eq!(json["containers"][0]["gpu_memory_used_bytes"], json!(5_u64 << 30));
+        assert_eq!((&json["engines"][0]["container"], &json["models"][0]["name"]), (&json!("ollama"), &json!("qwen3:8b")));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_why_and_never_zero() {
+        let mut script = served();
+        let json = json_of(&script);
+        assert_eq!(json["gpus"][0]["fan_ratio"], json!({"unavailable": "not supported"}));
+        assert_eq!(json["volumes"], json!({"unavailable": "waiting for the first reading"}));
+        assert!(json["host"].get("unavailable").is_none());
+
+        script.at(30).failed(SourceId::Docker, "no answer").failed(SourceId::Host, "gone");
+        let json = json_of(&script);
+        assert_eq!(json["containers"], json!({"unavailable": "no answer (last read 30 s ago)"}));
+        assert_eq!(json["host"]["unavailable"], json!("gone (last read 30 s ago)"));
+    }
+
+    #[test]
+    fn the_text_has_every_part() {
+        let text = Snapshot::of(&served().state, false).text(&plain());
+        for part in ["Host", "Volumes", "GPUs", "Containers", "Inference servers", "qwen3:8b", "Sources", "ollama"] {
+            assert!(text.contains(part), "{part:?} is not in\n{text}");
+        }
+        assert!(text.contains("unavailable, because"), "{text}");
+    }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use strum::IntoEnumIterator;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -13,6 +14,7 @@ use super::Setup;
 use crate::checks;
 use crate::domain::{Effect, Event, Moment, SourceId};
 use crate::host::{Clock, Ports};
+use crate::report::LastState;
 use crate::sources::poller::{self, Wish};
 use crate::sources::{SOURCES, SourceContext, demo};
 use crate::store::{SourceState, Sources, State};
@@ -24,6 +26,8 @@ pub struct Core {
     /// The time.
     pub clock: Clock,
     wishes: HashMap<SourceId, watch::Sender<Wish>>,
+    /// The zone that days begin in.
+    pub zone: TimeZone,
     assessed: Option<Moment>,
     tried: usize,
     /// Pollers end when this is dropped.
@@ -38,19 +42,26 @@ const ASSESS_EVERY: Duration = Duration::from_secs(1);
 impl Core {
     /// Starts every poller. Must be called within a [`LocalSet`](tokio::task::LocalSet).
     pub fn start(setup: &Setup) -> (Self, mpsc::Receiver<Event>) {
-        let ports = Ports::new(&setup.rootfs);
-        let clock = ports.clock;
         let (events, queue) = mpsc::channel(QUEUE);
         let mut pollers = JoinSet::new();
-        let (sources, wishes) = if setup.demo {
+        let (clock, sources, wishes) = if setup.demo {
+            let clock = Clock::started_before(demo::PAST);
             pollers.spawn_local(demo::play(clock, events));
-            (Self::demo_sources(setup.config.sources.refresh), HashMap::new())
+            (clock, Self::demo_sources(setup.config.sources.refresh), HashMap::new())
         } else {
-            Self::start_pollers(setup, ports, &events, &mut pollers)
+            let ports = Ports::new(&setup.rootfs);
+            let clock = ports.clock;
+            let (sources, wishes) = Self::start_pollers(setup, ports, &events, &mut pollers);
+            (clock, sources, wishes)
         };
         let mut state = State::new(clock.now(), Arc::new(setup.config.thresholds.clone()), sources);
         state.apply(Event::Journal(setup.state_dir.journal()));
-        (Self { state, clock, wishes, assessed: None, tried: 0, _pollers: pollers }, queue)
+        if setup.demo {
+            for event in demo::past(clock.now()) {
+                state.apply(event);
+            }
+        }
+        (Self { state, clock, wishes, zone: TimeZone::system(), assessed: None, tried: 0, _pollers: pollers }, queue)
     }
 
     fn start_pollers(
@@ -123,14 +134,18 @@ impl Core {
         self.assessed = Some(now);
         let (observations, unassessed) = checks::assess(&self.state, now);
         self.take(Event::Assessed { observations, unassessed, at: now });
+        let today = self.zone.to_datetime(now.wall).date();
+        let standings = checks::standings(&self.state, now, today);
+        self.take(Event::Routine(standings));
     }
 }
 
-/// Keeps in mind what can be read on this box, so that its absence is told next time. A store that cannot be written is no
+/// Keeps the last known state for `hostler check --brief`, and in mind what can be read on this box, so that its absence is told next time. A store that cannot be written is no
 /// reason to fail: what could be seen was shown.
 pub(super) fn remember(setup: &Setup, state: &State) {
     let read = state.sources.iter().filter(|(_, source)| source.last_ok.is_some()).map(|(id, _)| id);
-    if let Err(error) = setup.state_dir.remember_sources(read, state.now.wall) {
+    let last = setup.state_dir.set_last(&LastState::of(state));
+    if let Err(error) = last.and_then(|()| setup.state_dir.remember_sources(read, state.now.wall)) {
         tracing::warn!(%error, "Could not remember what was read.");
     }
 }

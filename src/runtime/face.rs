@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::StreamExt;
-use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,9 +64,9 @@ enum Next {
 
 impl<'a> Face<'a> {
     fn open(setup: &'a Setup) -> anyhow::Result<Self> {
-        let (screen, warning) = setup.screen(TimeZone::system())?;
         let terminal = Terminal::enter(setup.config.mouse)?;
         let (core, queue) = Core::start(setup);
+        let (screen, warning) = setup.screen(core.zone.clone())?;
         let mut ui = Ui::new(screen, Terminal::size());
         if let Some(warning) = warning {
             ui.say(warning.to_string(), core.clock.now());

@@ -44,11 +44,23 @@ impl Faults {
     }
 }
 
-/// Plays the box until nobody listens.
+/// How long the box has been watched when it is first shown: graphs are full from the start.
+pub const PAST: Duration = Duration::from_secs(CYCLE);
+
+/// What the box said before it is first shown, at `now`.
+pub fn past(now: Moment) -> impl Iterator<Item = Event> {
+    (0..CYCLE).flat_map(move |second| {
+        let back = Duration::from_secs(CYCLE - second);
+        let at = Moment { mono: now.mono.saturating_sub(back), wall: now.wall.checked_sub(back).unwrap_or(now.wall) };
+        events(second, at)
+    })
+}
+
+/// Plays the box from now on, second by second, until nobody listens.
 pub async fn play(clock: Clock, events: mpsc::Sender<Event>) {
     let mut seconds = interval(Duration::from_secs(1));
     seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    for second in 0.. {
+    for second in CYCLE.. {
         seconds.tick().await;
         for event in self::events(second, clock.now()) {
             if events.send(event).await.is_err() {

@@ -41,10 +41,7 @@ enum Report {
     #[default]
     Waiting,
     /// So many containers are followed.
-    Following {
-        followed: usize,
-        detail: String,
-    },
+    Following { followed: usize, detail: String },
     /// None is followed, because of this.
     Failed(Failure),
 }
@@ -60,11 +57,7 @@ struct Logs {
 impl Logs {
     fn new(context: &SourceContext) -> Self {
         let (tell, report) = watch::channel(Report::default());
-        Self {
-            follower: Some(Follower::new(context, tell)),
-            report,
-            task: JoinSet::new(),
-        }
+        Self { follower: Some(Follower::new(context, tell)), report, task: JoinSet::new() }
     }
 }
 
@@ -76,10 +69,9 @@ impl Source for Logs {
             }
             let told = self.report.wait_for(|report| *report != Report::Waiting).await;
             match told.as_deref() {
-                Ok(Report::Following { followed, detail }) => Ok(Read {
-                    sample: Sample::Logs { followed: *followed },
-                    detail: detail.clone(),
-                }),
+                Ok(Report::Following { followed, detail }) => {
+                    Ok(Read { sample: Sample::Logs { followed: *followed }, detail: detail.clone() })
+                }
                 Ok(Report::Failed(failure)) => Err(failure.clone()),
                 Ok(Report::Waiting) => Err(Failure::failed("no log was looked at yet")),
                 Err(_) => Err(Failure::failed("the reader of logs has ended")),

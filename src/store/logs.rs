@@ -153,15 +153,12 @@ impl LogRing {
     /// Forgets what containers wrote that exist no more, once there are many of them.
     pub fn forget_gone(&mut self, existing: &[Arc<Container>]) {
         if self.stats.len() > existing.len() + Self::STATS_OF_GONE {
-            self.stats
-                .retain(|id, _| existing.iter().any(|container| container.id == *id));
+            self.stats.retain(|id, _| existing.iter().any(|container| container.id == *id));
         }
     }
 
     /// The lines, oldest first, each with its number.
-    pub fn iter(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = (u64, &LogLine)> + ExactSizeIterator + Clone {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (u64, &LogLine)> + ExactSizeIterator + Clone {
         self.lines.iter().map(Numbered::pair)
     }
 
@@ -175,14 +172,8 @@ impl LogRing {
     fn position(&self, number: u64) -> Option<usize> {
         let behind = usize::try_from(self.end.checked_sub(number)?).ok()?;
         let guess = self.len().saturating_sub(behind);
-        let is_it = |at: &usize| {
-            self.lines
-                .get(*at)
-                .is_some_and(|kept| kept.number == number)
-        };
-        (0..=self.len())
-            .flat_map(|distance| [guess + distance, guess.wrapping_sub(distance)])
-            .find(is_it)
+        let is_it = |at: &usize| self.lines.get(*at).is_some_and(|kept| kept.number == number);
+        (0..=self.len()).flat_map(|distance| [guess + distance, guess.wrapping_sub(distance)]).find(is_it)
     }
 
     /// The number of the oldest line kept; that of the next line if none is.
@@ -212,9 +203,7 @@ impl LogRing {
 
     /// What each container wrote.
     pub fn stats(&self) -> impl Iterator<Item = (&LogOrigin, LogStats)> {
-        self.stats
-            .values()
-            .map(|(origin, stats)| (&**origin, *stats))
+        self.stats.values().map(|(origin, stats)| (&**origin, *stats))
     }
 }
 

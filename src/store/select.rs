@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::State;
 use crate::domain::{
-    Container, ContainerId, Engine, Gpu, GpuProcess, JournalEntry, Moment, Severity, SourceStatus,
+    Container, ContainerId, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity, SourceStatus,
     Verdict,
 };
 
@@ -209,19 +209,17 @@ impl State {
             };
             Some(Change { at, text })
         });
-        let opened = self
-            .findings
-            .all(now)
-            .into_iter()
-            .filter(|finding| finding.since > since)
-            .map(|finding| Change {
-                at: finding.since,
-                text: format!("{} {}", finding.seen.subject, finding.seen.title),
-            });
+        let worth = |finding: &Finding| finding.since > since && finding.seen.severity > Severity::Info;
+        let opened = self.findings.all(now).into_iter().filter(worth).map(|finding| Change {
+            at: finding.since,
+            text: format!("{} {}", finding.seen.service.as_ref().unwrap_or(&finding.seen.subject), finding.seen.title),
+        });
         let cleared = self
             .findings
             .cleared()
             .iter()
+            // A source that was away for a moment is no change of the box.
+            .filter(|(_, id, _)| !id.starts_with("source."))
             .map(|(at, id, subject)| Change {
                 at: *at,
                 text: format!("{subject}: {id} cleared"),

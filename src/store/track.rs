@@ -54,7 +54,7 @@ impl Track {
     /// Seconds of use that are kept.
     pub const USED: usize = 120;
     /// A container that is gone is remembered so long: a recreated one has another id, but a list may lag behind events.
-    const GONE_FOR: Duration = Duration::from_secs(60);
+    const GONE_FOR: Duration = Duration::from_mins(1);
     /// An exit so soon after a signal was asked for. Three times the engine's own patience with a stop; not longer,
     /// because a signal may also mean *read your configuration again*.
     const SIGNAL_REACHES: Duration = Duration::from_secs(30);
@@ -110,7 +110,16 @@ impl Track {
     pub(super) fn inspected(&mut self, container: &Container, at: Moment) {
         self.listed = Some(at);
         self.gone_since = None;
-        let count = container.restart_count;
+        if container.health.as_ref().is_some_and(|health| health.state == HealthState::Healthy) {
+            self.was_ready = true;
+        }
+        // It never ran, or could only be listed: nobody told its counter.
+        if container.started.is_some() {
+            self.counted(container.restart_count, at);
+        }
+    }
+
+    fn counted(&mut self, count: u32, at: Moment) {
         let last = self.restart_counts.back().map(|(_, last)| *last);
         // A count that fell was reset by a manual start: what was counted before is over, and the new count began at 0.
         if last.is_some_and(|last| last > count) {
@@ -122,9 +131,6 @@ impl Track {
                 self.restart_counts.pop_front();
             }
             self.restart_counts.push_back((at.wall, count));
-        }
-        if container.health.as_ref().is_some_and(|health| health.state == HealthState::Healthy) {
-            self.was_ready = true;
         }
     }
 

@@ -134,6 +134,20 @@ impl Command {
         }
     }
 
+    /// What it does, in a word, for the footer.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Sort => "sort",
+            Self::RangeShorter => "shorter",
+            Self::RangeLonger => "longer",
+            Self::NextError => "next error",
+            Self::PreviousError => "previous",
+            Self::Wrap => "wrap",
+            Self::Bottom => "newest",
+            other => other.title(),
+        }
+    }
+
     /// What it does, in two to five words.
     pub fn title(self) -> &'static str {
         match self {

@@ -47,6 +47,8 @@ pub fn layout(area: Rect, findings: usize) -> Option<Layout> {
     }
     let roomy = area.height >= 30;
     let row = |y: u16, height: u16| Rect { x: area.x, y: area.y + y, width: area.width, height };
+    // The tab has a margin of one cell at both sides; bars reach from edge to edge.
+    let inset = |area: Rect| Rect { x: area.x + 1, width: area.width - 2, ..area };
     let gap = u16::from(roomy);
     let most = if area.height < 20 { 1 } else { STRIP_FINDINGS };
     let strip = findings.clamp(1, most) as u16;
@@ -56,7 +58,7 @@ pub fn layout(area: Rect, findings: usize) -> Option<Layout> {
         tabs: row(1, 1),
         vitals: row(2, 1),
         strip: row(3 + gap, strip),
-        body: row(top, area.height - top - 1),
+        body: inset(row(top, area.height - top - 1)),
         footer: row(area.height - 1, 1),
     })
 }
@@ -65,7 +67,7 @@ pub fn layout(area: Rect, findings: usize) -> Option<Layout> {
 pub fn view(buffer: &mut Buffer, scene: &Scene<'_>) -> Hits {
     let mut canvas = Canvas::new(buffer, &scene.ui.setup.theme, scene.ui.setup.glyphs);
     let area = canvas.area();
-    let findings = scene.state.findings.needing_someone(scene.now);
+    let findings = strip::lines(scene);
     let Some(layout) = layout(area, findings.len()) else {
         one_line(&mut canvas, area, scene);
         return canvas.into_hits();

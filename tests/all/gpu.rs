@@ -19,7 +19,7 @@ use hostler::sources::{SOURCES, Source, SourceContext, SourceSettings, SourceSpe
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use crate::bed::{self, DEADLINE, wait_until};
 
@@ -579,6 +579,20 @@ fn xids_outlive_cards_without_them_and_waits_that_fail() {
     double.rewrite(&script);
     let xid = source.xid();
     assert_eq!((&*xid.gpu, xid.code), (SECOND, 62));
+}
+
+#[test]
+fn the_watcher_ends_with_its_source() {
+    let Some(double) = Double::new(&ready("two-busy.json")) else {
+        return;
+    };
+    let mut reader = double.source();
+    reader.sample();
+    let Reader { source, mut events, .. } = reader;
+    drop(source);
+    wait_until(DEADLINE, "nobody can send an event any more", || {
+        matches!(events.try_recv(), Err(TryRecvError::Disconnected)).then_some(())
+    });
 }
 
 #[test]

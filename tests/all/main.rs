@@ -17,7 +17,9 @@ mod docker;
 mod engine_bed;
 mod engines;
 mod gpu;
+mod logs;
 mod make;
 #[path = "../pty/mod.rs"]
 mod pty;
 mod reducer;
+mod views;

@@ -30,7 +30,7 @@ pub(crate) fn wall(seconds: i64) -> Timestamp {
 
 /// The moment so many seconds after the start.
 pub(crate) fn moment(seconds: u64) -> Moment {
-    Moment { mono: Duration::from_secs(seconds), wall: wall(seconds as i64) }
+    Moment { mono: Duration::from_secs(seconds), wall: wall(seconds.cast_signed()) }
 }
 
 /// A state at [`moment`]`(0)` that waits for every source, with the default thresholds and an interval of
@@ -215,7 +215,7 @@ impl Script {
 
 /// The id of the container of this name in all tests: 64 digits that begin with the name's own bytes.
 pub(crate) fn container_id(name: &str) -> ContainerId {
-    let digits: String = name.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let digits = name.bytes().fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"));
     ContainerId::from(format!("{digits:0<64}").as_str())
 }
 

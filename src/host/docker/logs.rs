@@ -82,20 +82,17 @@ impl LogsFrom {
 /// The client with every request sent to `path`, whatever it asks for, and with all the time that a quiet log needs.
 fn raw(docker: &Docker, path: String) -> Docker {
     const QUIET: Duration = Duration::from_hours(24 * 365);
-    docker
-        .clone()
-        .with_timeout(QUIET)
-        .with_request_modifier(move |mut request: BollardRequest| {
-            let uri = request.uri();
-            let asked = match (uri.scheme_str(), uri.authority()) {
-                (Some(scheme), Some(authority)) => format!("{scheme}://{authority}{path}").parse(),
-                _ => return request,
-            };
-            if let Ok(uri) = asked {
-                *request.uri_mut() = uri;
-            }
-            request
-        })
+    docker.clone().with_timeout(QUIET).with_request_modifier(move |mut request: BollardRequest| {
+        let uri = request.uri();
+        let asked = match (uri.scheme_str(), uri.authority()) {
+            (Some(scheme), Some(authority)) => format!("{scheme}://{authority}{path}").parse(),
+            _ => return request,
+        };
+        if let Ok(uri) = asked {
+            *request.uri_mut() = uri;
+        }
+        request
+    })
 }
 
 /// Takes the engine's stream apart: frames of eight bytes of head and a payload, or, from a container with a terminal,

@@ -17,7 +17,7 @@ use nvml_wrapper::{EventSet, Nvml};
 use tokio::sync::mpsc;
 
 use crate::domain::{Event, XidEvent};
-use crate::host::Clock;
+use crate::host::{Clock, foreign};
 
 /// How long one wait lasts, milliseconds: how soon the watcher notices that it should watch others, or end.
 const WAIT_MILLIS: u32 = 1000;
@@ -95,7 +95,8 @@ impl Watcher {
                 Ok(event) => self.tell(&registered, &event)?,
                 Err(NvmlError::Timeout) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "Waiting for Xid events failed.");
+                    // Once a pause, for as long as it lasts: nothing to fill a log with.
+                    tracing::debug!(%error, "Waiting for Xid events failed.");
                     drop(registered);
                     return self.pause(cards);
                 }
@@ -128,7 +129,7 @@ impl Watcher {
         let named = registered.names.iter().find(|(known, _)| *known == handle);
         let gpu = match named {
             Some((_, name)) => Arc::clone(name),
-            None => event.device.uuid().unwrap_or_else(|_| "unknown".to_owned()).into(),
+            None => event.device.uuid().map_or_else(|_| "unknown".into(), |uuid| foreign::name(&uuid).into()),
         };
         let at = self.clock.now().wall;
         let event = Event::Xid(XidEvent { gpu, code, at });

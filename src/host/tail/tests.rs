@@ -6,11 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-const LIMITS: TailLimits = TailLimits {
-    first_lines: 3,
-    first_bytes: 64 << 10,
-    look_bytes: 1 << 20,
-};
+const LIMITS: TailLimits = TailLimits { first_lines: 3, first_bytes: 64 << 10, look_bytes: 1 << 20 };
 
 /// A folder that is the root, a file in it, and what looks at it; with and without a kept handle.
 struct Bed {
@@ -22,11 +18,7 @@ struct Bed {
 impl Bed {
     fn new(handles_max: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self {
-            tailer: Tailer::new(RootedFs::new(folder.path()), handles_max),
-            tail: Tail::new("/log"),
-            folder,
-        }
+        Self { tailer: Tailer::new(RootedFs::new(folder.path()), handles_max), tail: Tail::new("/log"), folder }
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -80,19 +72,13 @@ fn the_first_look_gives_the_last_lines_and_the_next_what_was_added() {
 fn the_first_look_is_bounded_in_bytes_and_begins_at_a_line() {
     with_and_without_handle(|mut bed| {
         bed.append("first\nsecond\nthird\n");
-        let few_bytes = TailLimits {
-            first_bytes: 9,
-            ..LIMITS
-        };
+        let few_bytes = TailLimits { first_bytes: 9, ..LIMITS };
         assert_eq!(bed.look_within(few_bytes).0, ["third"]);
     });
     // Not a single line end within the bound: the line is passed over as a whole.
     with_and_without_handle(|mut bed| {
         bed.append("a very long line");
-        let few_bytes = TailLimits {
-            first_bytes: 4,
-            ..LIMITS
-        };
+        let few_bytes = TailLimits { first_bytes: 4, ..LIMITS };
         assert_eq!(bed.look_within(few_bytes).0, [""; 0]);
         bed.append(" ends\nshort\n");
         let (lines, grown) = bed.look_within(LIMITS);
@@ -173,10 +159,7 @@ fn a_file_that_grows_too_fast_is_skipped_ahead_and_the_gap_is_counted() {
         bed.look();
         let many: String = (1..=100_000).map(|number| format!("line {number}\n")).collect();
         bed.append(&many);
-        let little = TailLimits {
-            look_bytes: 1000,
-            ..LIMITS
-        };
+        let little = TailLimits { look_bytes: 1000, ..LIMITS };
         let (lines, grown) = bed.look_within(little);
         assert_eq!(lines.last().unwrap(), "line 100000");
         assert!(lines.iter().map(|line| line.len() + 1).sum::<usize>() <= 1000);
@@ -210,10 +193,7 @@ fn a_gap_too_large_to_count_is_estimated() {
     let line = format!("{}\n", "z".repeat(1023));
     let lines = 20 << 10;
     bed.append(line.repeat(lines));
-    let (given, grown) = bed.look_within(TailLimits {
-        look_bytes: 4096,
-        ..LIMITS
-    });
+    let (given, grown) = bed.look_within(TailLimits { look_bytes: 4096, ..LIMITS });
     let all = given.len() as u64 + grown.skipped;
     assert!(all.abs_diff(lines as u64) <= 1, "{all} of {lines}");
 }

@@ -31,7 +31,7 @@ const fn made(project: &'static str, service: &'static str, image: &'static str,
 
 const BOX: &[Made] = &[
     Made { port: Some((5678, PortReach::Lan)), ..made("agents", "n8n-main", "n8nio/n8n:1.118.2", true, (0.021, 611)) },
-    Made { limit_mib: Some(512), ..made("agents", "n8n-worker-1", "n8nio/n8n:1.118.2", false, (0.12, 380)) },
+    Made { limit_mib: Some(512), ..made("agents", "n8n-worker", "n8nio/n8n:1.118.2", false, (0.12, 380)) },
     made("agents", "postgres", "postgres:16.4", true, (0.006, 402)),
     Made { port: Some((8000, PortReach::Local)), gpu: true, ..made("agents", "vllm", "vllm/vllm-openai:v0.33.0", true, (0.119, 6_340)) },
     Made { gpu: true, ..made("agents", "embedder", "ghcr.io/ggml-org/llama.cpp:server-b10488", true, (0.012, 1_920)) },
@@ -52,7 +52,7 @@ const BOX: &[Made] = &[
 ];
 
 /// The container that dies.
-const WORKER: &str = "n8n-worker-1";
+const WORKER: &str = "n8n-worker";
 /// Seconds between two deaths of the worker.
 const DIES_EVERY: u64 = 20;
 

@@ -47,11 +47,11 @@ pub(super) fn batch(second: u64, faults: &Faults, now: Timestamp) -> LogBatch {
     }
     if faults.worker_dies {
         match (second % CYCLE) % 20 {
-            2 => lines.push(line("n8n-worker-1", LogLevel::Info, "Worker started, concurrency 10".to_owned(), now)),
-            9 => lines.push(line("n8n-worker-1", LogLevel::Info, "execution 88231 loaded (412 MB)".to_owned(), now)),
+            2 => lines.push(line("n8n-worker", LogLevel::Info, "Worker started, concurrency 10".to_owned(), now)),
+            9 => lines.push(line("n8n-worker", LogLevel::Info, "execution 88231 loaded (412 MB)".to_owned(), now)),
             19 => {
                 let text = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory";
-                lines.push(line("n8n-worker-1", LogLevel::Error, text.to_owned(), now));
+                lines.push(line("n8n-worker", LogLevel::Error, text.to_owned(), now));
             }
             _ => {}
         }

@@ -68,11 +68,7 @@ impl Files {
     const UNENDED: u32 = 4;
 
     pub(super) fn new(fs: RootedFs) -> Self {
-        Self {
-            tailer: Tailer::new(fs, Self::HANDLES),
-            followed: Vec::new(),
-            turn: 0,
-        }
+        Self { tailer: Tailer::new(fs, Self::HANDLES), followed: Vec::new(), turn: 0 }
     }
 
     /// Reads what was added to each file, after taking up the files that are to be followed from now on, if they changed.
@@ -96,25 +92,19 @@ impl Files {
             }
             match file.read(&mut self.tailer, first, &mut gathered) {
                 Ok(bytes) => bytes_left = bytes_left.saturating_sub(bytes),
-                Err(error) => gathered
-                    .refused
-                    .push((file.lines.origin().container.clone(), error.to_string())),
+                Err(error) => gathered.refused.push((file.lines.origin().container.clone(), error.to_string())),
             }
         }
         let refused = &gathered.refused;
-        self.followed
-            .retain(|file| !refused.iter().any(|(id, _)| *id == file.lines.origin().container));
+        self.followed.retain(|file| !refused.iter().any(|(id, _)| *id == file.lines.origin().container));
         gathered.backlog.sort_by_key(|line| line.at);
         gathered
     }
 
     /// Follows these files: goes on where one was followed before, and begins with the last lines of a new one.
     fn aim(&mut self, targets: Vec<Target>) {
-        let mut before: HashMap<ContainerId, Followed> = self
-            .followed
-            .drain(..)
-            .map(|file| (file.lines.origin().container.clone(), file))
-            .collect();
+        let mut before: HashMap<ContainerId, Followed> =
+            self.followed.drain(..).map(|file| (file.lines.origin().container.clone(), file)).collect();
         for target in targets {
             let known = before.remove(&target.origin.container);
             let is_same = |file: &Followed| file.tail.path().as_os_str() == &*target.path;
@@ -139,11 +129,7 @@ fn first_limits(new_files: usize) -> TailLimits {
     const LINES_IN_ALL: usize = 8_000;
     const LINE_BYTES: u64 = 330;
     let lines = (LINES_IN_ALL / new_files.max(1)).clamp(20, super::FIRST_LINES as usize);
-    TailLimits {
-        first_lines: lines,
-        first_bytes: lines as u64 * LINE_BYTES,
-        look_bytes: 0,
-    }
+    TailLimits { first_lines: lines, first_bytes: lines as u64 * LINE_BYTES, look_bytes: 0 }
 }
 
 impl Followed {
@@ -158,21 +144,12 @@ impl Followed {
     }
 
     /// Reads what was added, and says how many bytes that were.
-    fn read(
-        &mut self,
-        tailer: &mut Tailer,
-        limits: TailLimits,
-        gathered: &mut Gathered,
-    ) -> io::Result<u64> {
+    fn read(&mut self, tailer: &mut Tailer, limits: TailLimits, gathered: &mut Gathered) -> io::Result<u64> {
         if self.turns_left != u32::MAX {
             self.turns_left -= 1;
         }
         let is_new = std::mem::take(&mut self.is_new);
-        let to = if is_new {
-            &mut gathered.backlog
-        } else {
-            &mut gathered.lines
-        };
+        let to = if is_new { &mut gathered.backlog } else { &mut gathered.lines };
         let (mut records, mut strangers) = (0_u64, 0_u64);
         let grown = tailer.read(&mut self.tail, limits, |line| match self.lines.push_json(line) {
             Ok(line) => {

@@ -15,9 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::files::{Files, Gathered, Target};
 use super::streams::{Streams, Wanted};
 use super::{Report, TURN};
-use crate::domain::{
-    Container, ContainerId, ContainerState, DockerSample, Failure, LogBatch, LogLine, LogOrigin,
-};
+use crate::domain::{Container, ContainerId, ContainerState, DockerSample, Failure, LogBatch, LogLine, LogOrigin};
 use crate::host::{Clock, Reader, Unread};
 use crate::sources::SourceContext;
 use crate::sources::roster::Roster;
@@ -135,17 +133,9 @@ impl Follower {
             match way(container, &self.refused) {
                 Way::File(path) => {
                     self.files_up += usize::from(is_up);
-                    targets.push(Target {
-                        origin,
-                        path: path.to_owned(),
-                        is_up,
-                    });
+                    targets.push(Target { origin, path: path.to_owned(), is_up });
                 }
-                Way::Engine => wanted.push(Wanted {
-                    origin,
-                    tty: container.tty,
-                    is_up,
-                }),
+                Way::Engine => wanted.push(Wanted { origin, tty: container.tty, is_up }),
                 Way::Nothing => self.without_log += usize::from(is_up),
             }
         }
@@ -196,12 +186,7 @@ impl Follower {
 
     /// Sends what came to the store; false when that is gone.
     fn pass_on(&mut self, gathered: Gathered) -> bool {
-        let Gathered {
-            backlog,
-            mut lines,
-            dropped,
-            ..
-        } = gathered;
+        let Gathered { backlog, mut lines, dropped, .. } = gathered;
         self.dropped += dropped;
         lines.sort_by_key(|line| line.at);
         self.send(backlog, true) && self.send(lines, false) && (self.dropped == 0 || self.offer(LogBatch::default()))
@@ -210,11 +195,7 @@ impl Follower {
     fn send(&mut self, lines: Vec<LogLine>, backlog: bool) -> bool {
         let mut lines = lines.into_iter().peekable();
         while lines.peek().is_some() {
-            let batch = LogBatch {
-                lines: lines.by_ref().take(Self::BATCH_LINES).collect(),
-                backlog,
-                dropped: 0,
-            };
+            let batch = LogBatch { lines: lines.by_ref().take(Self::BATCH_LINES).collect(), backlog, dropped: 0 };
             if !self.offer(batch) {
                 return false;
             }
@@ -275,10 +256,7 @@ impl Follower {
             }
             detail += &format!("; {} not: {what}", failures.len());
         }
-        Report::Following {
-            followed: self.files_up + streams,
-            detail,
-        }
+        Report::Following { followed: self.files_up + streams, detail }
     }
 }
 
@@ -291,18 +269,12 @@ fn way<'a>(container: &'a Container, refused: &HashMap<ContainerId, String>) -> 
 }
 
 /// The container as the writer of lines: the same one for all of its lines, until it is renamed.
-fn origin(
-    known: &mut HashMap<ContainerId, Arc<LogOrigin>>,
-    container: &Container,
-) -> Arc<LogOrigin> {
+fn origin(known: &mut HashMap<ContainerId, Arc<LogOrigin>>, container: &Container) -> Arc<LogOrigin> {
     let name = container.display_name();
     match known.get(&container.id) {
         Some(origin) if &*origin.name == name => origin.clone(),
         _ => {
-            let origin = Arc::new(LogOrigin {
-                container: container.id.clone(),
-                name: name.into(),
-            });
+            let origin = Arc::new(LogOrigin { container: container.id.clone(), name: name.into() });
             known.insert(container.id.clone(), origin.clone());
             origin
         }

@@ -59,19 +59,9 @@ fn is_level_key(before: &[u8]) -> bool {
     let Some(key) = before.strip_suffix(b"\"") else {
         return false;
     };
-    [
-        b"level".as_slice(),
-        b"levelname",
-        b"level_name",
-        b"loglevel",
-        b"severity",
-        b"lvl",
-        b"\"s",
-    ]
-    .iter()
-    .any(|known| {
-        key.len() >= known.len() && key[key.len() - known.len()..].eq_ignore_ascii_case(known)
-    })
+    [b"level".as_slice(), b"levelname", b"level_name", b"loglevel", b"severity", b"lvl", b"\"s"]
+        .iter()
+        .any(|known| key.len() >= known.len() && key[key.len() - known.len()..].eq_ignore_ascii_case(known))
 }
 
 /// A level in one letter, as MongoDB writes.
@@ -101,10 +91,7 @@ fn words(head: &[u8]) -> LogLevel {
     let mut at = 0;
     while let Some(begin) = head[at..].iter().position(|byte| is_word(*byte)) {
         let begin = at + begin;
-        let end = head[begin..]
-            .iter()
-            .position(|byte| !is_word(*byte))
-            .map_or(head.len(), |length| begin + length);
+        let end = head[begin..].iter().position(|byte| !is_word(*byte)).map_or(head.len(), |length| begin + length);
         at = end;
         let word = Word::of(&head[begin..end]);
         let (before, after) = (&head[..begin], &head[end..]);
@@ -162,8 +149,8 @@ impl Word {
             b"error" | b"err" | b"fatal" | b"panic" | b"crit" | b"critical" | b"emerg" | b"emergency" | b"severe"
             | b"eror" => Self::Error,
             b"warn" | b"warning" | b"wrn" => Self::Warning,
-            b"info" | b"debug" | b"trace" | b"notice" | b"log" | b"hint" | b"detail" | b"inf" | b"dbg"
-            | b"verbose" | b"statement" => Self::Calm,
+            b"info" | b"debug" | b"trace" | b"notice" | b"log" | b"hint" | b"detail" | b"inf" | b"dbg" | b"verbose"
+            | b"statement" => Self::Calm,
             b"exception" | b"traceback" => Self::Thrown,
             b"level" | b"lvl" | b"severity" | b"loglevel" => Self::Key,
             _ => Self::class(word),
@@ -172,9 +159,7 @@ impl Word {
 
     /// The class of an error by its name: `TimeoutError`, `NullPointerException`.
     fn class(word: &[u8]) -> Self {
-        let stem = word
-            .strip_suffix(b"Error")
-            .or_else(|| word.strip_suffix(b"Exception"));
+        let stem = word.strip_suffix(b"Error").or_else(|| word.strip_suffix(b"Exception"));
         match stem.and_then(<[u8]>::last) {
             Some(letter) if letter.is_ascii_alphanumeric() => Self::Thrown,
             _ => Self::Other,
@@ -266,7 +251,8 @@ fn has_no_value(after: &[u8]) -> bool {
     let is_value = |byte: &u8| is_word(*byte) || matches!(byte, b'<' | b'>' | b'.');
     let end = value.iter().position(|byte| !is_value(byte)).unwrap_or(value.len());
     // Behind a colon it is only a value if nothing but the end of the field follows: `error: no space left` is prose.
-    let ends = *sign == b'=' || value.get(end).is_none_or(|byte| matches!(byte, b',' | b';' | b'"' | b'}' | b']' | b')'));
+    let ends =
+        *sign == b'=' || value.get(end).is_none_or(|byte| matches!(byte, b',' | b';' | b'"' | b'}' | b']' | b')'));
     ends && NONE.iter().any(|none| value[..end].eq_ignore_ascii_case(none))
 }
 

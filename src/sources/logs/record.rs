@@ -43,11 +43,7 @@ impl<'a> Record<'a> {
         }
         let parsed = serde_json::from_slice::<Json<'_>>(line).ok()?;
         Some(Self {
-            stream: if parsed.stream == "stderr" {
-                Stream::Err
-            } else {
-                Stream::Out
-            },
+            stream: if parsed.stream == "stderr" { Stream::Err } else { Stream::Out },
             at: parsed.time,
             text: parsed.log,
         })
@@ -57,11 +53,7 @@ impl<'a> Record<'a> {
     pub(super) fn from_message(stream: Stream, message: &'a [u8]) -> Option<Self> {
         let space = message.iter().take(64).position(|byte| *byte == b' ')?;
         let (time, text) = message.split_at(space);
-        Some(Self {
-            stream,
-            at: str::from_utf8(time).ok()?.parse().ok()?,
-            text: String::from_utf8_lossy(&text[1..]),
-        })
+        Some(Self { stream, at: str::from_utf8(time).ok()?.parse().ok()?, text: String::from_utf8_lossy(&text[1..]) })
     }
 }
 
@@ -78,10 +70,7 @@ impl Lines {
     const KEPT_BYTES: usize = RECORD_BYTES;
 
     pub(super) fn new(origin: Arc<LogOrigin>) -> Self {
-        Self {
-            origin,
-            begun: [None, None],
-        }
+        Self { origin, begun: [None, None] }
     }
 
     /// The container whose lines these are.
@@ -133,10 +122,7 @@ impl Lines {
     /// The lines whose end never came, when nothing has been written for a while.
     pub(super) fn flush(&mut self) -> impl Iterator<Item = LogLine> {
         let begun = std::mem::take(&mut self.begun);
-        begun
-            .into_iter()
-            .flatten()
-            .map(|(at, text)| self.line(at, &text))
+        begun.into_iter().flatten().map(|(at, text)| self.line(at, &text))
     }
 
     /// Whether a line has begun and not ended.
@@ -150,12 +136,7 @@ impl Lines {
             Cow::Borrowed(text) => text.into(),
             Cow::Owned(text) => text.into(),
         };
-        LogLine {
-            origin: self.origin.clone(),
-            at,
-            level: level(&text),
-            text,
-        }
+        LogLine { origin: self.origin.clone(), at, level: level(&text), text }
     }
 }
 
@@ -170,18 +151,11 @@ mod tests {
     use crate::domain::{ContainerId, LogLevel};
 
     fn lines() -> Lines {
-        Lines::new(Arc::new(LogOrigin {
-            container: ContainerId::from("a"),
-            name: "web".into(),
-        }))
+        Lines::new(Arc::new(LogOrigin { container: ContainerId::from("a"), name: "web".into() }))
     }
 
     fn record(text: &str) -> Record<'_> {
-        Record {
-            stream: Stream::Out,
-            at: Timestamp::UNIX_EPOCH,
-            text: text.into(),
-        }
+        Record { stream: Stream::Out, at: Timestamp::UNIX_EPOCH, text: text.into() }
     }
 
     #[test]
@@ -248,10 +222,7 @@ mod tests {
         // Invisible, so that the joined line is short enough to show its end.
         let part = "\u{200b}".repeat(RECORD_BYTES / 3 + 1);
         assert_eq!(lines.push(&record(&part)), None);
-        let other = Record {
-            stream: Stream::Err,
-            ..record("between\n")
-        };
+        let other = Record { stream: Stream::Err, ..record("between\n") };
         assert_eq!(&*lines.push(&other).unwrap().text, "between");
         assert!(lines.has_begun());
         lines.push(&record("end\n")).unwrap();

@@ -54,14 +54,8 @@ struct Open {
 /// What a task tells.
 #[derive(Debug)]
 enum News {
-    Lines {
-        from: ContainerId,
-        burst: Burst,
-    },
-    Ended {
-        from: ContainerId,
-        failure: Option<Failure>,
-    },
+    Lines { from: ContainerId, burst: Burst },
+    Ended { from: ContainerId, failure: Option<Failure> },
 }
 
 /// What came in one burst.
@@ -82,12 +76,7 @@ impl Streams {
 
     pub(super) fn new() -> Self {
         let (to, news) = mpsc::channel(Self::BURSTS);
-        Self {
-            open: HashMap::new(),
-            tasks: JoinSet::new(),
-            news,
-            to,
-        }
+        Self { open: HashMap::new(), tasks: JoinSet::new(), news, to }
     }
 
     /// Follows these logs and no others.
@@ -166,10 +155,7 @@ impl Streams {
 
     /// How many are followed now.
     pub(super) fn followed(&self) -> usize {
-        self.open
-            .values()
-            .filter(|open| open.wanted.is_up && open.failure.is_none())
-            .count()
+        self.open.values().filter(|open| open.wanted.is_up && open.failure.is_none()).count()
     }
 
     /// Those that should be followed and cannot be.
@@ -183,14 +169,7 @@ impl Streams {
 
 impl Open {
     fn new(wanted: Wanted) -> Self {
-        Self {
-            wanted,
-            last: None,
-            task: None,
-            again: Instant::now(),
-            failures: 0,
-            failure: None,
-        }
+        Self { wanted, last: None, task: None, again: Instant::now(), failures: 0, failure: None }
     }
 }
 
@@ -237,12 +216,7 @@ impl Follow {
 
     /// Waits for a line and takes it and all that came with it. False when the log has ended.
     async fn burst(&mut self, live: &mut Burst, backlog: &mut Burst) -> Result<bool, Failure> {
-        let Self {
-            stream,
-            lines,
-            backlog_until,
-            ..
-        } = self;
+        let Self { stream, lines, backlog_until, .. } = self;
         let mut take = |is_error: bool, message: &[u8]| {
             if live.lines.len() >= Self::LINES {
                 live.dropped += u64::from(message.ends_with(b"\n"));

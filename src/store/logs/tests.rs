@@ -4,10 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn origin(name: &str) -> Arc<LogOrigin> {
-    Arc::new(LogOrigin {
-        container: ContainerId::from(name),
-        name: name.into(),
-    })
+    Arc::new(LogOrigin { container: ContainerId::from(name), name: name.into() })
 }
 
 fn line(at_ms: i64, text: &str) -> LogLine {
@@ -20,18 +17,11 @@ fn line(at_ms: i64, text: &str) -> LogLine {
 }
 
 fn live(lines: Vec<LogLine>) -> LogBatch {
-    LogBatch {
-        lines,
-        ..LogBatch::default()
-    }
+    LogBatch { lines, ..LogBatch::default() }
 }
 
 fn backlog(lines: Vec<LogLine>) -> LogBatch {
-    LogBatch {
-        lines,
-        backlog: true,
-        ..LogBatch::default()
-    }
+    LogBatch { lines, backlog: true, ..LogBatch::default() }
 }
 
 fn texts(ring: &LogRing) -> Vec<&str> {
@@ -92,15 +82,8 @@ fn bytes_are_bounded() {
 fn a_renamed_container_keeps_its_record() {
     let mut ring = LogRing::default();
     ring.push(live(vec![line(1, "a")]));
-    let renamed = Arc::new(LogOrigin {
-        name: "web-2".into(),
-        ..(*origin("web")).clone()
-    });
-    ring.push(live(vec![LogLine {
-        origin: renamed,
-        level: LogLevel::Error,
-        ..line(2, "b")
-    }]));
+    let renamed = Arc::new(LogOrigin { name: "web-2".into(), ..(*origin("web")).clone() });
+    ring.push(live(vec![LogLine { origin: renamed, level: LogLevel::Error, ..line(2, "b") }]));
     let stats: Vec<_> = ring.stats().collect();
     assert_eq!(stats.len(), 1);
     assert_eq!(&*stats[0].0.name, "web-2");

@@ -36,10 +36,10 @@ pub(super) fn title(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     if let Some(host) = host {
         left.push(piece(Role::Strong, format!("  {}", host.facts.name)));
     }
-    left.extend(tally(scene));
     if scene.ui.setup.demo {
-        left.push(piece(Role::Warning, "  DEMO: a made-up box"));
+        left.push(piece(Role::Warning, "  DEMO"));
     }
+    left.extend(tally(scene));
     if scene.ui.setup.read_only {
         left.push(piece(Role::Muted, "  read-only"));
     }
@@ -137,38 +137,36 @@ fn typed_filter(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, typed: &
     canvas.pieces_right(area.right() - 1, area.y, room, &[piece(role, text)]);
 }
 
-/// What is always offered, from the right edge inwards.
+/// What is always offered, at the right edge; the first and the last of it in narrow terminals.
 const ALWAYS: &[Command] = &[Command::Help, Command::Palette, Command::Findings, Command::Freeze, Command::Quit];
+const ALWAYS_NARROW: &[Command] = &[Command::Help, Command::Quit];
+/// From this width on, everything that is always offered is shown.
+const WIDE: u16 = 120;
 
 fn hints(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let keymap = &scene.ui.setup.keymap;
     let hint = |command: Command, strong: bool| -> Pieces<'static> {
         let key = if strong { Role::Key } else { Role::Muted };
-        vec![piece(key, keymap.shown(command)), piece(Role::Muted, format!(" {}", command.title()))]
+        vec![piece(key, keymap.shown(command)), piece(Role::Muted, format!(" {}", command.hint()))]
     };
-    let taken: u16 = ALWAYS.iter().map(|command| width(&hint(*command, false)) + 3).sum();
-    let mut x = area.right().saturating_sub(taken.saturating_sub(2));
-    let right_edge = if taken + 20 <= area.width { x } else { area.right() };
-    if taken + 20 <= area.width {
-        for command in ALWAYS {
-            let pieces = hint(*command, false);
-            let begin = x;
-            x = canvas.pieces(x, area.y, area.right() - x, &pieces);
-            canvas.hit(Rect { x: begin, y: area.y, width: x - begin, height: 1 }, Hit::Command(*command));
-            x += 3;
-        }
+    let always = if area.width >= WIDE { ALWAYS } else { ALWAYS_NARROW };
+    let taken: u16 = always.iter().map(|command| width(&hint(*command, false)) + 3).sum();
+    let edge = area.right().saturating_sub(taken.saturating_sub(2));
+    let mut x = edge;
+    for command in always {
+        let pieces = hint(*command, false);
+        let end = canvas.pieces(x, area.y, area.right().saturating_sub(x), &pieces);
+        canvas.hit(Rect { x, y: area.y, width: end - x, height: 1 }, Hit::Command(*command));
+        x = end + 3;
     }
     let mut x = area.x + 1;
-    let always = [Command::Help, Command::Quit];
-    let narrow: &[Command] = if right_edge == area.right() { &always } else { &[] };
-    for command in narrow.iter().chain(tab(scene.ui.tab).hints()) {
+    for command in tab(scene.ui.tab).hints() {
         let pieces = hint(*command, true);
-        if x + width(&pieces) + 3 > right_edge {
+        if x + width(&pieces) + 3 > edge {
             break;
         }
-        let begin = x;
-        x = canvas.pieces(x, area.y, right_edge - x, &pieces);
-        canvas.hit(Rect { x: begin, y: area.y, width: x - begin, height: 1 }, Hit::Command(*command));
-        x += 3;
+        let end = canvas.pieces(x, area.y, edge - x, &pieces);
+        canvas.hit(Rect { x, y: area.y, width: end - x, height: 1 }, Hit::Command(*command));
+        x = end + 3;
     }
 }

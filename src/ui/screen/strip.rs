@@ -11,20 +11,38 @@ use super::super::theme::Role;
 use super::chrome::severity_role;
 use crate::domain::Finding;
 
+/// One line of the strip: the worst finding about a subject, and how many more there are about it.
+pub(super) struct Line {
+    finding: Finding,
+    more: usize,
+}
+
+/// What needs somebody, a line a subject, worst first.
+pub(super) fn lines(scene: &Scene<'_>) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for finding in scene.state.findings.needing_someone(scene.now) {
+        match lines.iter_mut().find(|line| line.finding.seen.subject == finding.seen.subject) {
+            Some(line) => line.more += 1,
+            None => lines.push(Line { finding, more: 0 }),
+        }
+    }
+    lines
+}
+
 /// Draws the strip.
-pub(super) fn strip(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, findings: &[Finding]) {
+pub(super) fn strip(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, findings: &[Line]) {
     if findings.is_empty() {
         nothing_wrong(canvas, area, scene);
         return;
     }
-    for (line, finding) in (0..area.height).zip(findings) {
+    for (line, Line { finding, more }) in (0..area.height).zip(findings) {
         let row = Rect { y: area.y + line, height: 1, ..area };
-        draw(canvas, row, scene, finding);
+        draw(canvas, row, scene, finding, *more);
         canvas.hit(row, Hit::Row(ListId::Findings, RowKey::Finding(finding.seen.id, finding.seen.subject.clone())));
     }
 }
 
-fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, finding: &Finding) {
+fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, finding: &Finding, more: usize) {
     let keys = keys(scene, finding);
     let begin = if area.width >= 100 { canvas.pieces_right(area.right() - 1, area.y, area.width / 3, &keys) } else { area.right() };
     let role = severity_role(finding.seen.severity);
@@ -35,7 +53,8 @@ fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, finding: &Findin
     } else {
         format!("{}: {}", finding.seen.title, finding.seen.evidence.join(", "))
     };
-    let since = vec![piece(Role::Muted, format!("   since {}", scene.when(finding.since)))];
+    let more = if more > 0 { format!("   +{more} more") } else { String::new() };
+    let since = vec![piece(Role::Muted, format!("   since {}{more}", scene.when(finding.since)))];
     let left = vec![piece(role, sign), piece(Role::Strong, format!(" {subject}")), piece(Role::Text, format!("  {title}"))];
     let room = begin.saturating_sub(area.x + 4);
     // The evidence is cut before the time is.

@@ -21,7 +21,7 @@ pub(super) struct Containers;
 /// From this width on, the selected container stands beside the list.
 const WIDE: u16 = 130;
 /// Cells of the selected container's column.
-const SIDE: u16 = 48;
+const SIDE: u16 = 44;
 
 impl Tab for Containers {
     fn id(&self) -> TabId {
@@ -102,16 +102,12 @@ impl Tab for Containers {
 /// The container under the cursor.
 fn selected(scene: &Scene<'_>, shown: &[rows::Row]) -> Option<ContainerId> {
     let keys: Vec<RowKey> = shown.iter().map(table::TableRow::key).collect();
-    match keys.get(scene.ui.list(ListId::Containers).position(&keys)?)? {
-        RowKey::Container(id) => Some(id.clone()),
-        // On a project's heading its first container is told about.
-        _ => shown.iter().zip(&keys).skip_while(|(_, key)| Some(*key) != scene.ui.list(ListId::Containers).selected.as_ref()).find_map(
-            |(_, key)| match key {
-                RowKey::Container(id) => Some(id.clone()),
-                _ => None,
-            },
-        ),
-    }
+    let position = scene.ui.list(ListId::Containers).position(&keys)?;
+    // On a project's heading its first container is told about.
+    keys.into_iter().skip(position).find_map(|key| match key {
+        RowKey::Container(id) => Some(id),
+        _ => None,
+    })
 }
 
 fn heading(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, shown: &[rows::Row]) {

@@ -102,14 +102,14 @@ fn narrow(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let mut rest = area;
     let taken = cards::lines(canvas, rest, scene);
     rest = below(rest, taken);
-    let taken = host::lines(canvas, rest, scene);
-    rest = below(rest, taken);
-    if rest.height >= 3 && has_cards(scene) {
-        let wanted = (processes::keys(scene).len() as u16).max(1) + 2;
-        let table = Rect { height: wanted.min(rest.height), ..rest };
+    let processes = processes::keys(scene).len() as u16;
+    if has_cards(scene) && processes > 0 && rest.height >= 12 {
+        let table = Rect { height: (processes + 2).min(5), ..rest };
         processes::table(canvas, table, scene);
         rest = below(rest, table.height);
     }
+    let taken = host::lines(canvas, rest, scene);
+    rest = below(rest, taken);
     if rest.height >= 5 {
         graphs::graphs(canvas, rest, scene);
     }

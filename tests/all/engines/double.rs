@@ -2,14 +2,18 @@
 //! misbehave. What they were asked is kept.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::bed::DEADLINE;
+
+/// How often a double that cannot send looks whether it is to end.
+const POLL: Duration = Duration::from_millis(20);
 
 /// What a double does with a request.
 #[derive(Debug, Clone)]
@@ -150,9 +154,25 @@ impl Part {
             match reply {
                 // Whoever asked may have gone.
                 Reply::Bytes(bytes) => drop((&connection).write_all(&bytes)),
-                Reply::Endless(bytes) => while (&connection).write_all(&bytes).is_ok() {},
+                Reply::Endless(bytes) => self.repeat(&connection, &bytes),
                 Reply::Silence => held.push(connection),
                 Reply::Close => {}
+            }
+        }
+    }
+
+    /// Sends the bytes until nobody is left to take them.
+    fn repeat(&self, mut connection: &TcpStream, bytes: &[u8]) {
+        connection.set_write_timeout(Some(POLL)).unwrap();
+        let mut left = bytes;
+        while !self.ending.load(Ordering::Acquire) {
+            match connection.write(left) {
+                Ok(sent) => left = &left[sent..],
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+            if left.is_empty() {
+                left = bytes;
             }
         }
     }

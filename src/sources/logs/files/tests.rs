@@ -8,10 +8,7 @@ use super::*;
 
 fn target(name: &str) -> Target {
     Target {
-        origin: Arc::new(LogOrigin {
-            container: ContainerId::from(name),
-            name: name.into(),
-        }),
+        origin: Arc::new(LogOrigin { container: ContainerId::from(name), name: name.into() }),
         path: format!("/{name}-json.log"),
         is_up: true,
     }
@@ -76,10 +73,7 @@ fn the_last_words_of_a_container_are_read_and_a_restart_doubles_nothing() {
     append(&folder, "web", &records(0..1));
     assert_eq!(files.turn(Some(vec![target("web")])).backlog.len(), 1);
 
-    let down = Target {
-        is_up: false,
-        ..target("web")
-    };
+    let down = Target { is_up: false, ..target("web") };
     append(&folder, "web", &records(1..2));
     assert_eq!(texts(&files.turn(Some(vec![down.clone()])).lines), ["line 1"]);
     for _ in 0..Files::LINGER {
@@ -109,10 +103,7 @@ fn a_renamed_container_goes_on_under_its_new_name() {
     append(&folder, "web", &records(0..1));
     files.turn(Some(vec![target("web")]));
     let mut renamed = target("web");
-    renamed.origin = Arc::new(LogOrigin {
-        name: "shop".into(),
-        ..(*renamed.origin).clone()
-    });
+    renamed.origin = Arc::new(LogOrigin { name: "shop".into(), ..(*renamed.origin).clone() });
     append(&folder, "web", &records(1..2));
     let gathered = files.turn(Some(vec![renamed]));
     assert_eq!(&*gathered.lines[0].origin.name, "shop");

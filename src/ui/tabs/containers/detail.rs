@@ -30,14 +30,15 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Con
     });
     let memory = container.memory_limit_bytes.map(units::bytes);
     let cpu = container.cpu_limit.map(|limit| format!("{limit} cpu"));
-    let limits: Vec<String> = memory.into_iter().chain(cpu).chain([format!("restart={}", container.restart_policy)]).collect();
+    let limits: Vec<String> = memory.into_iter().chain(cpu).collect();
     let ports: Vec<String> =
         container.ports.iter().map(|port| format!("{}→{} {}", port.host_port, port.container_port, port.reach.word())).collect();
     let lines = [
         ("image", Some(container.image.clone())),
         ("id", Some(container.id.short().to_owned())),
         ("started", started),
-        ("limits", Some(limits.join(", "))),
+        ("limits", (!limits.is_empty()).then(|| limits.join(", "))),
+        ("policy", Some(format!("restart={}", container.restart_policy))),
         ("ports", (!ports.is_empty()).then(|| ports.join("  "))),
     ];
     let mut y = area.y + 1;

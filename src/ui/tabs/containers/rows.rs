@@ -136,15 +136,15 @@ impl TableRow for Row {
 
 /// The columns, and the order in which they go when there is no room.
 pub(super) const COLUMNS: &[Column<Row>] = &[
-    Column { id: "name", title: "name", width: 20, grow: 14, right: false, drop: 0, cell: name_cell },
+    Column { id: "name", title: "name", width: 16, grow: 14, right: false, drop: 0, cell: name_cell },
     Column { id: "state", title: "state", width: 10, grow: 0, right: false, drop: 0, cell: state_cell },
     Column { id: "health", title: "health", width: 9, grow: 0, right: false, drop: 3, cell: health_cell },
     Column { id: "rst", title: "rst", width: 3, grow: 1, right: true, drop: 2, cell: restarts_cell },
     Column { id: "cpu", title: "cpu", width: 6, grow: 0, right: true, drop: 0, cell: cpu_cell },
     Column { id: "mem", title: "mem", width: 6, grow: 0, right: true, drop: 0, cell: memory_cell },
     Column { id: "vram", title: "vram", width: 6, grow: 0, right: true, drop: 5, cell: vram_cell },
-    Column { id: "ports", title: "ports", width: 12, grow: 6, right: false, drop: 4, cell: ports_cell },
-    Column { id: "image", title: "image", width: 12, grow: 20, right: false, drop: 1, cell: image_cell },
+    Column { id: "ports", title: "ports", width: 11, grow: 6, right: false, drop: 4, cell: ports_cell },
+    Column { id: "image", title: "image", width: 16, grow: 20, right: false, drop: 1, cell: image_cell },
 ];
 
 fn entry(row: &Row) -> Option<&Entry> {

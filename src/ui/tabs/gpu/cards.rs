@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::super::super::Scene;
-use super::super::super::canvas::{Canvas, Pieces, piece};
+use super::super::super::canvas::{Canvas, Pieces, piece, width};
 use super::super::super::format::temperature_role;
 use super::super::super::theme::Role;
 use super::super::super::widgets::{meter, rule};
@@ -25,13 +25,13 @@ pub(super) fn cards(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u
         return lines(canvas, area, scene);
     }
     let across = side_by_side.min(sample.gpus.len() as u16);
-    let width = (area.width - (across - 1) * 2) / across;
+    let block_width = (area.width - (across - 1) * 2) / across;
     for (index, gpu) in (0..).zip(&sample.gpus) {
         let (row, column) = (index / side_by_side, index % side_by_side);
         let block = Rect {
-            x: area.x + column * (width + 2),
+            x: area.x + column * (block_width + 2),
             y: area.y + row * (BLOCK + 1),
-            width,
+            width: block_width,
             height: BLOCK,
         };
         draw_block(canvas, block, scene, sample, gpu);
@@ -123,38 +123,37 @@ fn draw_block(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, sample: &G
         };
         canvas.pieces(area.x + 12 + bar + 1, y, 13, &[text]);
     }
-    canvas.pieces(area.x + 2, area.y + 5, area.width - 2, &details(scene, gpu));
+    canvas.pieces(area.x + 2, area.y + 5, area.width - 2, &details(scene, gpu, area.width - 2));
     let (sentence, role) = bottleneck(scene, gpu);
     canvas.put(area.x + 2, area.y + 6, area.width - 2, &sentence, role);
 }
 
-/// Temperature, clock, fan, bus, errors: what fits, in that order.
-fn details(scene: &Scene<'_>, gpu: &Gpu) -> Pieces<'static> {
+/// Temperature, clock, fan, errors, bus: what fits into `room`, in that order.
+fn details(scene: &Scene<'_>, gpu: &Gpu, room: u16) -> Pieces<'static> {
     let glyphs = scene.ui.glyphs();
-    let mut pieces: Pieces<'static> = vec![piece(Role::Muted, "temp ")];
-    match gpu.temperature_celsius.get() {
+    let temperature = match gpu.temperature_celsius.get() {
         Some(celsius) => {
             let role = temperature_role(f64::from(celsius), &scene.state.thresholds);
-            pieces.push(piece(role, format!("{celsius}{}", glyphs.celsius)));
+            piece(role, format!("{celsius}{}", glyphs.celsius))
         }
-        None => pieces.push(piece(Role::Faint, glyphs.none)),
-    }
-    if let Some(slows) = gpu.slowdown_celsius.get() {
-        pieces.push(piece(Role::Muted, format!(" (slows at {slows})")));
-    }
-    let mut fact = |label: &'static str, value: Option<String>| {
-        if let Some(value) = value {
-            pieces.push(piece(Role::Muted, format!("   {label} ")));
-            pieces.push(piece(Role::Text, value));
-        }
+        None => piece(Role::Faint, glyphs.none),
     };
-    fact("sm", gpu.sm_clock_mhz.get().map(|clock| format!("{clock} MHz")));
-    fact("fan", gpu.fan_ratio.get().map(units::percent));
-    fact("pcie", gpu.pcie.get().map(|link| format!("{}x{}", link.generation, link.width)));
-    if let Some(ecc) = gpu.ecc.get().filter(|ecc| ecc.enabled) {
-        let role = if ecc.uncorrected > 0 { Role::Critical } else { Role::Text };
-        pieces.push(piece(Role::Muted, "   ecc "));
-        pieces.push(piece(role, format!("{}/{}", ecc.corrected, ecc.uncorrected)));
+    let mut pieces: Pieces<'static> = vec![piece(Role::Muted, "temp "), temperature];
+    let ecc = gpu.ecc.get().filter(|ecc| ecc.enabled);
+    let facts = [
+        gpu.slowdown_celsius.get().map(|slows| [piece(Role::Muted, " (slows at "), piece(Role::Muted, format!("{slows})"))]),
+        gpu.sm_clock_mhz.get().map(|clock| [piece(Role::Muted, "   sm "), piece(Role::Text, format!("{clock} MHz"))]),
+        gpu.fan_ratio.get().map(|fan| [piece(Role::Muted, "   fan "), piece(Role::Text, units::percent(fan))]),
+        ecc.map(|ecc| {
+            let role = if ecc.uncorrected > 0 { Role::Critical } else { Role::Text };
+            [piece(Role::Muted, "   ecc "), piece(role, format!("{}/{}", ecc.corrected, ecc.uncorrected))]
+        }),
+        gpu.pcie.get().map(|link| [piece(Role::Muted, "   pcie "), piece(Role::Text, format!("{}x{}", link.generation, link.width))]),
+    ];
+    for fact in facts.into_iter().flatten() {
+        if width(&pieces) + width(&fact) <= room {
+            pieces.extend(fact);
+        }
     }
     pieces
 }

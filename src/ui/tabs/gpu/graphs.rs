@@ -10,9 +10,9 @@ use crate::domain::units;
 use crate::store::{RANGES, SeriesId};
 
 /// Cells of the axis.
-const AXIS: u16 = 9;
+const AXIS: u16 = 10;
 /// The fewest lines of one graph, with its label.
-const LEAST: u16 = 4;
+const LEAST: u16 = 5;
 /// The most lines of one graph, with its label.
 const MOST: u16 = 7;
 

@@ -32,19 +32,25 @@ pub(super) fn lines(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u
     if area.height < 3 {
         return 0;
     }
-    let taken = host(canvas, area, scene);
+    let taken = host_rows(canvas, area, scene, &[cpu, ram, pressure]);
     let rest = below(area, taken);
     if rest.height < 3 { taken } else { taken + disks(canvas, rest, scene) }
 }
 
+/// Draws one fact; false if there is none.
+type HostRow = fn(&mut Canvas<'_>, Rect, &Scene<'_>, &HostSample) -> bool;
+
 fn host(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u16 {
+    host_rows(canvas, area, scene, &[cpu, cores, ram, swap, pressure, temperature])
+}
+
+fn host_rows(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, rows: &[HostRow]) -> u16 {
     let Some(host) = scene.state.host.get() else {
         super::heading(canvas, area, scene, "Host", SourceId::Host, Vec::new());
         return 1;
     };
     let right = vec![piece(Role::Muted, format!("{} · {}", host.facts.os, short_kernel(&host.facts.kernel)))];
     super::heading(canvas, area, scene, "Host", SourceId::Host, right);
-    let rows: [fn(&mut Canvas<'_>, Rect, &Scene<'_>, &HostSample) -> bool; 6] = [cpu, cores, ram, swap, pressure, temperature];
     let mut y = area.y + 1;
     for row in rows {
         if y < area.bottom() && row(canvas, Rect { x: area.x + 2, y, width: area.width.saturating_sub(2), height: 1 }, scene, host) {

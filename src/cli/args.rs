@@ -1,0 +1,202 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Parser, Subcommand};
+use jiff::SignedDuration;
+use strum::IntoEnumIterator;
+
+use crate::ui::tabs::TabId;
+
+/// Looks after the box that runs your AI agents: what is wrong, why, since when.
+///
+/// Without a command it opens the screen.
+#[derive(Debug, Parser)]
+#[command(name = "hostler", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "\
+Exit status: 0 well or done, 1 warning or failed, 2 critical, 3 unknown, 4 refused (read-only), 64 bad arguments or no
+terminal, 78 bad config.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(super) struct Global {
+    /// The tab to begin with
+    #[arg(long, global = true, value_name = "TAB", value_parser = tab())]
+    pub(super) tab: Option<TabId>,
+    /// A theme's name, or the path of a theme file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(super) theme: Option<String>,
+    /// Refuse everything that changes something
+    #[arg(long, global = true, env = "HOSTLER_READ_ONLY", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    pub(super) read_only: bool,
+    /// Show a made-up box
+    #[arg(long, global = true)]
+    pub(super) demo: bool,
+    /// Read the machine's files below this folder
+    #[arg(long, global = true, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    pub(super) rootfs: PathBuf,
+    /// The config file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The folder in which hostler keeps what it must remember
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Look once, apply every rule, and tell the verdict
+    #[command(after_help = "Exit status: 0 well, 1 warning, 2 critical, 3 unknown.")]
+    Check(CheckArgs),
+    /// Print everything that is known of the box
+    Snapshot {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell what was found, what not, why, and how to have it
+    #[command(after_help = "Exit status: 1 if something that is there cannot or may not be read, else 0.")]
+    Doctor(DoctorArgs),
+    /// Let a finding be for a while
+    #[command(subcommand)]
+    Finding(FindingCommand),
+    /// Write a note: a mark on every graph, with who and when
+    Note {
+        /// What it says
+        #[arg(required = true)]
+        text: Vec<String>,
+        /// Print the record as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show, write or check the config
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+/// `hostler check`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CheckArgs {
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Watch for so long first, such as 45s or 5m: some rules need time
+    #[arg(long = "for", value_name = "TIME", value_parser = watch)]
+    pub(super) watch: Option<Duration>,
+    /// The last known state in one line, without a look at anything
+    #[arg(long, conflicts_with = "watch")]
+    pub(super) brief: bool,
+}
+
+/// `hostler doctor`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DoctorArgs {
+    /// As JSON
+    #[arg(long)]
+    pub(super) json: bool,
+    /// As Markdown for a bug report, with secrets masked
+    #[arg(long, conflicts_with = "json")]
+    pub(super) bundle: bool,
+    /// Mask the name of the box too
+    #[arg(long, requires = "bundle")]
+    pub(super) hide_host: bool,
+}
+
+/// `hostler finding`.
+#[derive(Debug, Subcommand)]
+pub(super) enum FindingCommand {
+    /// It may stay, for a reason, until a day
+    Accept(AcceptArgs),
+    /// Put it aside for a while
+    Snooze(SnoozeArgs),
+}
+
+/// Which finding, and until when.
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    /// The rule, such as disk.free
+    pub(super) id: String,
+    /// What it is about, as `hostler check` names it: a container, a mount point, a card's UUID, `host`, a source
+    pub(super) subject: String,
+    /// A date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, "2 weeks")
+    #[arg(long, value_name = "WHEN")]
+    pub(super) until: String,
+    /// Print the record as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `hostler finding accept`.
+#[derive(Debug, clap::Args)]
+pub(super) struct AcceptArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Why it may stay
+    #[arg(long, value_name = "REASON")]
+    pub(super) why: String,
+}
+
+/// `hostler finding snooze`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SnoozeArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Why
+    #[arg(long, value_name = "REASON", default_value = "", hide_default_value = true)]
+    pub(super) why: String,
+}
+
+/// `hostler config`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Print where the config is, or would be
+    Path,
+    /// Write a commented config with every default
+    Init,
+    /// Tell what is wrong with the config: file, line, column, and what is allowed
+    Check,
+    /// Print what is in force, defaults included
+    Print,
+}
+
+fn tab() -> impl TypedValueParser<Value = TabId> {
+    PossibleValuesParser::new(TabId::iter().map(<&'static str>::from)).try_map(|name| name.parse::<TabId>())
+}
+
+/// A time to watch for: a day at most.
+fn watch(text: &str) -> Result<Duration, String> {
+    let allowed = "write a duration such as 45s or 5m, at most 24h";
+    let span: SignedDuration = text.trim().parse().map_err(|_| allowed.to_owned())?;
+    Duration::try_from(span).ok().filter(|span| span.as_secs() <= 24 * 3600).ok_or_else(|| allowed.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_to_watch_has_an_end() {
+        assert_eq!(watch("45s").unwrap(), Duration::from_secs(45));
+        assert_eq!(watch(" 1m 30s ").unwrap(), Duration::from_secs(90));
+        for text in ["", "45", "-1s", "25h", "soon"] {
+            assert!(watch(text).is_err(), "{text}");
+        }
+    }
+}
