@@ -1,13 +1,15 @@
 //! Rules about single containers: unhealthy, not running, killed for memory, not startable.
 //!
 //! **Not running, though it should.** The engine keeps no record of *somebody stopped it*, so this is told from what it
-//! does keep. Under `always`, `unless-stopped` and `on-failure` without a limit the engine itself starts again whatever
-//! ends by itself; it lets a container lie only when somebody stopped it or when its new start failed, and only the second
-//! leaves an error behind. Under `on-failure:3` it also gives up after three attempts, which its counter shows. So an
-//! exited container is a finding when
+//! does keep (seen with engine 20.10). Under `always`, `unless-stopped` and `on-failure` without a limit it starts again
+//! whatever ends by itself, counts that, and lets a container lie only when somebody stopped it or when its new start
+//! failed; the second leaves an error behind. Under `on-failure:3` it also gives up once its counter reads 3. A manual
+//! start sets the counter back. So a container that lies there is a finding when
 //! - its last start failed (an error is there), or
-//! - events reach back to its last exit and nobody had asked for that, or
-//! - events do not reach back, it exited with a failure and its attempts are used up.
+//! - it failed and its attempts are used up, unless events say that its last end was asked for, or
+//! - events say that its last end was *not* asked for and the engine never tried to start it again, as with Podman, or
+//!   with a policy that was given to it later. (With a counter above 0 the engine did try: somebody ended the waiting,
+//!   which `docker kill` does without an event.)
 //!
 //! In every other case it was stopped by somebody, or has done its work, and is left alone: a false alarm about a
 //! container that was stopped on purpose would be there every day.
@@ -99,11 +101,12 @@ fn exited(state: &State, container: &Container) -> Option<Observation> {
     let gave_up = retries.is_some_and(|most| container.restart_count >= most);
     let done = matches!(policy, RestartPolicy::OnFailure(_)) && code == 0;
     let asked = track.and_then(|track| track.stop_was_asked(container.last_exit.and_then(|exit| exit.at)));
-    let missed = match (&container.start_error, asked) {
-        (Some(_), _) => true,
+    let missed = match asked {
+        _ if container.start_error.is_some() => true,
         _ if done => false,
-        (None, Some(asked)) => !asked,
-        (None, None) => gave_up,
+        Some(true) => false,
+        Some(false) => gave_up || container.restart_count == 0,
+        None => gave_up,
     };
     missed.then(|| {
         let attempts = retries.filter(|_| gave_up).map(|most| format!("{} used up", counted(most.into(), "restart")));
@@ -262,6 +265,14 @@ mod tests {
         script.at(21).events("a", [(Die { code: 1 }, 20)]).docker([container("a").always().exited(1, 20)]).assess();
         assert_eq!(script.open(), ["container.exited a"]);
         script.at(30).events("a", [(Start, 30)]).docker([container("a").always()]).assess();
+        assert!(script.open().is_empty());
+    }
+
+    #[test]
+    fn a_kill_while_it_waits_for_its_next_start_leaves_no_event_and_is_no_finding() {
+        let mut script = Script::new();
+        let crashes = [(Start, 0), (Die { code: 3 }, 1), (Start, 2), (Die { code: 3 }, 3)];
+        script.at(9).events("a", crashes).docker([container("a").always().restarted(2).exited(3, 3)]).assess();
         assert!(script.open().is_empty());
     }
 

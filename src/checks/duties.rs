@@ -13,8 +13,8 @@ use serde::Deserialize;
 
 use super::counted;
 use crate::domain::{
-    Cadence, CheckResult, ContainerState, DutyOutcome, DutySpec, DutyStanding, Finding, Moment, Severity, SourceId, SourceStatus,
-    units,
+    Cadence, CheckResult, ContainerState, DutyOutcome, DutySpec, DutyStanding, Finding, Moment, Severity, SourceId,
+    SourceStatus, units,
 };
 use crate::store::State;
 

@@ -22,7 +22,7 @@ pub struct GpuSample {
 pub struct GpuDriver {
     /// The version in the kernel now (`nvmlSystemGetDriverVersion`).
     pub loaded: Reading<String>,
-    /// The version of the module that the next boot would load.
+    /// The version of NVIDIA's library on disk: what the next GPU program loads.
     pub on_disk: Reading<String>,
     /// The newest CUDA version that the driver serves, such as `13.0`.
     pub cuda: Reading<String>,

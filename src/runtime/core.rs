@@ -140,8 +140,8 @@ impl Core {
     }
 }
 
-/// Keeps the last known state for `hostler check --brief`, and in mind what can be read on this box, so that its absence is told next time. A store that cannot be written is no
-/// reason to fail: what could be seen was shown.
+/// Keeps the last known state for `hostler check --brief`, and in mind what can be read on this box, so that its absence
+/// is told next time. A store that cannot be written is no reason to fail: what could be seen was shown.
 pub(super) fn remember(setup: &Setup, state: &State) {
     let read = state.sources.iter().filter(|(_, source)| source.last_ok.is_some()).map(|(id, _)| id);
     let last = setup.state_dir.set_last(&LastState::of(state));

@@ -241,11 +241,13 @@ fn nothing_of_foreign_text_comes_but_text() {
         foreign::for_printf(&foreign::bytes()),
         foreign::LONG_LINE
     );
-    let local = faults::foreign_text(&engine);
-    let in_file = engine.run("foreign-file", |spec| spec.shell(&script));
-    let terminal = engine.run("foreign-tty", |spec| spec.shell(&script).with(|body| body.tty = Some(true)));
     for make in [Reader::of_files, Reader::through_the_engine] {
+        // Followed from the start, because a long line fills what is read of a log that was there before.
         let mut reader = make(engine.endpoint());
+        reader.until("the source is ready", |seen| seen.state.sources.get(SourceId::Logs)?.last_ok);
+        let local = faults::foreign_text(&engine);
+        let in_file = engine.run("foreign-file", |spec| spec.shell(&script));
+        let terminal = engine.run("foreign-tty", |spec| spec.shell(&script).with(|body| body.tty = Some(true)));
         for container in [&local, &in_file, &terminal] {
             reader.until_line(container, "end of the foreign text");
             let lines = reader.seen.of(container);
@@ -292,9 +294,13 @@ fn a_flood_is_cut_and_counted_and_holds_nobody_up() {
     let logger = faults::logger(&engine, 50);
     let mut reader = Reader::of_files(engine.endpoint());
     reader.until("the logger is followed", |seen| (!seen.of(&logger).is_empty()).then_some(()));
-    let flood = engine.run("flood", |spec| {
-        spec.shell("yes a line of the flood | head -n 200000; echo the flood is over; exec sleep inf")
-    });
+    // Known and followed before its second run, in which it floods.
+    let script = "if [ -e /tmp/ran ]; then yes a line of the flood | head -n 200000; echo the flood is over; fi; \
+                  touch /tmp/ran; echo ready; exec sleep inf";
+    let flood = engine.run("flood", |spec| spec.shell(script));
+    reader.until_line(&flood, "ready");
+    flood.stop();
+    flood.start();
     reader.until_line(&flood, "the flood is over");
     reader.until("the loss is counted", |seen| (seen.state.logs.dropped > 0).then_some(()));
     let last = reader.seen.numbers(&logger).last().copied().unwrap();

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use hostler::checks;
-use hostler::domain::{Event, Failure, Moment, SourceId};
+use hostler::domain::{Container, Event, Failure, Moment, Sample, SourceId};
 use hostler::sources::demo;
 use hostler::store::{SourceState, Sources, State};
 use hostler::ui::glyph::{ASCII, UNICODE};
@@ -74,12 +74,19 @@ fn healthy() -> State {
     let at = make::moment(1_000);
     for event in demo::events(280, at).into_iter().chain(demo::events(250, at)) {
         match event {
-            Event::Sampled { sample: hostler::domain::Sample::Volumes(_), .. } | Event::Docker { .. } => {}
+            Event::Sampled { sample: Sample::Volumes(_), .. } | Event::Docker { .. } => {}
+            Event::Sampled { sample: Sample::Docker(docker), detail, at } => {
+                let mut docker = (*docker).clone();
+                for container in &mut docker.containers {
+                    *container = Container { last_exit: None, restart_count: 0, ..(**container).clone() }.into();
+                }
+                drop(state.apply(Event::Sampled { sample: Sample::Docker(docker.into()), detail, at }));
+            }
             event => drop(state.apply(event)),
         }
     }
     state.apply(Event::Sampled {
-        sample: hostler::domain::Sample::Volumes(vec![make::volume("/", 0.62), make::volume("/models", 0.48)].into()),
+        sample: Sample::Volumes(vec![make::volume("/", 0.62), make::volume("/models", 0.48)].into()),
         detail: "2 file systems".to_owned(),
         at,
     });

@@ -47,7 +47,7 @@ pub(super) fn lines(scene: &Scene<'_>, detail: &Detail) -> (String, Vec<Pieces<'
         }),
         RowKey::Duty(id) => {
             let standing = scene.state.routine.iter().find(|standing| standing.spec.id == *id);
-            standing.map_or_else(gone, |standing| (standing.spec.title.clone(), of_duty(scene, standing)))
+            standing.map_or_else(gone, |standing| (standing.spec.title.clone(), of_duty(scene, standing, 90)))
         }
         RowKey::Project(_) | RowKey::Cadence(_) | RowKey::Entry(_) => gone(),
     }
@@ -153,15 +153,19 @@ fn of_finding(scene: &Scene<'_>, finding: &Finding) -> Vec<Pieces<'static>> {
     lines
 }
 
-fn of_duty(scene: &Scene<'_>, standing: &DutyStanding) -> Vec<Pieces<'static>> {
+/// The lines of a duty, its text in at most `columns` characters.
+pub(in crate::ui) fn of_duty(scene: &Scene<'_>, standing: &DutyStanding, columns: usize) -> Vec<Pieces<'static>> {
     let cadence: &'static str = standing.spec.cadence.into();
     let sign = scene.ui.glyphs().result(standing.outcome.result);
-    let mut lines = wrapped(&standing.spec.why, 90);
+    let mut lines = wrapped(&standing.spec.why, columns);
     lines.push(Vec::new());
     lines.push(labelled("due", format!("{cadence}, by {}", standing.due.strftime("%a %-d %b"))));
     lines.push(labelled("takes", format!("about {} min", standing.spec.minutes)));
     lines.push(labelled("check", format!("{sign} {}", standing.outcome.result.word())));
-    lines.extend(standing.outcome.evidence.iter().map(|evidence| labelled("", evidence.clone())));
+    for evidence in &standing.outcome.evidence {
+        lines.push(Vec::new());
+        lines.extend(wrapped(evidence, columns));
+    }
     lines
 }
 

@@ -24,8 +24,21 @@ fn unavailable<'a>(label: &'a str, scene: &Scene<'_>) -> Pieces<'a> {
     vec![piece(Role::Muted, label), piece(Role::Faint, format!(" {}", scene.ui.glyphs().none))]
 }
 
+/// What stands instead of a value that is too old to be shown without its age; `None` while its source is fresh.
+fn too_old(label: &'static str, source: SourceId, scene: &Scene<'_>) -> Option<Pieces<'static>> {
+    let record = scene.state.sources.get(source)?;
+    if matches!(record.status(scene.now), SourceStatus::Fresh | SourceStatus::Waiting) {
+        return None;
+    }
+    let age = record.age(scene.now)?;
+    Some(vec![piece(Role::Muted, label), piece(Role::Warning, format!(" stale {}", units::age(age)))])
+}
+
 /// The busiest card and the hottest.
 fn gpu(scene: &Scene<'_>) -> Pieces<'static> {
+    if let Some(old) = too_old("gpu", SourceId::Gpu, scene) {
+        return old;
+    }
     let Some(sample) = scene.state.gpus.get().filter(|sample| !sample.gpus.is_empty()) else {
         return match scene.state.sources.status(SourceId::Gpu, scene.now) {
             SourceStatus::Failed | SourceStatus::Stale | SourceStatus::Denied => vec![piece(Role::Muted, "gpu"), piece(Role::Warning, " not read")],
@@ -47,6 +60,9 @@ fn gpu(scene: &Scene<'_>) -> Pieces<'static> {
 }
 
 fn vram(scene: &Scene<'_>) -> Pieces<'static> {
+    if too_old("vram", SourceId::Gpu, scene).is_some() {
+        return Vec::new();
+    }
     let memories = scene.state.gpus.get().into_iter().flat_map(|sample| &sample.gpus).filter_map(|gpu| gpu.memory.get());
     let total = memories.fold(GpuMemory::default(), |sum, memory| GpuMemory {
         total_bytes: sum.total_bytes + memory.total_bytes,
@@ -60,6 +76,9 @@ fn vram(scene: &Scene<'_>) -> Pieces<'static> {
 }
 
 fn cpu(scene: &Scene<'_>) -> Pieces<'static> {
+    if let Some(old) = too_old("cpu", SourceId::Host, scene) {
+        return old;
+    }
     match scene.state.host.get().and_then(|host| host.cpu.known()) {
         Some(cpu) => vec![piece(Role::Muted, "cpu"), piece(Role::Text, format!(" {}", units::percent(cpu.used_ratio)))],
         None => unavailable("cpu", scene),
@@ -67,6 +86,9 @@ fn cpu(scene: &Scene<'_>) -> Pieces<'static> {
 }
 
 fn memory(scene: &Scene<'_>) -> Pieces<'static> {
+    if let Some(old) = too_old("ram", SourceId::Host, scene) {
+        return old;
+    }
     match scene.state.host.get().and_then(|host| host.memory.get()).map(Memory::used_ratio) {
         Some(used) => {
             vec![piece(Role::Muted, "ram"), piece(memory_role(used, &scene.state.thresholds), format!(" {}", units::percent(used)))]
@@ -77,6 +99,9 @@ fn memory(scene: &Scene<'_>) -> Pieces<'static> {
 
 /// The fullest volume.
 fn disk(scene: &Scene<'_>) -> Pieces<'static> {
+    if let Some(old) = too_old("disk", SourceId::Volumes, scene) {
+        return old;
+    }
     let fullest = scene.state.volumes.get().and_then(|volumes| volumes.iter().min_by(|a, b| a.free_ratio().total_cmp(&b.free_ratio())));
     let Some(volume) = fullest else { return unavailable("disk", scene) };
     let role = free_role(volume.free_ratio(), &scene.state.thresholds);
@@ -92,7 +117,10 @@ fn containers(scene: &Scene<'_>) -> Pieces<'static> {
         SourceStatus::Unsupported => return Vec::new(),
         SourceStatus::Waiting => return unavailable("containers", scene),
         SourceStatus::Denied => return vec![piece(Role::Muted, "containers"), piece(Role::Warning, " no permission")],
-        SourceStatus::Failed | SourceStatus::Stale => return vec![piece(Role::Muted, "containers"), piece(Role::Warning, " not read")],
+        SourceStatus::Failed | SourceStatus::Stale => {
+            let not_read = || vec![piece(Role::Muted, "containers"), piece(Role::Warning, " not read")];
+            return too_old("containers", SourceId::Docker, scene).unwrap_or_else(not_read);
+        }
         SourceStatus::Fresh => {}
     }
     let (up, all) = scene.state.containers_up();
@@ -105,6 +133,9 @@ fn containers(scene: &Scene<'_>) -> Pieces<'static> {
 }
 
 fn requests(scene: &Scene<'_>) -> Pieces<'static> {
+    if let Some(old) = too_old("requests", SourceId::Engines, scene) {
+        return old;
+    }
     let Some(engines) = scene.state.engines.get().map(|sample| &sample.engines).filter(|engines| !engines.is_empty()) else {
         return Vec::new();
     };

@@ -9,7 +9,7 @@ use super::super::canvas::{Canvas, Pieces, piece};
 use super::super::command::Command;
 use super::super::filter::{Fields, Value};
 use super::super::list::{ListId, RowKey};
-use super::super::popups::{Detail, Popup};
+use super::super::popups::{Detail, Popup, of_duty};
 use super::super::theme::Role;
 use super::super::widgets::table::{self, Column, TableRow};
 use super::super::widgets::rule;
@@ -20,6 +20,10 @@ use crate::domain::{Cadence, CheckResult, DutyStanding};
 pub(super) struct Checklist;
 
 const FIELDS: &[&str] = &["result", "cadence"];
+/// From this width on, the selected duty stands beside the list.
+const WIDE: u16 = 140;
+/// Cells of the selected duty's column.
+const SIDE: u16 = 48;
 
 /// A row: a cadence's heading, or a duty.
 enum Row {
@@ -182,12 +186,32 @@ impl Tab for Checklist {
             .filter(|standing| standing.spec.cadence == Cadence::Daily)
             .map(|standing| standing.spec.minutes)
             .sum();
-        rule::heading(canvas, area, "Routine", true, &[piece(Role::Muted, format!("daily {minutes} min"))]);
-        let body = rule::body(area);
+        let wide = area.width >= WIDE;
+        let list = Rect { width: if wide { area.width - SIDE - 2 } else { area.width }, ..area };
+        rule::heading(canvas, list, "Routine", true, &[piece(Role::Muted, format!("daily {minutes} min"))]);
+        let body = rule::body(list);
         if rows.is_empty() {
             canvas.put(body.x + 2, body.y + 1, body.width.saturating_sub(3), "the checks have not looked yet", Role::Muted);
         } else {
             table::table(canvas, body, scene, ListId::Duties, COLUMNS, &rows);
         }
+        if wide && let Some(standing) = selected(scene, &rows) {
+            let side = Rect { x: area.right() - SIDE, width: SIDE, ..area };
+            rule::heading(canvas, side, &standing.spec.title, false, &[]);
+            let lines = of_duty(scene, standing, usize::from(SIDE) - 2);
+            for (y, line) in (side.y + 1..side.bottom()).zip(&lines) {
+                canvas.pieces(side.x + 2, y, side.width - 2, line);
+            }
+        }
     }
+}
+
+/// The duty under the cursor; on a cadence's heading its first.
+fn selected<'a>(scene: &Scene<'_>, rows: &'a [Row]) -> Option<&'a DutyStanding> {
+    let keys: Vec<RowKey> = rows.iter().map(TableRow::key).collect();
+    let position = scene.ui.list(ListId::Duties).position(&keys)?;
+    rows.iter().skip(position).find_map(|row| match row {
+        Row::Duty(standing) => Some(&**standing),
+        Row::Cadence { .. } => None,
+    })
 }

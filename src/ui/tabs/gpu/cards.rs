@@ -202,7 +202,7 @@ fn idle(scene: &Scene<'_>, gpu: &Gpu) -> String {
 }
 
 fn draw_line(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, gpu: &Gpu) {
-    let bar = (area.width / 6).clamp(6, 24);
+    let bar = (area.width.saturating_sub(54) / 2).clamp(4, 24);
     let mut x = canvas.put(area.x + 1, area.y, 18, &format!("{} {}", gpu.index, gpu.name), Role::Text).max(area.x + 20);
     if gpu.lost {
         canvas.put(x, area.y, area.width - 20, "it has fallen off the bus", Role::Critical);

@@ -212,9 +212,11 @@ fn changes(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u16 {
     rule::heading(canvas, area, "Since your last visit", false, &[piece(Role::Muted, scene.when(visit))]);
     let changes = scene.state.changes(scene.now);
     let room = usize::from(area.height.saturating_sub(1)).min(8);
+    let shown = &changes[changes.len().saturating_sub(room)..];
+    let column = shown.iter().map(|change| scene.when(change.at).len()).max().unwrap_or(0) + 1;
     let mut y = area.y + 1;
-    for change in changes.iter().skip(changes.len().saturating_sub(room)) {
-        let at = format!("{:<6}", scene.when(change.at));
+    for change in shown {
+        let at = format!("{:<column$}", scene.when(change.at));
         canvas.pieces(area.x + 2, y, area.width - 2, &[piece(Role::Muted, at), piece(Role::Text, change.text.as_str())]);
         y += 1;
     }
