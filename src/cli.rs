@@ -70,10 +70,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
 
 fn run(Args { global, command }: Args) -> Result<Exit, Stop> {
     if let Some(Command::Config(command)) = command {
-        return settings::run(&global, &command);
+        return settings::run(&global, command);
     }
     if command.is_none() && !terminal::is_terminal() {
-        let why = "there is no terminal here; `hostler check` prints how the box stands, `hostler check --json` for scripts";
+        let why =
+            "there is no terminal here; `hostler check` prints how the box stands, `hostler check --json` for scripts";
         return Err(Stop::new(Exit::Usage, why));
     }
     let setup = setup(&global)?;

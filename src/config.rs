@@ -244,7 +244,7 @@ pub fn init(named: Option<&Path>) -> Result<PathBuf, ConfigError> {
 
 /// Whether a theme is named by the path of its file.
 fn is_path(theme: &str) -> bool {
-    theme.contains('/') || theme.ends_with(".toml")
+    theme.contains('/') || Path::new(theme).extension().is_some_and(|ending| ending == "toml")
 }
 
 /// The file as text.

@@ -1,8 +1,8 @@
 //! Inference servers: one file each, told by what they answer and never by their port.
 //!
 //! Each file is one [`EngineSpec`]; [`ENGINES`] lists them. Only requests that change nothing and cost next to nothing
-//! are made: a `GET` can load a model (llama.cpp's router), generate a token (SGLang's `/health`) or call every upstream
-//! for money (LiteLLM's `/health`), so a path is asked for here only where its server is known to bear it, and an unknown
+//! are made: a `GET` can load a model (llama.cpp's router), generate a token (the `/health` of `SGLang`) or call every upstream
+//! for money (that of `LiteLLM`), so a path is asked for here only where its server is known to bear it, and an unknown
 //! server is asked for one path alone, [`MODELS`].
 
 mod llamacpp;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::domain::{EngineKind, ModelRef, Reading, Why};
 use crate::host::{Answer, Http, HttpError, Origin};
 
-/// The list of models in OpenAI's form: every engine known here has it, and it is harmless wherever it exists.
+/// The list of models in `OpenAI`'s form: every engine known here has it, and it is harmless wherever it exists.
 pub const MODELS: &str = "/v1/models";
 
 /// Programs that start servers of their own, one a model, on ports of this host: those are no engines by themselves
@@ -30,16 +30,21 @@ pub const STARTERS: &[&str] = &["ollama", "llama-server"];
 /// Every engine, the surest to tell first.
 pub const ENGINES: &[EngineSpec] = &[llamacpp::SPEC, vllm::SPEC, ollama::SPEC];
 
+/// A question to a server.
+type Ask<T> = for<'a> fn(&'a mut Probe) -> LocalBoxFuture<'a, T>;
+/// A question to a server whose models are known, or why it has no answer.
+type AskOf<T> = for<'a> fn(&'a mut Probe, &'a mut Vec<ModelRef>) -> LocalBoxFuture<'a, Result<T, Why>>;
+
 /// How one kind of engine is told and read.
 pub struct EngineSpec {
     /// The kind.
     pub kind: EngineKind,
     /// Whether the server is of this kind.
-    fingerprint: for<'a> fn(&'a mut Probe) -> LocalBoxFuture<'a, bool>,
+    fingerprint: Ask<bool>,
     /// What changes rarely: version and models.
-    describe: for<'a> fn(&'a mut Probe) -> LocalBoxFuture<'a, Description>,
+    describe: Ask<Description>,
     /// What changes all the time: one cheap request, or why nothing can be said. It may correct the models.
-    load: for<'a> fn(&'a mut Probe, &'a mut Vec<ModelRef>) -> LocalBoxFuture<'a, Result<Load, Why>>,
+    load: AskOf<Load>,
 }
 
 /// Version and models of a server.
@@ -173,7 +178,7 @@ fn why(path: &str, error: &HttpError) -> Why {
     }
 }
 
-/// A list of models in OpenAI's form.
+/// A list of models in `OpenAI`'s form.
 #[derive(serde::Deserialize)]
 struct ModelList<T> {
     /// Ollama without models says `null`.

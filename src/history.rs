@@ -17,7 +17,6 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 use jiff::Timestamp;
-use rustix::fs::Access;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -72,7 +71,10 @@ pub struct StateDir {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
-    Folder { path: PathBuf, because: &'static str },
+    Folder {
+        path: PathBuf,
+        because: &'static str,
+    },
     /// A made-up box leaves nothing behind.
     Demo,
     /// There is no home folder.
@@ -87,7 +89,7 @@ impl StateDir {
         if let Some(path) = named {
             return folder(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()), "--state-dir names it");
         }
-        if is_writable(Path::new(SHARED)) {
+        if files::is_writable(Path::new(SHARED)) {
             return folder(SHARED.into(), "it serves the whole machine");
         }
         match ProjectDirs::from("", "", "hostler").and_then(|dirs| dirs.state_dir().map(Path::to_owned)) {
@@ -126,13 +128,7 @@ impl StateDir {
         let Some(path) = self.path() else {
             return Err(HistoryError::NoFolder);
         };
-        // A folder that is not there yet is made in the nearest one that is.
-        let nearest = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(path);
-        if is_writable(nearest) {
-            return Ok(());
-        }
-        let kind = if nearest.is_dir() { io::ErrorKind::PermissionDenied } else { io::ErrorKind::NotADirectory };
-        Err(HistoryError::File { path: nearest.to_owned(), error: kind.into() })
+        files::can_be_made(path)
     }
 
     /// Records of the journal, oldest first, as far as they can be read.
@@ -175,7 +171,11 @@ impl StateDir {
     ///
     /// # Errors
     /// When that could not be written.
-    pub fn remember_sources(&self, sources: impl IntoIterator<Item = SourceId>, at: Timestamp) -> Result<(), HistoryError> {
+    pub fn remember_sources(
+        &self,
+        sources: impl IntoIterator<Item = SourceId>,
+        at: Timestamp,
+    ) -> Result<(), HistoryError> {
         match &self.place {
             Place::Folder { path, .. } => seen::remember(path, sources, at),
             Place::Demo => Ok(()),
@@ -201,12 +201,8 @@ impl StateDir {
     }
 }
 
-/// Whether files can be made in this folder.
-fn is_writable(folder: &Path) -> bool {
-    folder.is_dir() && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
-}
-
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests look at and spoil a store of their own")]
 mod tests {
     use super::*;
 

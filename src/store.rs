@@ -144,6 +144,7 @@ impl State {
                 self.findings
                     .assessed(observations, unassessed, &self.sources, at);
             }
+            Event::Limits(thresholds) => self.thresholds = thresholds,
             Event::Routine(standings) => self.routine = standings,
             Event::Journal(records) => self.journalled(records),
             Event::Tick { at } => self.advance(at),

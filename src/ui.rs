@@ -48,6 +48,8 @@ pub enum Intent {
     Record(JournalEntry),
     /// Read every source now.
     Refresh,
+    /// Read the config again.
+    Reload,
     /// Take the mouse, or give it back to the terminal.
     Mouse(bool),
 }

@@ -148,7 +148,8 @@ fn start_failed(state: &State, container: &Container) -> Option<Observation> {
     let told = state.tracks.get(&container.id).and_then(|track| track.exits.back()).map(|exit| exit.at);
     Some(Observation {
         evidence: vec![error.clone()],
-        since: told.or(container.last_exit.and_then(|exit| exit.at)),
+        // A start that failed leaves no time behind; it has not run since it was made.
+        since: told.or(container.created),
         ..about(START_FAILED.id, container, Severity::Critical, "could not start")
     })
 }
@@ -337,7 +338,8 @@ mod tests {
         script.at(0).docker([failed(), container("b").state(ContainerState::Created)]).assess();
         assert_eq!(script.open(), ["container.start-failed a"]);
         let finding = script.finding("container.start-failed", "a");
-        assert_eq!((finding.seen.title.as_str(), finding.seen.evidence), ("could not start", vec![error.to_owned()]));
+        assert_eq!((finding.seen.title.as_str(), finding.since), ("could not start", wall(-86_400)));
+        assert_eq!(finding.seen.evidence, [error]);
     }
 
     #[test]

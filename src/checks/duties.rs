@@ -186,8 +186,12 @@ fn named(finding: &Finding) -> Option<String> {
 }
 
 fn logs(state: &State, at: Moment) -> Told {
+    if state.sources.status(SourceId::Docker, at) == SourceStatus::Unsupported {
+        return told(CheckResult::NotApplicable, "no container engine, so no logs of containers");
+    }
+    // On a box with containers there are logs; where nobody reads them they are unknown.
     if let Some(told) = unreadable(state, SourceId::Logs, at) {
-        return told;
+        return Told { result: CheckResult::Unknown, ..told };
     }
     let followed = state.logs.followed;
     if followed == 0 {
@@ -328,6 +332,15 @@ mod tests {
         let mut script = Script::new();
         script.at(0).failure(SourceId::Docker, Failure::unsupported("no container engine was found")).assess();
         assert_eq!(standing(&script, "daily.containers-running").0, CheckResult::NotApplicable);
+        assert_eq!(standing(&script, "daily.logs").0, CheckResult::NotApplicable);
+    }
+
+    #[test]
+    fn logs_that_nobody_reads_are_unknown() {
+        let mut script = well();
+        script.failure(SourceId::Logs, Failure::unsupported("not followed by a single look")).assess();
+        let why = vec!["not followed by a single look".to_owned()];
+        assert_eq!(standing(&script, "daily.logs"), (CheckResult::Unknown, why));
     }
 
     #[test]

@@ -30,7 +30,9 @@ pub(super) fn run(setup: &Setup, args: &DoctorArgs) -> Result<Exit, Stop> {
         terminal(setup),
         clock(&look),
     ];
-    let report = DoctorReport::of(&state, docker_places(setup, &fs), sections);
+    // A made-up box has no engine to be sought.
+    let places = if setup.demo { Vec::new() } else { docker_places(setup, &fs) };
+    let report = DoctorReport::of(&state, places, sections);
     let text = if args.bundle {
         let host = args.hide_host.then(|| report.host.clone());
         let names = Names { home: variable("HOME"), user: Some(login_name()), host };
@@ -87,7 +89,8 @@ fn user(fs: &RootedFs) -> String {
     let table = fs.read("/etc/group").unwrap_or_default();
     let name_of = |gid: u32| {
         let gid = gid.to_string();
-        let found = table.lines().find(|line| line.split(':').nth(2) == Some(&gid)).and_then(|line| line.split(':').next());
+        let found =
+            table.lines().find(|line| line.split(':').nth(2) == Some(&gid)).and_then(|line| line.split(':').next());
         found.map_or(gid.clone(), foreign::name)
     };
     let mut groups = rustix::process::getgroups().unwrap_or_default();
@@ -100,11 +103,12 @@ fn user(fs: &RootedFs) -> String {
 }
 
 fn nvidia(setup: &Setup, state: &State, fs: &RootedFs) -> Section {
-    let library = match (variable("HOSTLER_NVML_LIBRARY").filter(|path| !path.is_empty()), &setup.config.sources.nvml_library) {
-        (Some(path), _) => format!("{path} (HOSTLER_NVML_LIBRARY names it)"),
-        (None, Some(path)) => format!("{path} (the config names it)"),
-        (None, None) => "libnvidia-ml.so.1, wherever the dynamic loader finds it".to_owned(),
-    };
+    let library =
+        match (variable("HOSTLER_NVML_LIBRARY").filter(|path| !path.is_empty()), &setup.config.sources.nvml_library) {
+            (Some(path), _) => format!("{path} (HOSTLER_NVML_LIBRARY names it)"),
+            (None, Some(path)) => format!("{path} (the config names it)"),
+            (None, None) => "libnvidia-ml.so.1, wherever the dynamic loader finds it".to_owned(),
+        };
     let module = match fs.read("/sys/module/nvidia/version") {
         Ok(version) => Fact::known("kernel_module", foreign::name(version.trim())),
         Err(_) => Fact::new("kernel_module", Reading::Unavailable(Why::new("it is not loaded"))),
@@ -112,7 +116,10 @@ fn nvidia(setup: &Setup, state: &State, fs: &RootedFs) -> Section {
     let mut facts = vec![
         Fact::known("library", foreign::name(&library)),
         module,
-        Fact::known("device_files", if fs.exists("/dev/nvidiactl") { "/dev/nvidiactl is there" } else { "there is no /dev/nvidiactl" }),
+        Fact::known(
+            "device_files",
+            if fs.exists("/dev/nvidiactl") { "/dev/nvidiactl is there" } else { "there is no /dev/nvidiactl" },
+        ),
     ];
     if let Some(sample) = state.gpus.get() {
         facts.push(Fact::new("driver_loaded", sample.driver.loaded.clone()));
@@ -125,14 +132,8 @@ fn nvidia(setup: &Setup, state: &State, fs: &RootedFs) -> Section {
 
 fn storage(setup: &Setup, look: &Look) -> Section {
     let dir = &setup.state_dir;
-    let config = match &setup.config.path {
-        Some(path) => Fact::known("config", path.display().to_string()),
-        None => {
-            let places: Vec<String> = config::places().iter().map(|place| place.display().to_string()).collect();
-            let why = format!("there is none at {}: the defaults are in force", places.join(" or "));
-            Fact::new("config", Reading::Unavailable(Why::new(why))).remedy("`hostler config init` writes one")
-        }
-    };
+    let config =
+        setup.config.path.as_ref().map_or_else(no_config, |path| Fact::known("config", path.display().to_string()));
     let folder = dir.path().map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let folder = Fact::known("state_folder", format!("{folder} ({})", dir.because()));
     let folder = match dir.writable() {
@@ -140,10 +141,12 @@ fn storage(setup: &Setup, look: &Look) -> Section {
         _ => folder,
     };
     let journal = match dir.read_journal() {
-        Ok(read) if read.skipped == 0 => Fact::known("journal", format!("{} records", read.records.len())),
         Ok(read) => {
-            let skipped = read.skipped;
-            Fact::known("journal", format!("{} records; {skipped} lines could not be understood and are left out", read.records.len()))
+            let skipped = match read.skipped {
+                0 => String::new(),
+                count => format!("; lines that could not be understood and are left out: {count}"),
+            };
+            Fact::known("journal", format!("records: {}{skipped}", read.records.len()))
         }
         Err(error) => Fact::new("journal", Reading::Unavailable(Why::new(error.to_string()))).trouble(),
     };
@@ -155,6 +158,12 @@ fn storage(setup: &Setup, look: &Look) -> Section {
         title: "Storage",
         facts: vec![config, folder, journal, Fact::new("last_look", last.map_or_else(none, Reading::Known))],
     }
+}
+
+fn no_config() -> Fact {
+    let places: Vec<String> = config::places().iter().map(|place| place.display().to_string()).collect();
+    let why = format!("there is none at {}: the defaults are in force", places.join(" or "));
+    Fact::new("config", Reading::Unavailable(Why::new(why))).remedy("`hostler config init` writes one")
 }
 
 fn terminal(setup: &Setup) -> Section {
@@ -173,7 +182,8 @@ fn terminal(setup: &Setup) -> Section {
         Depth::True => "true colour",
     };
     let glyphs = if *setup.config.glyphs.glyphs(variable) == glyph::ASCII { "ASCII" } else { "Unicode" };
-    let multiplexer = [("TMUX", "tmux"), ("STY", "screen"), ("ZELLIJ", "zellij")].into_iter().find(|(name, _)| is_set(name));
+    let multiplexer =
+        [("TMUX", "tmux"), ("STY", "screen"), ("ZELLIJ", "zellij")].into_iter().find(|(name, _)| is_set(name));
     let environment = |name: &'static str, variable_name: &str| {
         let unset = || Reading::Unavailable(Why::new(format!("{variable_name} is not set")));
         Fact::new(name, variable(variable_name).map_or_else(unset, |value| Reading::Known(foreign::name(&value))))

@@ -25,7 +25,8 @@ pub(super) fn silence(setup: &Setup, command: &FindingCommand) -> Result<Exit, S
         return Err(Stop::new(Exit::Usage, format!("there is no rule `{}`; there are {}", which.id, ids.join(", "))));
     }
     let now = Clock::start().now().wall;
-    let until = parse_until(&which.until, now, &TimeZone::system()).map_err(|error| Stop::new(Exit::Usage, format!("--until: {error}")))?;
+    let until = parse_until(&which.until, now, &TimeZone::system())
+        .map_err(|error| Stop::new(Exit::Usage, format!("--until: {error}")))?;
     let (finding, subject, why) = (which.id.clone(), which.subject.clone(), why.to_owned());
     let entry = if accepted {
         JournalEntry::Accept { finding, subject, until, why }

@@ -5,10 +5,12 @@ use super::{Exit, Stop, config, out};
 use crate::config::{self as files, Config};
 use crate::ui::theme::Depth;
 
-pub(super) fn run(global: &Global, command: &ConfigCommand) -> Result<Exit, Stop> {
+pub(super) fn run(global: &Global, command: ConfigCommand) -> Result<Exit, Stop> {
     let text = match command {
         ConfigCommand::Path => path(global)?,
-        ConfigCommand::Init => format!("wrote {}\n", files::init(global.config.as_deref()).map_err(Stop::failure)?.display()),
+        ConfigCommand::Init => {
+            format!("wrote {}\n", files::init(global.config.as_deref()).map_err(Stop::failure)?.display())
+        }
         ConfigCommand::Check => check(global)?,
         ConfigCommand::Print => config(global).map_err(Stop::failure)?.to_toml(),
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Keys, RawConfig, RawSources, RawThresholds, Ratio, Span, unknown_command};
+use super::raw::{Keys, Ratio, RawConfig, RawSources, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
 use crate::domain::{Thresholds, units};
 use crate::sources::SourceSettings;
@@ -13,8 +13,8 @@ use crate::ui::command::Command;
 use crate::ui::keymap::{Keymap, KeymapError};
 
 const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The config that `raw`, read from `text`, sets down over the defaults.
 ///
@@ -79,7 +79,12 @@ impl Checker<'_> {
         self.within(written, |celsius| celsius.0, 1.0..=150.0, (default, |celsius| format!("{celsius} °C")))
     }
 
-    fn span(&mut self, written: Option<&Spanned<Span>>, range: RangeInclusive<Duration>, default: Duration) -> Duration {
+    fn span(
+        &mut self,
+        written: Option<&Spanned<Span>>,
+        range: RangeInclusive<Duration>,
+        default: Duration,
+    ) -> Duration {
         self.within(written, |Span(span)| span, range, (default, |span| Span::words(*span)))
     }
 
@@ -91,46 +96,45 @@ impl Checker<'_> {
             memory_used_warning: self.ratio(raw.memory_used_warning.as_ref(), defaults.memory_used_warning),
             memory_used_critical: self.ratio(raw.memory_used_critical.as_ref(), defaults.memory_used_critical),
             memory_hold_for: self.span(raw.memory_hold_for.as_ref(), Duration::ZERO..=HOUR, defaults.memory_hold_for),
-            gpu_temperature_warning: self.celsius(raw.gpu_temperature_warning.as_ref(), defaults.gpu_temperature_warning),
-            gpu_temperature_critical: self.celsius(raw.gpu_temperature_critical.as_ref(), defaults.gpu_temperature_critical),
+            gpu_temperature_warning: self
+                .celsius(raw.gpu_temperature_warning.as_ref(), defaults.gpu_temperature_warning),
+            gpu_temperature_critical: self
+                .celsius(raw.gpu_temperature_critical.as_ref(), defaults.gpu_temperature_critical),
             gpu_hold_for: self.span(raw.gpu_hold_for.as_ref(), Duration::ZERO..=HOUR, defaults.gpu_hold_for),
             restart_count: self.within(raw.restart_count.as_ref(), |count| count.0, 1..=1000, count),
             restart_window: self.span(raw.restart_window.as_ref(), SECOND..=DAY, defaults.restart_window),
             restart_clear: self.span(raw.restart_clear.as_ref(), Duration::ZERO..=DAY, defaults.restart_clear),
             oom_window: self.span(raw.oom_window.as_ref(), Duration::ZERO..=30 * DAY, defaults.oom_window),
         };
-        let percent = |ratio: f64| units::percent_fine(ratio);
         let celsius = |celsius: f64| format!("{celsius} °C");
-        self.worse(
-            ("disk_free_critical", checked.disk_free_critical, raw.disk_free_critical.as_ref()),
-            ("disk_free_warning", checked.disk_free_warning, raw.disk_free_warning.as_ref()),
-            (|critical, warning| critical <= warning, "below", percent),
-        );
-        self.worse(
-            ("memory_used_critical", checked.memory_used_critical, raw.memory_used_critical.as_ref()),
-            ("memory_used_warning", checked.memory_used_warning, raw.memory_used_warning.as_ref()),
-            (|critical, warning| critical >= warning, "above", percent),
-        );
-        self.worse(
-            ("gpu_temperature_critical", checked.gpu_temperature_critical, raw.gpu_temperature_critical.as_ref()),
-            ("gpu_temperature_warning", checked.gpu_temperature_warning, raw.gpu_temperature_warning.as_ref()),
-            (|critical, warning| critical >= warning, "above", celsius),
-        );
+        let disk = (checked.disk_free_critical, checked.disk_free_warning);
+        if disk.0 > disk.1 {
+            let written = (raw.disk_free_critical.as_ref(), raw.disk_free_warning.as_ref());
+            self.upside_down(("disk_free", "below"), disk, written, units::percent_fine);
+        }
+        let memory = (checked.memory_used_critical, checked.memory_used_warning);
+        if memory.0 < memory.1 {
+            let written = (raw.memory_used_critical.as_ref(), raw.memory_used_warning.as_ref());
+            self.upside_down(("memory_used", "above"), memory, written, units::percent_fine);
+        }
+        let heat = (checked.gpu_temperature_critical, checked.gpu_temperature_warning);
+        if heat.0 < heat.1 {
+            let written = (raw.gpu_temperature_critical.as_ref(), raw.gpu_temperature_warning.as_ref());
+            self.upside_down(("gpu_temperature", "above"), heat, written, celsius);
+        }
         checked
     }
 
     /// What is critical must be worse than what is a warning; else one of them could never be told.
-    fn worse<W>(
+    fn upside_down<W>(
         &mut self,
-        (critical_name, critical, written_critical): (&str, f64, Option<&Spanned<W>>),
-        (warning_name, warning, written_warning): (&str, f64, Option<&Spanned<W>>),
-        (is_worse, side, words): (fn(f64, f64) -> bool, &str, fn(f64) -> String),
+        (name, side): (&str, &str),
+        (critical, warning): (f64, f64),
+        (written_critical, written_warning): (Option<&Spanned<W>>, Option<&Spanned<W>>),
+        words: impl Fn(f64) -> String,
     ) {
-        if is_worse(critical, warning) {
-            return;
-        }
         let what = format!(
-            "`{critical_name}` ({}) must not lie on the good side of `{warning_name}` ({}); allowed: {side} it, or the same",
+            "`{name}_critical` ({}) would come before `{name}_warning` ({}); allowed: {side} it, or the same",
             words(critical),
             words(warning)
         );
@@ -140,10 +144,11 @@ impl Checker<'_> {
     }
 
     fn sources(&mut self, raw: &RawSources, defaults: &SourceSettings) -> SourceSettings {
-        let (fastest, slowest) = (Duration::from_millis(250), Duration::from_secs(60));
+        let (fastest, slowest) = (Duration::from_millis(250), Duration::from_mins(1));
         SourceSettings {
             refresh: self.span(raw.refresh.as_ref(), fastest..=slowest, defaults.refresh),
-            docker_endpoint: self.address(raw.docker.as_ref(), &["unix:///path", "tcp://host:port", "http://host:port"]),
+            docker_endpoint: self
+                .address(raw.docker.as_ref(), &["unix:///path", "tcp://host:port", "http://host:port"]),
             nvml_library: raw.nvml_library.as_ref().and_then(|library| self.filled(library)),
             engine_endpoints: raw
                 .engines
@@ -213,8 +218,12 @@ fn culprit<'a>(raw: &'a RawConfig, error: &KeymapError) -> Option<&'a Spanned<Ke
         KeymapError::Clash { first, second, .. } => name == *first || name == *second,
         _ => Keymap::with([(name, keys.0.as_slice())]).is_err_and(|alone| alone == *error),
     };
-    let mut failing: Vec<&Spanned<Keys>> =
-        raw.keys.iter().filter(|(name, keys)| fails_alone(name.get_ref(), keys.get_ref())).map(|(_, keys)| keys).collect();
+    let mut failing: Vec<&Spanned<Keys>> = raw
+        .keys
+        .iter()
+        .filter(|(name, keys)| fails_alone(name.get_ref(), keys.get_ref()))
+        .map(|(_, keys)| keys)
+        .collect();
     failing.sort_by_key(|keys| keys.span().start);
     match error {
         KeymapError::Clash { .. } => failing.pop(),

@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn nothing_of_a_line_reaches_the_terminal_but_text() {
         let text = "x = \u{1b}[31m\u{202e}1\n";
-        let error = ConfigError::new(Path::new("f"), vec![Fault { place: Some(Place::of(text, 4..5)), what: "bad".into() }]);
+        let error =
+            ConfigError::new(Path::new("f"), vec![Fault { place: Some(Place::of(text, 4..5)), what: "bad".into() }]);
         assert_eq!(error.to_string(), "f:1:5: bad\n  |\n1 | x = 1\n  |     ^");
     }
 }

@@ -1,12 +1,13 @@
 //! The config in force, written as a file that sets down every key.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Celsius, Count, Keys, Ratio, RawConfig, RawSources, RawThresholds, RawUi, Span};
 use super::Config;
+use super::raw::{Celsius, Count, Keys, Ratio, RawConfig, RawSources, RawThresholds, RawUi, Span};
 use crate::ui::command::Command;
 
 /// The config as TOML. Keys without a value (such as an engine that is to be found by itself) stand as comments.
@@ -18,7 +19,7 @@ pub(super) fn print(config: &Config) -> String {
     match toml::to_string(&raw(config)) {
         Ok(toml) => text.push_str(&toml),
         // Cannot happen: every value is a string, a number or a list of strings.
-        Err(error) => text.push_str(&format!("# cannot be written: {error}\n")),
+        Err(error) => drop(writeln!(text, "# cannot be written: {error}")),
     }
     text
 }
@@ -38,7 +39,11 @@ fn raw(config: &Config) -> RawConfig {
     let span = |span: Duration| Some(anywhere(Span(span)));
     RawConfig {
         read_only: Some(config.read_only),
-        ui: RawUi { theme: Some(anywhere(config.theme.clone())), glyphs: Some(config.glyphs), mouse: Some(config.mouse) },
+        ui: RawUi {
+            theme: Some(anywhere(config.theme.clone())),
+            glyphs: Some(config.glyphs),
+            mouse: Some(config.mouse),
+        },
         sources: RawSources {
             refresh: span(sources.refresh),
             docker: sources.docker_endpoint.clone().map(anywhere),
@@ -99,7 +104,7 @@ mod tests {
     fn what_is_printed_is_what_is_in_force() {
         let config = Config::parse(
             Path::new("c.toml"),
-            "read_only = true\n[ui]\ntheme = \"mono\"\n[thresholds]\ndisk_free_warning = \"7%\"\n[keys]\nfreeze = \"F\"\n\
+            "read_only = true\n[ui]\ntheme = \"mono\"\n[thresholds]\nmemory_used_warning = \"87%\"\n[keys]\nfreeze = \"F\"\n\
              [sources]\nengines = [\"http://127.0.0.1:8000\"]\nrefresh = \"1500ms\"",
         )
         .unwrap();
@@ -121,7 +126,11 @@ mod tests {
     fn the_template_has_every_key() {
         let known = toml::Table::try_from(complete(&Config::defaults().unwrap())).unwrap();
         let (top, tables): (Vec<_>, Vec<_>) = known.iter().partition(|(_, value)| !value.is_table());
-        let has = |key: &str| TEMPLATE.lines().any(|line| line.starts_with(&format!("# {key} = ")) || line.starts_with(&format!("#   {key} = ")));
+        let has = |key: &str| {
+            TEMPLATE
+                .lines()
+                .any(|line| line.starts_with(&format!("# {key} = ")) || line.starts_with(&format!("#   {key} = ")))
+        };
         for (key, _) in top {
             assert!(has(key), "{key}");
         }

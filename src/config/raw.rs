@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, SpanRelativeTo};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use strum::IntoEnumIterator;
@@ -213,7 +213,8 @@ pub(super) struct Span(pub(super) Duration);
 impl Span {
     /// As it is written.
     pub(super) fn words(duration: Duration) -> String {
-        SignedDuration::try_from(duration).map_or_else(|_| format!("{}s", duration.as_secs()), |span| format!("{span:#}"))
+        SignedDuration::try_from(duration)
+            .map_or_else(|_| format!("{}s", duration.as_secs()), |span| format!("{span:#}"))
     }
 }
 
@@ -232,8 +233,11 @@ impl<'de> Deserialize<'de> for Span {
                 f.write_str("a duration such as \"500ms\", \"45s\" or \"5m\"")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
-                let span = text.trim().parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-                span.map(Span).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+                let span = text.trim().parse::<jiff::Span>().ok();
+                let span = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+                span.and_then(|span| Duration::try_from(span).ok())
+                    .map(Span)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
             }
         }
         deserializer.deserialize_any(Reader)

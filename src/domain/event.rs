@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    JournalRecord, LogBatch, Moment, Observation, SourceId, Unassessed, Volume, XidEvent,
+    JournalRecord, LogBatch, Moment, Observation, SourceId, Thresholds, Unassessed, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -87,6 +87,8 @@ pub enum Event {
     },
     /// The checks of the routine looked at the state.
     Routine(Vec<DutyStanding>),
+    /// Other limits are in force from now on.
+    Limits(Arc<Thresholds>),
     /// Records of the journal, at the start and whenever one is added.
     Journal(Vec<JournalRecord>),
     /// A second has passed.

@@ -1,4 +1,4 @@
-//! The Prometheus text format (0.0.4, and what OpenMetrics adds to a sample line), read strictly and line by line.
+//! The Prometheus text format (0.0.4, and what `OpenMetrics` adds to a sample line), read strictly and line by line.
 //!
 //! A parser of its own because the published ones refuse the colon in names such as `vllm:num_requests_running`, or split
 //! labels at every comma. It borrows from the text, looks at each byte once and never fails in any other way than
@@ -191,6 +191,7 @@ impl<'a> Scan<'a> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "what is written exactly is read exactly")]
 mod tests {
     use proptest::prelude::*;
 

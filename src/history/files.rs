@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, access, flock};
 use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,6 +33,21 @@ const TEXT_BYTES: usize = 4096;
 fn mode_in(folder: &Path) -> io::Result<u32> {
     let shared = folder.metadata()?.mode() & 0o020 != 0;
     Ok(if shared { 0o660 } else { 0o600 })
+}
+
+/// Whether files can be made in this folder.
+pub(super) fn is_writable(folder: &Path) -> bool {
+    folder.is_dir() && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Whether files can be made in this folder, which is made itself in the nearest one that is there.
+pub(super) fn can_be_made(folder: &Path) -> Result<(), HistoryError> {
+    let nearest = folder.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(folder);
+    if is_writable(nearest) {
+        return Ok(());
+    }
+    let kind = if nearest.is_dir() { io::ErrorKind::PermissionDenied } else { io::ErrorKind::NotADirectory };
+    Err(HistoryError::file(nearest)(kind.into()))
 }
 
 /// Makes the folder of `path`, for its owner alone; one that is there stays as it is.

@@ -50,7 +50,8 @@ impl JournalReader {
         // Where the beginning was left out, the first line may be the end of one.
         let skipped = if start > self.offset { line_end(&bytes).unwrap_or(bytes.len()) } else { 0 };
         // A line without its end is still being written, or was cut.
-        let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(skipped, |newline| newline + 1).max(skipped);
+        let complete =
+            bytes.iter().rposition(|byte| *byte == b'\n').map_or(skipped, |newline| newline + 1).max(skipped);
         self.offset = start + complete as u64;
         for line in bytes[skipped..complete].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice::<JournalRecord>(line) {
@@ -84,6 +85,7 @@ pub(super) fn cleaned(mut record: JournalRecord) -> JournalRecord {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests look at and spoil a store of their own")]
 mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
@@ -130,7 +132,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = StateDir::choose(Some(root.path()));
         let mut reader = JournalReader::new(&dir);
-        let mut texts = || -> Vec<JournalEntry> { reader.read().unwrap().records.into_iter().map(|record| record.entry).collect() };
+        let mut texts =
+            || -> Vec<JournalEntry> { reader.read().unwrap().records.into_iter().map(|record| record.entry).collect() };
         assert!(texts().is_empty());
         dir.record(note("one"), Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(texts(), [note("one")]);
@@ -150,7 +153,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = StateDir::choose(Some(root.path()));
         let line = |number: usize| {
-            format!("{{\"schema\":1,\"at\":\"2026-11-23T09:00:00Z\",\"by\":\"x\",\"kind\":\"note\",\"text\":\"{number}\"}}\n")
+            format!(
+                "{{\"schema\":1,\"at\":\"2026-11-23T09:00:00Z\",\"by\":\"x\",\"kind\":\"note\",\"text\":\"{number}\"}}\n"
+            )
         };
         let text: String = (0..100_000).map(line).collect();
         assert!(text.len() as u64 > files::MAX_BYTES);

@@ -36,13 +36,18 @@ pub(super) fn read(folder: &Path) -> BTreeSet<SourceId> {
 }
 
 /// Notes that `sources` were read at `at`, and forgets what has not been read for too long.
-pub(super) fn remember(folder: &Path, sources: impl IntoIterator<Item = SourceId>, at: Timestamp) -> Result<(), HistoryError> {
+pub(super) fn remember(
+    folder: &Path,
+    sources: impl IntoIterator<Item = SourceId>,
+    at: Timestamp,
+) -> Result<(), HistoryError> {
     let mut seen = load(folder);
     let before = seen.read.len();
     seen.read.retain(|_, last| at.duration_since(*last) < MISSED_FOR);
     let mut changed = seen.read.len() != before;
     for source in sources {
-        let is_recent = seen.read.get(source.as_str()).is_some_and(|last| at.duration_since(*last).abs() < WORTH_WRITING);
+        let is_recent =
+            seen.read.get(source.as_str()).is_some_and(|last| at.duration_since(*last).abs() < WORTH_WRITING);
         if !is_recent {
             seen.read.insert(source.as_str().to_owned(), at);
             changed = true;
@@ -56,6 +61,7 @@ pub(super) fn remember(folder: &Path, sources: impl IntoIterator<Item = SourceId
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests look at a store of their own")]
 mod tests {
     use super::*;
 

@@ -35,7 +35,6 @@ impl Lane {
         let (jobs, queue) = channel::<Job>();
         let spawned = std::thread::Builder::new()
             .name(name.to_owned())
-            .stack_size(512 << 10)
             .spawn(move || {
                 while let Ok(job) = queue.recv() {
                     job();

@@ -113,7 +113,8 @@ impl Owners {
 /// milliseconds on a busy host), so ask once for each new socket, not at every reading.
 ///
 /// `starters` are the names of programs that start servers of their own on ports of this host.
-pub fn owners(fs: &RootedFs, inodes: &HashSet<u64>, starters: &[&str]) -> Owners {
+pub fn owners(fs: &RootedFs, inodes: &[u64], starters: &[&str]) -> Owners {
+    let inodes: HashSet<u64> = inodes.iter().copied().collect();
     let mut owners = Owners::default();
     let mut pids: Vec<u32> = fs.list("/proc").unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect();
     // Of processes that share a socket, the oldest (as a rule the one that opened it) is its owner.
@@ -123,6 +124,9 @@ pub fn owners(fs: &RootedFs, inodes: &HashSet<u64>, starters: &[&str]) -> Owners
             if inodes.contains(&inode) && !owners.by_inode.contains_key(&inode) {
                 owners.by_inode.extend(owner(fs, pid).map(|owner| (inode, owner)));
             }
+        }
+        if owners.by_inode.len() == inodes.len() {
+            break;
         }
         if let Some((port, owner)) = told_by_arguments(fs, pid, starters) {
             owners.by_port.entry(port).or_insert(owner);
@@ -248,7 +252,7 @@ mod tests {
         let bound = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let found = listeners(&RootedFs::new("/")).unwrap();
         let ours = found.iter().find(|listener| listener.address == bound.local_addr().unwrap()).unwrap();
-        let owners = owners(&RootedFs::new("/"), &HashSet::from([ours.inode]), &[]);
+        let owners = owners(&RootedFs::new("/"), &[ours.inode], &[]);
         assert_eq!(owners.of(ours).unwrap().pid, std::process::id());
     }
 
@@ -266,7 +270,7 @@ mod tests {
         write(root.path(), "proc/900/cgroup", &format!("0::/system.slice/docker-{container}.scope\n"));
         let listener = |port: u16, inode| Listener { address: ([127, 0, 0, 1], port).into(), inode };
         let fs = RootedFs::new(root.path());
-        let owners = owners(&fs, &HashSet::from([21, 22, 23]), &["ollama"]);
+        let owners = owners(&fs, &[21, 22, 23], &["ollama"]);
 
         let ollama = owners.of(&listener(11434, 21)).unwrap();
         assert_eq!((ollama.pid, ollama.name.as_str(), ollama.parent.as_str()), (700, "ollama", "systemd"));

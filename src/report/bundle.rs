@@ -21,14 +21,28 @@ pub fn bundle(doctor: &DoctorReport, check: &CheckReport, config: &str, names: &
     );
     text.push_str("\n## Sources\n\n| source | status | age | detail |\n|---|---|---|---|\n");
     for source in &doctor.sources {
-        let age = source.age_seconds.map_or_else(String::new, |seconds| units::span(std::time::Duration::from_secs_f64(seconds)));
+        let age = source
+            .age_seconds
+            .map_or_else(String::new, |seconds| units::span(std::time::Duration::from_secs_f64(seconds)));
         let remedy = source.remedy.as_ref().map_or_else(String::new, |remedy| format!(" ({remedy})"));
-        let _ = writeln!(text, "| {} | {} | {age} | {} |", source.id, source.status.word(), cell(&format!("{}{remedy}", source.detail)));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {age} | {} |",
+            source.id,
+            source.status.word(),
+            cell(&format!("{}{remedy}", source.detail))
+        );
     }
     text.push_str("\n## Container engine\n\n| place | taken | found | why |\n|---|---|---|---|\n");
     for place in &doctor.docker {
         let taken = if place.taken { "yes" } else { "" };
-        let _ = writeln!(text, "| {} | {taken} | {} | {} |", cell(&place.endpoint), cell(&place.found), cell(&place.because));
+        let _ = writeln!(
+            text,
+            "| {} | {taken} | {} | {} |",
+            cell(&place.endpoint),
+            cell(&place.found),
+            cell(&place.because)
+        );
     }
     for section in &doctor.sections {
         let _ = write!(text, "\n## {}\n\n{}", section.title, fenced("", &section_text(section, look)));

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::look::{Columns, Look, Tone};
 use super::{SCHEMA, host_name, second, tenths};
 use crate::domain::{
-    ActionId, Cadence, CheckResult, DutyStanding, Finding, FindingId, Severity, Silence, SourceId, SourceStatus, Unassessed, Unit,
-    Verdict, units,
+    ActionId, Cadence, CheckResult, DutyStanding, Finding, FindingId, Severity, Silence, SourceId, SourceStatus,
+    Unassessed, Unit, Verdict, units,
 };
 use crate::store::{SourceState, State, verdict};
 
@@ -218,7 +218,8 @@ pub(super) fn findings_text(findings: &[FindingReport], now: Timestamp, look: &L
         let head = look.tone(tone, &format!("{} {word:<8}", look.severity(finding.severity)));
         let subject = look.tone(if silenced { Tone::Muted } else { Tone::Strong }, &finding.subject);
         let _ = writeln!(text, "\n{head}  {subject}  {}", finding.title);
-        let mut below = vec![format!("{}, since {} ({})", finding.id, look.time(finding.since), look.ago(finding.since, now))];
+        let mut below =
+            vec![format!("{}, since {} ({})", finding.id, look.time(finding.since), look.ago(finding.since, now))];
         below.extend(finding.evidence.iter().cloned());
         if !finding.fix.is_empty() {
             below.push(format!("mended by {}", finding.fix.join(", ")));
@@ -244,7 +245,11 @@ fn silence_text(silence: &Silence, look: &Look) -> String {
 fn unassessed_text(unassessed: &[Unassessed], look: &Look) -> String {
     let mut columns = Columns::default();
     for waiting in unassessed {
-        columns.row([(Tone::Plain, waiting.id.to_owned()), (Tone::Plain, waiting.subject.to_string()), (Tone::Muted, waiting.why.clone())]);
+        columns.row([
+            (Tone::Plain, waiting.id.to_owned()),
+            (Tone::Plain, waiting.subject.to_string()),
+            (Tone::Muted, waiting.why.clone()),
+        ]);
     }
     if unassessed.is_empty() { String::new() } else { format!("\nCannot be told yet\n{}", columns.lines(look, 2)) }
 }
@@ -255,7 +260,8 @@ pub(super) fn sources_text(sources: &[SourceReport], look: &Look) -> String {
     for source in sources {
         let tone = Tone::from(source.status);
         let age = source.age_seconds.filter(|_| source.status != SourceStatus::Fresh);
-        let age = age.map(|seconds| format!(" (last read {} ago)", units::span(std::time::Duration::from_secs_f64(seconds))));
+        let age =
+            age.map(|seconds| format!(" (last read {} ago)", units::span(std::time::Duration::from_secs_f64(seconds))));
         columns.row([
             (tone, format!("{} {}", look.status(source.status), source.id)),
             (tone, source.status.word().to_owned()),
@@ -280,8 +286,10 @@ mod tests {
     fn script() -> Script {
         let mut script = Script::new();
         script.at(0).volumes([("/", 0.17), ("/old", 0.05)]);
-        script.failure(SourceId::Docker, Failure::denied("/run/docker.sock: this user may not", "join the group docker"));
-        script.failure(SourceId::Gpu, Failure::unsupported("libnvidia-ml.so.1 not found: no NVIDIA driver is installed"));
+        script
+            .failure(SourceId::Docker, Failure::denied("/run/docker.sock: this user may not", "join the group docker"));
+        script
+            .failure(SourceId::Gpu, Failure::unsupported("libnvidia-ml.so.1 not found: no NVIDIA driver is installed"));
         script.accept("disk.free", "/old", 86_400).assess();
         script
     }
@@ -289,7 +297,10 @@ mod tests {
     #[test]
     fn the_json_is_the_contract() {
         let json = serde_json::to_value(CheckReport::of(&script().state, false)).unwrap();
-        assert_eq!((&json["schema"], &json["verdict"], &json["at"]), (&json!(1), &json!("warning"), &json!("2026-11-23T09:02:11Z")));
+        assert_eq!(
+            (&json["schema"], &json["verdict"], &json["at"]),
+            (&json!(1), &json!("warning"), &json!("2026-11-23T09:02:11Z"))
+        );
         assert!(json.get("demo").is_none());
         let finding = json["findings"].as_array().unwrap().iter().find(|finding| finding["subject"] == "/").unwrap();
         for (field, value) in [
@@ -306,7 +317,8 @@ mod tests {
         for absent in ["project", "service", "silence"] {
             assert!(finding.get(absent).is_none(), "{absent}");
         }
-        let silenced = json["findings"].as_array().unwrap().iter().find(|finding| finding["subject"] == "/old").unwrap();
+        let silenced =
+            json["findings"].as_array().unwrap().iter().find(|finding| finding["subject"] == "/old").unwrap();
         assert_eq!(silenced["silence"]["accepted"], json!(true));
         let gpu = json["sources"].as_array().unwrap().iter().find(|source| source["id"] == "gpu.nvidia").unwrap();
         let detail = "libnvidia-ml.so.1 not found: no NVIDIA driver is installed";
@@ -328,10 +340,10 @@ mod tests {
             "\n! warning   /  ",
             "disk.free, since 2026-11-23 09:02 (0 s ago)",
             "accepted by jo until 2026-11-24 09:02: known",
-            "! docker           denied   /run/docker.sock: this user may not\n",
-            "                            join the group docker\n",
-            "o gpu.nvidia       absent   libnvidia-ml.so.1 not found",
-            "+ volumes          fresh",
+            "! docker            denied   /run/docker.sock: this user may not\n",
+            "                               join the group docker\n",
+            "o gpu.nvidia        absent   libnvidia-ml.so.1 not found",
+            "+ volumes           fresh",
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }

@@ -186,7 +186,8 @@ pub(super) mod tests {
     pub(in crate::report) fn report() -> DoctorReport {
         let mut script = Script::new();
         script.at(0).memory(0.5);
-        script.failure(SourceId::Docker, Failure::denied("/run/docker.sock: this user may not", "join the group docker"));
+        script
+            .failure(SourceId::Docker, Failure::denied("/run/docker.sock: this user may not", "join the group docker"));
         let place = DockerPlace {
             endpoint: "unix:///run/docker.sock".into(),
             because: "it is Docker's default socket".into(),
@@ -198,7 +199,8 @@ pub(super) mod tests {
             title: "Storage",
             facts: vec![
                 Fact::known("state_folder", "/home/ada/.local/state/hostler"),
-                Fact::new("config", Reading::Unavailable(Why::new("there is none"))).remedy("`hostler config init` writes one"),
+                Fact::new("config", Reading::Unavailable(Why::new("there is none")))
+                    .remedy("`hostler config init` writes one"),
             ],
         };
         DoctorReport::of(&script.state, vec![place], vec![storage])
@@ -208,7 +210,7 @@ pub(super) mod tests {
     fn it_says_what_was_found_and_what_to_do() {
         let text = report().text(&plain());
         for part in [
-            "! docker           denied   /run/docker.sock: this user may not\n                            join the group docker\n",
+            "! docker            denied   /run/docker.sock: this user may not\n                               join the group docker\n",
             "  1 unix:///run/docker.sock  taken  a socket of the group docker  it is Docker's default socket\n",
             "\nStorage\n  state folder  /home/ada/.local/state/hostler\n  config        unavailable, because: there is none\n                `hostler config init` writes one\n",
         ] {

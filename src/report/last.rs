@@ -1,5 +1,6 @@
 //! The last known state of the box: what a login message or a status bar shows without a look at anything.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -51,12 +52,14 @@ impl LastState {
     pub const FINDINGS: usize = 64;
 
     /// What is older than this says nothing about now.
-    pub const WORTH: Duration = Duration::from_secs(24 * 3600);
+    pub const WORTH: Duration = Duration::from_hours(24);
 
     /// What is known now, to be told later.
     pub fn of(state: &State) -> Self {
         let findings = state.findings.all(state.now);
-        let loud = |severity| findings.iter().filter(|finding| finding.silence.is_none() && finding.seen.severity == severity).count();
+        let loud = |severity| {
+            findings.iter().filter(|finding| finding.silence.is_none() && finding.seen.severity == severity).count()
+        };
         Self {
             schema: SCHEMA,
             host: host_name(state).to_owned(),
@@ -97,20 +100,20 @@ impl LastState {
         let dot = look.signs.dot;
         let mut line = look.tone(verdict, &format!("{} {} {verdict}", look.verdict(verdict), self.host));
         if verdict != self.verdict {
-            line.push_str(&format!(", was {}", self.verdict));
+            let _ = write!(line, ", was {}", self.verdict);
         }
         let counts = [(self.critical, "critical"), (self.warning, "warning")];
         let counts: Vec<String> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
         if !counts.is_empty() {
-            line.push_str(&format!(": {}", counts.join(", ")));
+            let _ = write!(line, ": {}", counts.join(", "));
         }
         // Information (what cannot be read) explains an unknown verdict; otherwise it is not worth the room.
         let told = |finding: &&LastFinding| {
             !finding.silenced && (finding.severity > Severity::Info || self.verdict == Verdict::Unknown)
         };
         if let Some(worst) = self.findings.iter().find(told) {
-            line.push_str(&format!(" {dot} {} {}", worst.subject, worst.title));
+            let _ = write!(line, " {dot} {} {}", worst.subject, worst.title);
         }
         line.push_str(&look.tone(super::look::Tone::Muted, &format!(" {dot} {}", look.ago(self.at, now))));
         line.push('\n');

@@ -192,7 +192,11 @@ pub(super) mod tests {
     fn columns_line_up_whatever_is_in_them() {
         let mut columns = Columns::default();
         columns.row([(Tone::Plain, "a".to_owned()), (Tone::Plain, "long".to_owned()), (Tone::Plain, "end".to_owned())]);
-        columns.row([(Tone::Plain, "你好".to_owned()), (Tone::Plain, "b".to_owned()), (Tone::Plain, "a much longer end".to_owned())]);
+        columns.row([
+            (Tone::Plain, "你好".to_owned()),
+            (Tone::Plain, "b".to_owned()),
+            (Tone::Plain, "a much longer end".to_owned()),
+        ]);
         columns.row([(Tone::Plain, "alone and wide".to_owned())]);
         assert_eq!(columns.lines(&plain(), 1), " a     long  end\n 你好  b     a much longer end\n alone and wide\n");
     }

@@ -15,7 +15,7 @@ pub const MASK: &str = "***";
 pub struct Names {
     /// The home folder: becomes `~`.
     pub home: Option<String>,
-    /// The login name: becomes `USER`. Names of the system's own (`root`) say nothing and stay.
+    /// The login name: becomes `USER`; `root` and names of one or two letters stay.
     pub user: Option<String>,
     /// The name of the box: becomes `HOST`; `None` to keep it.
     pub host: Option<String>,
@@ -57,9 +57,10 @@ pub fn mask(text: &str, names: &Names) -> String {
     if let Some(home) = names.home.as_deref().filter(|home| home.len() > 1) {
         text = text.replace(home.trim_end_matches('/'), "~");
     }
-    for (name, word) in [(&names.user, "USER"), (&names.host, "HOST")] {
-        // Short names are words of the language too, and the system's own say nothing.
-        if let Some(name) = name.as_deref().filter(|name| name.len() > 2 && *name != "root" && *name != "localhost") {
+    // Short names are words of the language too, and the system's own say nothing. The box is hidden on request: always.
+    let user = names.user.as_deref().filter(|name| name.len() > 2 && *name != "root");
+    for (name, word) in [(user, "USER"), (names.host.as_deref(), "HOST")] {
+        if let Some(name) = name {
             text = replace_word(&text, name, word);
         }
     }
@@ -81,7 +82,8 @@ fn says_that_there_is_none(value: &str) -> bool {
 }
 
 fn replace_word(text: &str, name: &str, word: &str) -> String {
-    Regex::new(&format!(r"\b{}\b", regex::escape(name))).map_or_else(|_| text.to_owned(), |name| name.replace_all(text, word).into_owned())
+    Regex::new(&format!(r"\b{}\b", regex::escape(name)))
+        .map_or_else(|_| text.to_owned(), |name| name.replace_all(text, word).into_owned())
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use super::check::{DutyReport, FindingReport, SourceReport, findings};
 use super::look::Look;
 use super::{SCHEMA, host_name, second};
 use crate::domain::{
-    Container, ContainerId, ContainerUsage, Endpoint, Engine, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind, HostSample,
-    JournalRecord, ModelRef, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent, units,
+    Container, ContainerId, ContainerUsage, Endpoint, Engine, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind,
+    HostSample, JournalRecord, ModelRef, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent, units,
 };
 use crate::store::{GpuRow, Slot, State, verdict};
 
@@ -183,7 +183,9 @@ impl Snapshot {
             engines: part(state, SourceId::Engines, &state.engines, |sample| {
                 sample.engines.iter().map(|item| engine(state, item)).collect()
             }),
-            models: part(state, SourceId::Engines, &state.engines, |sample| sample.engines.iter().flat_map(models).collect()),
+            models: part(state, SourceId::Engines, &state.engines, |sample| {
+                sample.engines.iter().flat_map(models).collect()
+            }),
             findings: findings(state),
             unassessed: state.findings.unassessed().to_vec(),
             sources: SourceReport::all(state),
@@ -223,7 +225,11 @@ fn host(state: &State) -> HostReport {
 }
 
 fn volume(volume: &Volume) -> VolumeReport {
-    VolumeReport { volume: volume.clone(), disk_free_ratio: volume.free_ratio(), inodes_free_ratio: volume.inodes_free_ratio() }
+    VolumeReport {
+        volume: volume.clone(),
+        disk_free_ratio: volume.free_ratio(),
+        inodes_free_ratio: volume.inodes_free_ratio(),
+    }
 }
 
 fn gpus(state: &State, gpus: &[Gpu]) -> Vec<GpuReport> {
@@ -249,7 +255,8 @@ fn process(row: &GpuRow<'_>) -> ProcessReport {
 }
 
 fn container(state: &State, container: &Container) -> ContainerReport {
-    let none = || Reading::Unavailable(Why::new(if container.state.is_up() { "not read yet" } else { "it does not run" }));
+    let none =
+        || Reading::Unavailable(Why::new(if container.state.is_up() { "not read yet" } else { "it does not run" }));
     let usage = part(state, SourceId::Usage, &state.usage, |usages| usages.by_id.get(&container.id).cloned());
     let usage = match usage {
         Reading::Known(usage) => usage.map_or_else(none, Reading::Known),
@@ -259,7 +266,8 @@ fn container(state: &State, container: &Container) -> ContainerReport {
 }
 
 fn engine(state: &State, engine: &Engine) -> EngineReport {
-    let name = |id: &ContainerId| state.container(id).map_or_else(|| id.short().into(), |container| container.name.clone());
+    let name =
+        |id: &ContainerId| state.container(id).map_or_else(|| id.short().into(), |container| container.name.clone());
     EngineReport {
         kind: engine.kind,
         version: engine.version.clone(),
@@ -297,7 +305,11 @@ mod tests {
             sm_ratio: Reading::Unavailable(Why::NOT_SUPPORTED),
             container: Some(container_id("ollama")),
         };
-        let card = Gpu { processes: Reading::Known(vec![process]), fan_ratio: Reading::Unavailable(Why::NOT_SUPPORTED), ..gpu(0) };
+        let card = Gpu {
+            processes: Reading::Known(vec![process]),
+            fan_ratio: Reading::Unavailable(Why::NOT_SUPPORTED),
+            ..gpu(0)
+        };
         let models = vec![ModelRef {
             name: "qwen3:8b".to_owned(),
             residency: Residency::Loaded { vram_bytes: None, until: None },
@@ -333,7 +345,10 @@ mod tests {
         });
         assert_eq!(*process, expected);
         assert_eq!(json["containers"][0]["gpu_memory_used_bytes"], json!(5_u64 << 30));
-        assert_eq!((&json["engines"][0]["container"], &json["models"][0]["name"]), (&json!("ollama"), &json!("qwen3:8b")));
+        assert_eq!(
+            (&json["engines"][0]["container"], &json["models"][0]["name"]),
+            (&json!("ollama"), &json!("qwen3:8b"))
+        );
     }
 
     #[test]

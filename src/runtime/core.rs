@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Setup;
 use crate::checks;
-use crate::domain::{Effect, Event, Moment, SourceId};
+use crate::domain::{Effect, Event, LogBatch, Moment, SourceId};
 use crate::host::{Clock, Ports};
 use crate::report::LastState;
 use crate::sources::poller::{self, Wish};
@@ -34,6 +34,25 @@ pub struct Core {
     _pollers: JoinSet<()>,
 }
 
+/// What pollers and readers push, until the owner of the state takes it.
+pub struct Queue {
+    events: mpsc::Receiver<Event>,
+    lines: mpsc::Receiver<LogBatch>,
+}
+
+impl Queue {
+    /// Waits for events and takes at most `most` of them; 0 when nobody pushes any more. Bears being given up.
+    pub async fn take(&mut self, batch: &mut Vec<Event>, most: usize) -> usize {
+        tokio::select! {
+            taken = self.events.recv_many(batch, most) => taken,
+            Some(lines) = self.lines.recv() => {
+                batch.push(Event::Logs(lines));
+                1
+            }
+        }
+    }
+}
+
 /// Events that may wait for the owner of the state before pollers wait themselves.
 const QUEUE: usize = 1024;
 /// The time between two looks of the rules.
@@ -41,8 +60,10 @@ const ASSESS_EVERY: Duration = Duration::from_secs(1);
 
 impl Core {
     /// Starts every poller. Must be called within a [`LocalSet`](tokio::task::LocalSet).
-    pub fn start(setup: &Setup) -> (Self, mpsc::Receiver<Event>) {
-        let (events, queue) = mpsc::channel(QUEUE);
+    pub fn start(setup: &Setup) -> (Self, Queue) {
+        let (events, taken) = mpsc::channel(QUEUE);
+        let (log_lines, lines) = mpsc::channel(SourceContext::LOG_BATCHES);
+        let queue = Queue { events: taken, lines };
         let mut pollers = JoinSet::new();
         let (clock, sources, wishes) = if setup.demo {
             let clock = Clock::started_before(demo::PAST);
@@ -51,7 +72,10 @@ impl Core {
         } else {
             let ports = Ports::new(&setup.rootfs);
             let clock = ports.clock;
-            let (sources, wishes) = Self::start_pollers(setup, ports, &events, &mut pollers);
+            let (sources, wishes) = {
+                let context = SourceContext::new(ports, Rc::new(setup.config.sources.clone()), events);
+                Self::start_pollers(setup, &context.with_log_lines(log_lines), &mut pollers)
+            };
             (clock, sources, wishes)
         };
         let mut state = State::new(clock.now(), Arc::new(setup.config.thresholds.clone()), sources);
@@ -66,12 +90,9 @@ impl Core {
 
     fn start_pollers(
         setup: &Setup,
-        ports: Ports,
-        events: &mpsc::Sender<Event>,
+        context: &SourceContext,
         pollers: &mut JoinSet<()>,
     ) -> (Sources, HashMap<SourceId, watch::Sender<Wish>>) {
-        let clock = ports.clock;
-        let context = SourceContext::new(ports, Rc::new(setup.config.sources.clone()), events.clone());
         let remembered = setup.state_dir.remembered_sources();
         let mut sources = Sources::default();
         let mut wishes = HashMap::new();
@@ -81,8 +102,8 @@ impl Core {
             sources.expect(spec.id, SourceState::waiting(period, expected));
             let (wish, wished) = watch::channel(Wish::default());
             wishes.insert(spec.id, wish);
-            let source = (spec.build)(&context);
-            pollers.spawn_local(poller::run(spec, source, period, clock, events.clone(), wished));
+            let source = (spec.build)(context);
+            pollers.spawn_local(poller::run(spec, source, period, context.ports.clock, context.events.clone(), wished));
         }
         (sources, wishes)
     }

@@ -1,6 +1,7 @@
 //! The face: one loop that takes input, events and signals, and draws when something visible changed.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
@@ -8,12 +9,12 @@ use futures_util::StreamExt;
 use ratatui::layout::Size;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::core::remember;
-use super::{Core, Setup, async_runtime};
+use super::core::{Queue, remember};
+use super::{Core, Setup, async_runtime, diagnostics};
+use crate::config::Config;
 use crate::domain::{Event, JournalEntry};
 use crate::terminal::{Terminal, restore_on_panic};
 use crate::ui::{self, Intent, Ui};
@@ -33,9 +34,10 @@ const BATCH: usize = 256;
 /// When the terminal cannot be taken or the async runtime cannot be started.
 pub fn tui(setup: &Setup) -> anyhow::Result<()> {
     restore_on_panic();
+    let _diagnostics = diagnostics::begin(&setup.state_dir);
     let runtime = async_runtime()?;
     let result = LocalSet::new().block_on(&runtime, async {
-        let mut face = Face::open(setup)?;
+        let mut face = Face::open(setup.clone())?;
         anyhow::Ok(face.run().await?)
     });
     // A driver call that hangs must not hold the process back.
@@ -43,10 +45,10 @@ pub fn tui(setup: &Setup) -> anyhow::Result<()> {
     result
 }
 
-struct Face<'a> {
-    setup: &'a Setup,
+struct Face {
+    setup: Setup,
     core: Core,
-    queue: mpsc::Receiver<Event>,
+    queue: Queue,
     ui: Ui,
     terminal: Terminal,
     /// Since when something may look different.
@@ -62,10 +64,10 @@ enum Next {
     Leave,
 }
 
-impl<'a> Face<'a> {
-    fn open(setup: &'a Setup) -> anyhow::Result<Self> {
+impl Face {
+    fn open(setup: Setup) -> anyhow::Result<Self> {
         let terminal = Terminal::enter(setup.config.mouse)?;
-        let (core, queue) = Core::start(setup);
+        let (core, queue) = Core::start(&setup);
         let (screen, warning) = setup.screen(core.zone.clone())?;
         let mut ui = Ui::new(screen, Terminal::size());
         if let Some(warning) = warning {
@@ -104,13 +106,13 @@ impl<'a> Face<'a> {
                     self.draw()?;
                     Next::Stay
                 }
-                taken = self.queue.recv_many(&mut batch, BATCH) => {
+                taken = self.queue.take(&mut batch, BATCH) => {
                     if taken == 0 { Next::Leave } else { self.events(&mut batch) }
                 }
                 _ = seconds.tick() => self.second(),
             };
             if next == Next::Leave {
-                remember(self.setup, &self.core.state);
+                remember(&self.setup, &self.core.state);
                 return Ok(());
             }
         }
@@ -194,9 +196,36 @@ impl<'a> Face<'a> {
             }
             Intent::Record(entry) => self.record(entry),
             Intent::Refresh => self.core.refresh_all(),
+            Intent::Reload => self.reload(),
             Intent::Mouse(on) => self.terminal.set_mouse(on)?,
         }
         Ok(Next::Stay)
+    }
+
+    /// Reads the config again. A config that cannot be read changes nothing: the old one stays.
+    fn reload(&mut self) {
+        let now = self.core.clock.now();
+        let before = &self.setup.config;
+        let loaded = before.path.as_deref().map_or_else(|| Config::load(None), Config::read);
+        let taken = loaded.and_then(|config| {
+            // What the command line put over the config stays over it.
+            let theme = if config.theme == before.theme { None } else { Some(config.theme(self.ui.setup.depth)?) };
+            Ok((config, theme))
+        });
+        match taken {
+            Ok((config, theme)) => {
+                self.ui.setup.keymap = config.keys.clone();
+                if let Some(theme) = theme {
+                    self.ui.setup.theme = theme;
+                }
+                self.core.take(Event::Limits(Arc::new(config.thresholds.clone())));
+                self.core.assess(now);
+                let restart = if config.sources == before.sources { "" } else { "; [sources] counts from the next start" };
+                self.ui.say(format!("the config was read again{restart}"), now);
+                self.setup.config = config;
+            }
+            Err(error) => self.ui.say(format!("the old config stays: {}", first_line(&error.to_string())), now),
+        }
     }
 
     /// Writes to the journal and takes the record in.
@@ -239,6 +268,10 @@ async fn next_input(input: &mut Option<EventStream>) -> Option<io::Result<Input>
         Some(stream) => stream.next().await,
         None => std::future::pending().await,
     }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 /// Ctrl-Z, which raw mode hands to us as a key.

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::core::remember;
+use super::core::{Queue, remember};
 use super::{Core, Setup, async_runtime};
 use crate::domain::Event;
 use crate::store::State;
@@ -36,25 +35,30 @@ pub fn observe(setup: &Setup, watch: Duration) -> std::io::Result<State> {
     Ok(state)
 }
 
+/// Events that are taken at once.
+const BATCH: usize = 256;
+
 /// Waits until every source was tried once.
-async fn first_round(core: &mut Core, queue: &mut mpsc::Receiver<Event>, began: Instant) {
+async fn first_round(core: &mut Core, queue: &mut Queue, began: Instant) {
+    let mut batch = Vec::new();
     while !core.state.sources.all_tried() {
-        match timeout_at(began + FIRST_ROUND, queue.recv()).await {
-            Ok(Some(event)) => core.take(event),
-            Ok(None) | Err(_) => break,
+        match timeout_at(began + FIRST_ROUND, queue.take(&mut batch, BATCH)).await {
+            Ok(0) | Err(_) => break,
+            Ok(_) => batch.drain(..).for_each(|event| core.take(event)),
         }
     }
     core.assess(core.clock.now());
 }
 
 /// Takes events in until `end`, with the rules looking each second.
-async fn follow(core: &mut Core, queue: &mut mpsc::Receiver<Event>, end: Instant) {
+async fn follow(core: &mut Core, queue: &mut Queue, end: Instant) {
     let mut turns = tokio::time::interval(Duration::from_secs(1));
+    let mut batch = Vec::new();
     loop {
         tokio::select! {
-            event = queue.recv() => match event {
-                Some(event) => core.take(event),
-                None => return,
+            taken = queue.take(&mut batch, BATCH) => match taken {
+                0 => return,
+                _ => batch.drain(..).for_each(|event| core.take(event)),
             },
             _ = turns.tick() => {
                 let at = core.clock.now();

@@ -7,7 +7,6 @@
 
 mod ledger;
 
-use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,9 +34,10 @@ pub(super) const SPEC: SourceSpec = SourceSpec {
 const AT_ONCE: usize = 8;
 
 /// No question is begun later than this in a turn, so that each has its whole time before the turn ends.
-const LAST_START: Duration = Duration::from_millis(1_500);
+const LAST_START: Duration = Duration::from_millis(1_200);
 
-/// After this time the answers that are there are told, and the slow ones follow.
+/// After this time the answers that are there are told, and the slow ones follow; but the first turn waits for all of
+/// them, because a single look (`hostler snapshot`) takes the first that it is told for the whole.
 const PATIENCE: Duration = Duration::from_millis(250);
 
 struct Engines {
@@ -47,6 +47,8 @@ struct Engines {
     ledger: Ledger,
     /// Endpoints of the config that cannot be asked, and why.
     refused: Vec<String>,
+    /// A whole turn is over.
+    begun: bool,
 }
 
 impl Engines {
@@ -64,6 +66,7 @@ impl Engines {
             events: context.events.clone(),
             ledger,
             refused,
+            begun: false,
         }
     }
 
@@ -76,6 +79,7 @@ impl Engines {
             self.ledger.introduce(&owners);
         }
         self.ask().await;
+        self.begun = true;
         Ok(self.told(0))
     }
 
@@ -88,7 +92,7 @@ impl Engines {
 
     async fn owners(&mut self, strangers: &[Listener]) -> Result<Owners, Failure> {
         let fs = self.ports.fs.clone();
-        let inodes: HashSet<u64> = strangers.iter().map(|listener| listener.inode).collect();
+        let inodes: Vec<u64> = strangers.iter().map(|listener| listener.inode).collect();
         let read = self.reader.read(move |()| sockets::owners(&fs, &inodes, STARTERS)).await;
         read.map_err(|why| Failure::failed(format!("/proc: {why}")))
     }
@@ -103,7 +107,7 @@ impl Engines {
             .map(|question| put(http.clone(), question))
             .buffer_unordered(AT_ONCE);
         let mut patience = pin!(sleep(PATIENCE));
-        let mut impatient = false;
+        let mut waits = self.begun;
         loop {
             tokio::select! {
                 biased;
@@ -111,8 +115,8 @@ impl Engines {
                     Some((origin, finding)) => self.ledger.settle(origin, finding, clock.now().mono),
                     None => return,
                 },
-                () = &mut patience, if !impatient => {
-                    impatient = true;
+                () = &mut patience, if waits => {
+                    waits = false;
                     let Read { sample, detail } = self.told(pending);
                     // Where the store is busy the whole answer, which follows, is soon enough.
                     drop(self.events.try_send(Event::Sampled { sample, detail, at: clock.now() }));
@@ -126,18 +130,16 @@ impl Engines {
     /// What is known now, while `pending` servers have not answered.
     fn told(&self, pending: usize) -> Read {
         let (engines, others) = (self.ledger.engines(), self.ledger.others());
-        let mut detail = match engines.len() {
-            0 => format!("none listening ({others} ports asked)"),
-            1 => format!("1 engine, {others} other ports asked"),
-            count => format!("{count} engines, {others} other ports asked"),
-        };
+        let some = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let mut clauses = vec![match engines.len() {
+            0 => format!("none listening ({} asked)", some(others, "port")),
+            count => format!("{}, {} asked", some(count, "engine"), some(others, "other port")),
+        }];
         if pending > 0 {
-            detail.push_str(&format!("; {pending} have not answered yet"));
+            clauses.push(format!("{pending} not answered yet"));
         }
-        for why in self.refused.iter().cloned().chain(self.ledger.disappointing()) {
-            detail.push_str("; ");
-            detail.push_str(&why);
-        }
+        clauses.extend(self.refused.iter().cloned().chain(self.ledger.disappointing()));
+        let detail = clauses.join("; ");
         Read { sample: Sample::Engines(Arc::new(EngineSample { engines, others })), detail }
     }
 }

@@ -99,6 +99,8 @@ pub enum Command {
     Theme,
     /// Read every source now.
     Refresh,
+    /// Read the config again.
+    Reload,
     /// Leave.
     Quit,
     /// The logs of the selected container.
@@ -185,6 +187,7 @@ impl Command {
             Self::Journal => "journal",
             Self::Theme => "theme",
             Self::Refresh => "read everything now",
+            Self::Reload => "read the config again",
             Self::Quit => "quit",
             Self::ContainerLogs => "logs",
             Self::Inspect => "inspect",

@@ -141,6 +141,7 @@ impl Ui {
                 self.say("reading everything now", now);
                 return vec![Intent::Refresh];
             }
+            Command::Reload => return vec![Intent::Reload],
             Command::Quit => return vec![Intent::Quit],
             Command::ContainerLogs => self.container_logs(state, now),
             Command::Inspect => self.open(state, now),

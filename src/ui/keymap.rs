@@ -150,6 +150,7 @@ const DEFAULTS: &[(Command, &[&str])] = &[
     (Command::Journal, &["J"]),
     (Command::Theme, &["T"]),
     (Command::Refresh, &["ctrl-r"]),
+    (Command::Reload, &["ctrl-l"]),
     (Command::Quit, &["q"]),
     (Command::ContainerLogs, &["l"]),
     (Command::Inspect, &["i"]),

@@ -12,7 +12,10 @@
     reason = "a test stops at the first surprise, says why it left itself out, and starts programs of its own"
 )]
 
+mod architecture;
 mod bed;
+mod cli;
+mod config;
 mod docker;
 mod engine_bed;
 mod engines;

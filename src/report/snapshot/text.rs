@@ -83,14 +83,19 @@ fn host_facts(host: &HostSample) -> Vec<(&'static str, Cell)> {
         (
             "memory",
             or_why(&host.memory, |memory| {
-                format!("{} ({})", units::bytes_of(memory.used_bytes(), memory.total_bytes), units::percent(memory.used_ratio()))
+                format!(
+                    "{} ({})",
+                    units::bytes_of(memory.used_bytes(), memory.total_bytes),
+                    units::percent(memory.used_ratio())
+                )
             }),
         ),
         ("swap", or_why(&host.swap, |swap| units::bytes_of(swap.used_bytes, swap.total_bytes))),
         (
             "pressure",
             or_why(&host.pressure, |pressure| {
-                let [cpu, memory, io] = [pressure.cpu_ratio, pressure.memory_ratio, pressure.io_ratio].map(units::percent_fine);
+                let [cpu, memory, io] =
+                    [pressure.cpu_ratio, pressure.memory_ratio, pressure.io_ratio].map(units::percent_fine);
                 format!("processors {cpu}, memory {memory}, disks {io}")
             }),
         ),
@@ -129,7 +134,8 @@ fn gpu_rows(report: &GpuReport) -> Vec<Vec<Cell>> {
 }
 
 fn process_row(process: &ProcessReport) -> Vec<Cell> {
-    let whose = [process.container.as_deref(), process.model.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let whose =
+        [process.container.as_deref(), process.model.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(", ");
     let memory = or_none(&process.memory_used_bytes, |bytes| units::bytes(*bytes));
     vec![
         plain(format!("  {} {}", process.pid, or_none(&process.name, Clone::clone))),
@@ -168,7 +174,9 @@ fn container_row(report: &ContainerReport) -> Vec<Cell> {
 
 fn engine_row(report: &EngineReport) -> Vec<Cell> {
     vec![
-        plain(format!("{} {}", report.kind.title(), or_none(&report.version, Clone::clone)).trim_end_matches([' ', '-'])),
+        plain(
+            format!("{} {}", report.kind.title(), or_none(&report.version, Clone::clone)).trim_end_matches([' ', '-']),
+        ),
         plain(report.endpoint.to_string()),
         plain(report.container.as_deref().unwrap_or("on the host")),
         or_why(&report.models, |models| if models.is_empty() { "no models".to_owned() } else { models.join(", ") }),

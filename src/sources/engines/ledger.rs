@@ -13,14 +13,14 @@ use crate::host::sockets::{Listener, Owner, Owners};
 use crate::host::{HttpError, Origin};
 
 /// After this time a server that is no engine is asked again: one behind the same port may have become one.
-const RETRY: Duration = Duration::from_secs(5 * 60);
+const RETRY: Duration = Duration::from_mins(5);
 
 /// A published port whose server inside the container is still starting closes each connection. It is asked again after
 /// this time, then after twice as long each time, up to [`RETRY`].
 const RETRY_FORWARDED: Duration = Duration::from_secs(15);
 
 /// So often all of an engine is read anew; between, only what changes all the time.
-const RENEW: Duration = Duration::from_secs(60);
+const RENEW: Duration = Duration::from_mins(1);
 
 /// Ports that are never asked, unless the config names them: their servers log, alarm at or act upon a line of HTTP.
 const SPARED: &[(u16, &str)] = &[

@@ -35,8 +35,10 @@ pub(super) struct Follower {
     refused: HashMap<ContainerId, String>,
     /// The files to be followed from the next turn on, if they change.
     targets: Option<Vec<Target>>,
-    /// How many containers are up whose file is followed, and how many keep no log.
+    /// How many files there are, and how many of them belong to containers that are up.
+    files: usize,
     files_up: usize,
+    /// How many containers are up and keep no log.
     without_log: usize,
     /// Lines that the channel could not take.
     dropped: u64,
@@ -73,6 +75,7 @@ impl Follower {
             origins: HashMap::new(),
             refused: HashMap::new(),
             targets: None,
+            files: 0,
             files_up: 0,
             without_log: 0,
             dropped: 0,
@@ -139,6 +142,7 @@ impl Follower {
                 Way::Nothing => self.without_log += usize::from(is_up),
             }
         }
+        self.files = targets.len();
         self.targets = Some(targets);
         self.streams.aim(wanted);
     }
@@ -146,7 +150,7 @@ impl Follower {
     /// One turn of the files, away from this thread.
     async fn read_files(&mut self) -> Gathered {
         let targets = self.targets.take();
-        if self.files_up == 0 && targets.as_ref().is_none_or(Vec::is_empty) {
+        if self.files == 0 && targets.is_none() {
             return Gathered::default();
         }
         let mut reading = pin!(self.reader.read(|files| files.turn(targets)));
