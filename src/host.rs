@@ -28,7 +28,7 @@ pub use http::{Answer, Http, HttpError, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library, Nvidia};
 pub use space::{Space, statvfs};
-pub use tail::{Grown, Tail, TailLimits, Tailer};
+pub use tail::{FirstLook, Grown, Tail, TailLimits, Tailer};
 pub use user::login_name;
 
 /// What the sources may use of the machine.

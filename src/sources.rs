@@ -1,7 +1,7 @@
 //! What is read, one file each, and the one poll loop that repeats them.
 //!
 //! A [`Source`] reads once and knows nothing of time. The [`poller`] gives it its interval, time-out and backoff, and
-//! turns what it says into [`Event`](crate::domain::Event)s. A new source is one file here and one line in [`SOURCES`].
+//! turns what it says into [`Event`]s. A new source is one file here and one line in [`SOURCES`].
 
 pub mod demo;
 mod docker;

@@ -337,7 +337,8 @@ mod tests {
 
     #[test]
     fn logs_that_nobody_reads_are_unknown() {
-        let mut script = well();
+        let mut script = Script::new();
+        script.at(0).docker([container("web")]);
         script.failure(SourceId::Logs, Failure::unsupported("not followed by a single look")).assess();
         let why = vec!["not followed by a single look".to_owned()];
         assert_eq!(standing(&script, "daily.logs"), (CheckResult::Unknown, why));

@@ -11,11 +11,11 @@ use strum::IntoEnumIterator;
 use crate::ui::tabs::TabId;
 
 /// Looks after the box that runs your AI agents: what is wrong, why, since when.
-///
-/// Without a command it opens the screen.
 #[derive(Debug, Parser)]
 #[command(name = "hostler", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "\
+Without a command it opens the screen.
+
 Exit status: 0 well or done, 1 warning or failed, 2 critical, 3 unknown, 4 refused (read-only), 64 bad arguments or no
 terminal, 78 bad config.")]
 pub(super) struct Args {
@@ -36,7 +36,7 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) theme: Option<String>,
     /// Refuse everything that changes something
-    #[arg(long, global = true, env = "HOSTLER_READ_ONLY", value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
+    #[arg(long, global = true, env = "HOSTLER_READ_ONLY", hide_env_values = true, value_parser = FalseyValueParser::new(), action = ArgAction::SetTrue)]
     pub(super) read_only: bool,
     /// Show a made-up box
     #[arg(long, global = true)]

@@ -20,16 +20,12 @@ use crate::ui::glyph;
 use crate::ui::theme::Depth;
 
 pub(super) fn run(setup: &Setup, args: &DoctorArgs) -> Result<Exit, Stop> {
-    let state = runtime::observe(setup, Duration::ZERO).map_err(Stop::failure)?;
     let look = look(&setup.config);
+    // Before this look becomes the last one.
+    let storage = storage(setup, &look);
+    let state = runtime::observe(setup, Duration::ZERO).map_err(Stop::failure)?;
     let fs = RootedFs::new(&setup.rootfs);
-    let sections = vec![
-        system(setup, &state, &fs),
-        nvidia(setup, &state, &fs),
-        storage(setup, &look),
-        terminal(setup),
-        clock(&look),
-    ];
+    let sections = vec![system(setup, &state, &fs), nvidia(setup, &state, &fs), storage, terminal(setup), clock(&look)];
     // A made-up box has no engine to be sought.
     let places = if setup.demo { Vec::new() } else { docker_places(setup, &fs) };
     let report = DoctorReport::of(&state, places, sections);

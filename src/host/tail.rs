@@ -14,12 +14,24 @@ use super::RootedFs;
 /// How much of a file is handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TailLimits {
-    /// Of what was there before: at most this many lines (at least one), …
-    pub first_lines: usize,
-    /// … found in at most this many bytes at the end.
-    pub first_bytes: u64,
+    /// Of what was there before the first look.
+    pub first: FirstLook,
     /// Of what was added since the look before, bytes.
     pub look_bytes: u64,
+}
+
+/// How much of a file that was not looked at before is handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstLook {
+    /// All of it is news, as if the look before had found it empty.
+    News,
+    /// At most so many lines (at least one), found in at most so many bytes at the end.
+    Last {
+        /// Lines.
+        lines: usize,
+        /// Bytes, at most [`Tailer::LINE_BYTES`].
+        bytes: u64,
+    },
 }
 
 /// What one look at a file gave, besides its lines.
@@ -138,8 +150,10 @@ impl Tailer {
             return Err(io::Error::other("not a regular file"));
         }
         tail.begin(id(&seen));
-        (tail.position, tail.overlong) = self.start_of_last_lines(&file, seen.size(), limits)?;
-        let grown = self.take(tail, &file, &seen, u64::MAX, line)?;
+        if let FirstLook::Last { lines, bytes } = limits.first {
+            (tail.position, tail.overlong) = self.start_of_last_lines(&file, seen.size(), lines, bytes)?;
+        }
+        let grown = self.take(tail, &file, &seen, limits.look_bytes, line)?;
         self.keep(tail, file);
         Ok(grown)
     }
@@ -312,15 +326,15 @@ impl Tailer {
     }
 
     /// Where the last lines of a file begin that was not seen before, and whether that is inside a line.
-    fn start_of_last_lines(&mut self, file: &File, size: u64, limits: TailLimits) -> io::Result<(u64, bool)> {
-        let from = size.saturating_sub(limits.first_bytes.min(Self::LINE_BYTES as u64));
+    fn start_of_last_lines(&mut self, file: &File, size: u64, lines: usize, bytes: u64) -> io::Result<(u64, bool)> {
+        let from = size.saturating_sub(bytes.min(Self::LINE_BYTES as u64));
         let filled = file.read_at(&mut self.block, from)?;
         let filled = &self.block[..filled];
         let ends = filled.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
         // The end of the line before the first one wanted; without it, the first whole line here.
         let mut breaks = (0..ends).rev().filter(|&at| filled[at] == b'\n');
         let before = breaks
-            .nth(limits.first_lines.saturating_sub(1))
+            .nth(lines.saturating_sub(1))
             .or_else(|| (from > 0).then(|| filled.iter().position(|byte| *byte == b'\n')).flatten());
         Ok(before.map_or((from, from > 0), |at| (from + at as u64 + 1, false)))
     }

@@ -47,7 +47,8 @@ pub fn bundle(doctor: &DoctorReport, check: &CheckReport, config: &str, names: &
     for section in &doctor.sections {
         let _ = write!(text, "\n## {}\n\n{}", section.title, fenced("", &section_text(section, look)));
     }
-    let _ = write!(text, "\n## Findings\n\n{}", fenced("", &findings_text(&check.findings, check.at, look)));
+    let _ =
+        write!(text, "\n## Findings\n\n{}", fenced("", &findings_text(&check.findings, check.verdict, check.at, look)));
     let _ = write!(text, "\n## Config in force\n\n{}", fenced("toml", config));
     mask(&text, names)
 }

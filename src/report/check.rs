@@ -189,7 +189,7 @@ impl CheckReport {
     /// The same for people.
     pub fn text(&self, look: &Look) -> String {
         let mut text = heading(&self.host, self.demo, self.verdict, self.at, look);
-        text.push_str(&findings_text(&self.findings, self.at, look));
+        text.push_str(&findings_text(&self.findings, self.verdict, self.at, look));
         text.push_str(&unassessed_text(&self.unassessed, look));
         text.push_str(&sources_text(&self.sources, look));
         text
@@ -208,10 +208,12 @@ pub(super) fn heading(host: &str, demo: bool, verdict: Verdict, at: Timestamp, l
     format!("{demo}{head} {} {}\n", look.signs.dot, look.time(at))
 }
 
-/// Findings: a line each, evidence below it.
-pub(super) fn findings_text(findings: &[FindingReport], now: Timestamp, look: &Look) -> String {
+/// Findings: a line each, evidence below it. That a source cannot be read stands among the sources already.
+pub(super) fn findings_text(findings: &[FindingReport], verdict: Verdict, now: Timestamp, look: &Look) -> String {
     let mut text = String::new();
-    for finding in findings {
+    let is_of_source =
+        |finding: &FindingReport| finding.severity == Severity::Info && finding.subject.parse::<SourceId>().is_ok();
+    for finding in findings.iter().filter(|finding| !is_of_source(finding)) {
         let silenced = finding.silence.is_some();
         let tone = if silenced { Tone::Muted } else { finding.severity.into() };
         let word: &str = finding.severity.into();
@@ -229,10 +231,11 @@ pub(super) fn findings_text(findings: &[FindingReport], now: Timestamp, look: &L
             let _ = writeln!(text, "            {}", look.tone(Tone::Muted, &line));
         }
     }
-    if text.is_empty() {
-        text = format!("\n{}\n", "Nothing needs anyone.");
+    match verdict {
+        Verdict::Well if text.is_empty() => "\nNothing needs anyone.\n".to_owned(),
+        Verdict::Unknown => format!("{text}\nNot everything that is there could be read: see the sources.\n"),
+        _ => text,
     }
-    text
 }
 
 /// `accepted by ada until 2026-12-01 00:00: the new disk comes then`.
@@ -257,7 +260,12 @@ fn unassessed_text(unassessed: &[Unassessed], look: &Look) -> String {
 /// Sources: a line each, the remedy below it where there is one.
 pub(super) fn sources_text(sources: &[SourceReport], look: &Look) -> String {
     let mut columns = Columns::default();
-    for source in sources {
+    for (index, source) in sources.iter().enumerate() {
+        // What several sources have in common is told once.
+        let told = sources[..index].iter().find(|before| {
+            source.status != SourceStatus::Fresh && before.status == source.status && before.detail == source.detail
+        });
+        let told = told.filter(|_| source.status != SourceStatus::Waiting);
         let tone = Tone::from(source.status);
         let age = source.age_seconds.filter(|_| source.status != SourceStatus::Fresh);
         let age =
@@ -265,9 +273,15 @@ pub(super) fn sources_text(sources: &[SourceReport], look: &Look) -> String {
         columns.row([
             (tone, format!("{} {}", look.status(source.status), source.id)),
             (tone, source.status.word().to_owned()),
-            (Tone::Plain, format!("{}{}", source.detail, age.unwrap_or_default())),
+            (
+                Tone::Plain,
+                told.map_or_else(
+                    || format!("{}{}", source.detail, age.unwrap_or_default()),
+                    |told| format!("as {}", told.id),
+                ),
+            ),
         ]);
-        if let Some(remedy) = &source.remedy {
+        if let Some(remedy) = source.remedy.as_ref().filter(|_| told.is_none()) {
             columns.row([(Tone::Plain, String::new()), (Tone::Plain, String::new()), (Tone::Muted, remedy.clone())]);
         }
     }
@@ -347,6 +361,19 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_sources_have_in_common_is_told_once() {
+        let mut script = Script::new();
+        script.at(0).memory(0.5);
+        for source in [SourceId::Docker, SourceId::Usage, SourceId::Logs] {
+            script.failure(source, Failure::failed("no answer").remedy("start the engine"));
+        }
+        let text = CheckReport::of(&script.assess().state, false).text(&plain());
+        assert_eq!((text.matches("no answer\n").count(), text.matches("start the engine").count()), (1, 1), "{text}");
+        assert!(text.contains("X logs              failed   as docker\n"), "{text}");
+        assert!(text.contains("\nNot everything that is there could be read"), "{text}");
     }
 
     #[test]

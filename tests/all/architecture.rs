@@ -21,21 +21,24 @@ pub(crate) struct Layer {
     pub(crate) name: &'static str,
     /// The layers that it may name.
     pub(crate) layers: &'static [&'static str],
-    /// The crates that it may name, or parts of them. What is [`GUARDED`] must be named itself.
+    /// The crates that it may name beside [`PLAIN`], or parts of them. What is [`GUARDED`] must be named itself.
     crates: &'static [&'static str],
     /// Nothing in it awaits, and what it sees of the store it only reads.
     pure: bool,
 }
 
+/// Crates of plain values, which every layer may name.
+const PLAIN: &[&str] = &["jiff", "serde", "strum", "thiserror"];
+
 /// The layers, the inner ones first.
 pub(crate) const LAYERS: &[Layer] = &[
-    Layer { name: "domain", layers: &[], crates: &["jiff", "serde", "strum", "thiserror"], pure: true },
-    Layer { name: "store", layers: &["domain"], crates: &["jiff"], pure: true },
+    Layer { name: "domain", layers: &[], crates: &[], pure: true },
+    Layer { name: "store", layers: &["domain"], crates: &[], pure: true },
     Layer {
         name: "checks",
         layers: &["domain", "store"],
-        // The routine is a file that is built in: `toml` and `serde` read it.
-        crates: &["jiff", "serde", "toml"],
+        // The routine is a file that is built in.
+        crates: &["toml"],
         pure: true,
     },
     Layer {
@@ -44,13 +47,11 @@ pub(crate) const LAYERS: &[Layer] = &[
         crates: &[
             "bollard",
             "futures_util",
-            "jiff",
             "jiff::Timestamp::now",
             "nvml_wrapper",
             "procfs_core",
             "reqwest",
             "rustix",
-            "serde",
             "serde_json",
             "std::env",
             "std::fs",
@@ -59,7 +60,6 @@ pub(crate) const LAYERS: &[Layer] = &[
             "std::thread",
             "std::time::Instant",
             "sysinfo",
-            "thiserror",
             "tokio",
             "tokio::net",
             "tracing",
@@ -70,7 +70,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         name: "engines",
         layers: &["domain", "host"],
-        crates: &["futures_util", "jiff", "serde", "serde_json", "thiserror", "tokio::time"],
+        crates: &["futures_util", "serde_json", "tokio::time"],
         pure: false,
     },
     Layer {
@@ -78,9 +78,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         layers: &["domain", "host", "engines"],
         crates: &[
             "futures_util",
-            "jiff",
             "procfs_core",
-            "serde",
             "serde_json",
             "tokio::join",
             "tokio::select",
@@ -97,17 +95,14 @@ pub(crate) const LAYERS: &[Layer] = &[
         // hostler's own store: made and locked here, and never below a moved root.
         crates: &[
             "directories",
-            "jiff",
             "rustix::fs",
             "rustix::io",
-            "serde",
             "serde_json",
             "std::fs",
             "std::os::unix::fs",
             "std::process::id",
             "std::thread::sleep",
             "std::time::Instant",
-            "thiserror",
         ],
         pure: false,
     },
@@ -115,37 +110,34 @@ pub(crate) const LAYERS: &[Layer] = &[
         name: "ui",
         layers: &["domain", "store"],
         // Of crossterm only what keys and clicks are called.
-        crates: &[
-            "crossterm::event",
-            "jiff",
-            "ratatui",
-            "regex",
-            "serde",
-            "strum",
-            "thiserror",
-            "toml",
-            "tui_input",
-            "unicode_width",
-        ],
+        crates: &["crossterm::event", "ratatui", "regex", "toml", "tui_input", "unicode_width"],
         pure: true,
     },
     Layer {
         name: "report",
         layers: &["domain", "store"],
-        crates: &["jiff", "regex", "serde", "serde_json", "unicode_width"],
+        crates: &["regex", "serde_json", "unicode_width"],
         pure: true,
     },
     // The composition root and its parts.
     Layer {
         name: "config",
         layers: &["domain", "host", "sources", "ui"],
-        crates: &["directories", "jiff", "serde", "strsim", "strum", "toml", "unicode_width"],
+        crates: &["directories", "strsim", "toml", "unicode_width"],
         pure: false,
     },
     Layer {
         name: "terminal",
         layers: &["ui"],
-        crates: &["crossterm", "ratatui", "rustix::event", "rustix::io", "rustix::stdio", "rustix::termios", "std::env"],
+        crates: &[
+            "crossterm",
+            "ratatui",
+            "rustix::event",
+            "rustix::io",
+            "rustix::stdio",
+            "rustix::termios",
+            "std::env",
+        ],
         pure: false,
     },
     Layer {
@@ -157,12 +149,10 @@ pub(crate) const LAYERS: &[Layer] = &[
             "anyhow",
             "crossterm::event",
             "futures_util",
-            "jiff",
             "jiff::tz::TimeZone::system",
             "ratatui::layout",
             "rustix::process",
             "std::env",
-            "strum",
             "tokio",
             "tokio::signal",
             "tracing",
@@ -179,7 +169,6 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
         crates: &[
             "clap",
-            "jiff",
             "jiff::tz::TimeZone::system",
             "rustix::process",
             "std::env",
@@ -187,7 +176,6 @@ pub(crate) const LAYERS: &[Layer] = &[
             "std::io::stderr",
             "std::io::stdout",
             "std::process::ExitCode",
-            "strum",
         ],
         pure: false,
     },
@@ -223,21 +211,21 @@ const GUARDED: &[&str] = &[
     "tokio::signal",
 ];
 
-/// A file that may do what others may not, and why.
+/// A file that may name what others may not, and why.
 struct Exception {
     path: &'static str,
-    /// What it names: a path, or a word.
+    /// How what it names ends, or begins: `Mutex`, `sysinfo`.
     name: &'static str,
     /// Why it may.
     why: &'static str,
 }
 
 /// What single files name beyond their layer.
-const EXCEPTIONS: &[Exception] = &[
+const BEYOND: &[Exception] = &[
     Exception {
         path: "src/sources/host.rs",
         name: "sysinfo",
-        why: "it reads the live host's processors, memory and sensors, on the sampler's lane; no other file may",
+        why: "it reads the live host's processors, memory and sensors, on the sampler's lane",
     },
     Exception {
         path: "src/sources/host.rs",
@@ -246,18 +234,20 @@ const EXCEPTIONS: &[Exception] = &[
     },
 ];
 
-/// Colours are chosen by role: one file knows what a role looks like.
-const COLOURS: &[Exception] =
+/// Widgets name roles; one file knows what a role looks like.
+const COLOURS: &[&str] = &["Color", "Colors", "Stylize"];
+const COLOURED: &[Exception] =
     &[Exception { path: "src/ui/theme.rs", name: "Color", why: "it is where roles become colours" }];
 
 /// Nothing shares state by locking it.
-const LOCKS: &[Exception] = &[Exception {
+const LOCKS: &[&str] = &["Mutex", "RwLock", "ReentrantLock"];
+const LOCKED: &[Exception] = &[Exception {
     path: "src/sources/gpu.rs",
     name: "Mutex",
     why: "the open library stays known while a call hangs in it: locked on its lane alone, never by two at a time",
 }];
 
-/// The longest file.
+/// The longest file, lines.
 const LONGEST: usize = 600;
 
 /// The names of all other crates, as paths write them.
@@ -267,102 +257,81 @@ fn crates() -> HashSet<String> {
     dependencies.chain(["std", "core", "alloc"].map(str::to_owned)).collect()
 }
 
-/// Fails with every violation, one a line.
-fn hold(violations: Vec<Violation>) {
-    let lines: BTreeSet<String> = violations.iter().map(Violation::to_string).collect();
-    assert!(lines.is_empty(), "\n{}\n", lines.into_iter().collect::<Vec<_>>().join("\n"));
+/// Everything in `sources` that does not hold to the design.
+fn violations(sources: &[Source]) -> Vec<Violation> {
+    let crates = crates();
+    let (mut beyond, mut coloured, mut locked, mut other) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for source in sources.iter().filter(|source| !source.test) {
+        let names = names::of(source, &crates);
+        beyond.extend(rules::layers(source, &names, LAYERS));
+        coloured.extend(rules::words(source, &names, COLOURS));
+        locked.extend(rules::words(source, &names, LOCKS));
+        other.extend(rules::impure(source, LAYERS));
+        other.extend(rules::purpose(source));
+    }
+    let excepted = [(beyond, BEYOND), (coloured, COLOURED), (locked, LOCKED)];
+    let excepted = excepted.into_iter().flat_map(|(violations, exceptions)| except(violations, exceptions));
+    other.into_iter().chain(excepted).chain(of_any_file(sources)).collect()
+}
+
+/// What holds for tests too.
+fn of_any_file(sources: &[Source]) -> Vec<Violation> {
+    sources.iter().flat_map(|source| rules::reasons(source).into_iter().chain(rules::length(source, LONGEST))).collect()
 }
 
 /// The violations that no exception covers, and the exceptions that cover none.
 fn except(violations: Vec<Violation>, exceptions: &[Exception]) -> Vec<Violation> {
     let covers = |except: &Exception, violation: &Violation| {
-        let named = violation.what.strip_prefix('`').is_some_and(|what| what.starts_with(except.name));
-        except.path == violation.path && named
+        let named = violation.what.strip_prefix('`').and_then(|what| what.split('`').next()).unwrap_or_default();
+        except.path == violation.path && named.contains(except.name)
     };
     let unused = exceptions.iter().filter(|except| !violations.iter().any(|violation| covers(except, violation)));
-    let unused = unused.map(|except| Violation {
-        path: except.path.to_owned(),
-        line: 1,
-        what: format!("`{}` is not named here any more: the exception ({}) can go", except.name, except.why),
-    });
-    let unused: Vec<Violation> = unused.collect();
+    let unused: Vec<Violation> = unused
+        .map(|except| Violation {
+            path: except.path.to_owned(),
+            line: 1,
+            what: format!("`{}` is not named here any more: the exception ({}) can go", except.name, except.why),
+        })
+        .collect();
     let left = violations.into_iter().filter(|violation| !exceptions.iter().any(|except| covers(except, violation)));
     left.chain(unused).collect()
 }
 
-fn of_every_file(check: impl Fn(&Source) -> Vec<Violation>) -> Vec<Violation> {
-    tree::of_the_crate().iter().filter(|source| !source.test).flat_map(check).collect()
+/// Fails with every violation, one a line.
+fn hold(violations: &[Violation]) {
+    let lines: BTreeSet<String> = violations.iter().map(Violation::to_string).collect();
+    assert!(lines.is_empty(), "\n{}\n", lines.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
-fn every_layer_names_only_what_it_may() {
-    let crates = crates();
-    hold(except(of_every_file(|source| rules::layers(source, LAYERS, GUARDED, &crates)), EXCEPTIONS));
+fn the_sources_hold_to_the_design() {
+    let sources = tree::of_the_crate();
+    hold(&violations(&sources));
+
+    let known: BTreeSet<&str> = sources.iter().map(|source| source.path.as_str()).collect();
+    let there = tree::rust_files("src");
+    let strangers: Vec<&String> = there.iter().filter(|path| !known.contains(path.as_str())).collect();
+    assert!(strangers.is_empty(), "no module declares {strangers:?}");
+
+    let modules: BTreeSet<&str> = sources.iter().filter_map(|source| Some(source.module.first()?.as_str())).collect();
+    assert_eq!(
+        modules,
+        LAYERS.iter().map(|layer| layer.name).collect(),
+        "every module is a layer, every layer a module"
+    );
 }
 
 #[test]
-fn pure_layers_never_await_and_never_change_the_state() {
-    hold(of_every_file(|source| rules::impure(source, LAYERS)));
+fn the_tests_are_short_and_say_why_a_lint_is_off() {
+    hold(&of_any_file(&tree::of_the_tests()));
 }
 
 #[test]
-fn only_the_theme_knows_colours() {
-    let crates = crates();
-    let words = ["Color", "Colors", "Stylize"];
-    hold(except_words(&words, COLOURS, &crates));
-}
-
-#[test]
-fn nothing_is_shared_under_a_lock() {
-    let crates = crates();
-    let words = ["Mutex", "RwLock", "ReentrantLock"];
-    hold(except_words(&words, LOCKS, &crates));
-}
-
-/// Where `words` are named, apart from the files that may; and files that may and do not.
-fn except_words(words: &[&str], exceptions: &[Exception], crates: &HashSet<String>) -> Vec<Violation> {
-    let mut found = of_every_file(|source| rules::words(source, words, exceptions, crates));
-    for source in tree::of_the_crate() {
-        for except in exceptions.iter().filter(|except| except.path == source.path) {
-            if rules::words(&source, &[except.name], &[], crates).is_empty() {
-                let what = format!("`{}` is not named here any more: the exception ({}) can go", except.name, except.why);
-                found.push(Violation { path: source.path.clone(), line: 1, what });
-            }
-        }
-    }
-    found
-}
-
-#[test]
-fn files_are_short_and_say_why_a_lint_is_off() {
-    let sources: Vec<Source> = tree::of_the_crate().into_iter().chain(tree::of_the_tests()).collect();
-    let lengths = sources.iter().filter_map(|source| rules::length(source, LONGEST));
-    let reasons = sources.iter().flat_map(rules::reasons);
-    hold(lengths.chain(reasons).collect());
-}
-
-#[test]
-fn every_module_opens_with_its_purpose() {
-    hold(of_every_file(|source| rules::purpose(source).into_iter().collect()));
-}
-
-#[test]
-fn every_file_belongs_to_the_crate() {
-    let known: BTreeSet<String> = tree::of_the_crate().into_iter().map(|source| source.path).collect();
-    let there: BTreeSet<String> = tree::rust_files("src").into_iter().collect();
-    assert_eq!(there.difference(&known).collect::<Vec<_>>(), Vec::<&String>::new(), "no module declares these");
-}
-
-#[test]
-fn every_layer_of_the_table_is_there() {
-    let modules: BTreeSet<String> =
-        tree::of_the_crate().into_iter().filter_map(|source| source.module.into_iter().next()).collect();
-    let layers: BTreeSet<String> = LAYERS.iter().map(|layer| layer.name.to_owned()).collect();
-    assert_eq!(modules, layers);
-    // Inner layers come first, so that the table has no circle.
+fn the_table_has_no_circle() {
     for (index, layer) in LAYERS.iter().enumerate() {
         for named in layer.layers {
-            assert!(LAYERS[..index].iter().any(|inner| inner.name == *named), "{} names {named}, which stands below it", layer.name);
+            let is_inner = LAYERS[..index].iter().any(|inner| inner.name == *named);
+            assert!(is_inner, "{} names {named}, which does not stand above it", layer.name);
         }
     }
 }

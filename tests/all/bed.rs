@@ -12,17 +12,21 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+mod alone;
 mod container;
 mod engine;
 pub(crate) mod faults;
 pub(crate) mod foreign;
 mod hung;
 mod llama;
+mod share;
 
+pub(crate) use alone::alone;
 pub(crate) use container::{Container, Restart};
 pub(crate) use engine::{Engine, engine};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
 pub(crate) use llama::llama;
+pub(crate) use share::Share;
 
 /// How long a test waits for anything: long enough for a loaded machine with two cores, since a
 /// condition that comes true ends the wait at once.

@@ -27,13 +27,13 @@ const FIRST: &str = "GPU-6f0d1c52-8a3b-4c7e-9d41-2b5e7a90c318";
 const SECOND: &str = "GPU-b24e9a07-51cf-4f86-a3d8-90c6e1f7245b";
 
 /// A copy of the double and the machine's files, both in a folder that goes with it.
-struct Double {
+pub(crate) struct Double {
     folder: TempDir,
 }
 
 impl Double {
     #[track_caller]
-    fn new(script: &Value) -> Option<Self> {
+    pub(crate) fn new(script: &Value) -> Option<Self> {
         let library = bed::nvml_library()?;
         let double = Self { folder: tempfile::tempdir().unwrap() };
         fs::copy(library, double.library()).unwrap();
@@ -41,12 +41,12 @@ impl Double {
         Some(double)
     }
 
-    fn library(&self) -> PathBuf {
+    pub(crate) fn library(&self) -> PathBuf {
         self.folder.path().join("libnvidia-ml.so.1")
     }
 
     /// Replaces the script in one step.
-    fn rewrite(&self, script: &Value) {
+    pub(crate) fn rewrite(&self, script: &Value) {
         let next = self.folder.path().join("next.json");
         fs::write(&next, serde_json::to_vec(script).unwrap()).unwrap();
         fs::rename(next, self.folder.path().join("libnvidia-ml.so.1.json")).unwrap();
@@ -125,7 +125,7 @@ impl Reader {
 }
 
 /// A script of the double's own collection.
-fn ready(name: &str) -> Value {
+pub(crate) fn ready(name: &str) -> Value {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nvml-double/scripts");
     serde_json::from_slice(&fs::read(scripts.join(name)).unwrap()).unwrap()
 }

@@ -116,7 +116,8 @@ impl Seen {
     fn about(&self) -> String {
         let source = self.state.sources.get(SourceId::Logs).unwrap();
         let failure = source.failure.as_ref().map(|(failure, _)| failure.what.clone());
-        format!("{} lines, {}, {failure:?}", self.lines.len(), source.detail)
+        let last: Vec<_> = self.lines.iter().rev().take(3).map(|line| (&line.origin.name, &line.text)).collect();
+        format!("dropped {} {} lines ending in {last:?}, {}, {failure:?}", self.state.logs.dropped, self.lines.len(), source.detail)
     }
 }
 
@@ -188,6 +189,8 @@ fn a_container_that_was_made_anew_is_followed_and_the_last_words_of_one_that_end
         reader.until_line(&again, "second");
         reader.until_line(&again, "last words");
         assert_eq!(reader.seen.of(&again).len(), 2);
+        let short = engine.run("short", |spec| spec.shell("echo short; exit 1"));
+        reader.until_line(&short, "short");
     }
 }
 
@@ -258,7 +261,7 @@ fn nothing_of_foreign_text_comes_but_text() {
             }
             let has = |text: &str| lines.iter().any(|line| line.text.contains(text));
             for kept in ["csired", "osc52", "bell", "txt.exebidi", "\u{fffd}\u{fffd}invalid", "nulnul", "日本"] {
-                assert!(has(kept), "{}: {kept}", container.name());
+                assert!(has(kept), "{}: {kept} {lines:#?}", container.name());
             }
             let long = lines.iter().filter(|line| line.text.len() > 2048);
             let long: Vec<_> = long.map(|line| line.text.len()).collect();
@@ -301,6 +304,9 @@ fn a_flood_is_cut_and_counted_and_holds_nobody_up() {
     reader.until_line(&flood, "ready");
     flood.stop();
     flood.start();
+    reader.until("debug", |seen| (seen.numbers(&logger).last() > Some(&250)).then_some(()));
+    let of = reader.seen.of(&flood);
+    eprintln!("{} {:?} {:?} {}", of.len(), of.first(), of.last(), reader.seen.about());
     reader.until_line(&flood, "the flood is over");
     reader.until("the loss is counted", |seen| (seen.state.logs.dropped > 0).then_some(()));
     let last = reader.seen.numbers(&logger).last().copied().unwrap();

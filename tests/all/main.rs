@@ -25,4 +25,5 @@ mod make;
 #[path = "../pty/mod.rs"]
 mod pty;
 mod reducer;
+mod screen;
 mod views;

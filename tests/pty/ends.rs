@@ -12,11 +12,17 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal};
 use rustix::termios::{Action, OptionalActions, SpecialCodeIndex};
 
-use super::exit::session_members;
+use super::exit::{same_line_settings, session_members};
 use super::screen::Size;
 use super::{Failure, Term};
 
 impl Term {
+    /// Whether the line settings are those from before the start, while the program still has the terminal.
+    pub(crate) fn is_cooked(&self) -> bool {
+        let now = self.slave.as_ref().and_then(|slave| rustix::termios::tcgetattr(slave).ok());
+        now.is_some_and(|now| same_line_settings(&self.before, &now))
+    }
+
     /// Once the program has ended: keeps the line settings, lets go of the terminal, and waits for its last words.
     ///
     /// The harness' own handle is what keeps the reader from seeing the end, so closing it is all the reader needs; only

@@ -94,7 +94,7 @@ impl ExitReport {
     }
 }
 
-fn same_line_settings(a: &Termios, b: &Termios) -> bool {
+pub(super) fn same_line_settings(a: &Termios, b: &Termios) -> bool {
     // The kernel sets PENDIN by itself when input waits at a change of mode.
     let local = |t: &Termios| t.local_modes - LocalModes::PENDIN;
     a.input_modes == b.input_modes

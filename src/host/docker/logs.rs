@@ -18,6 +18,8 @@ use std::time::Duration;
 /// Where in a log to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogsFrom {
+    /// With all that is kept of it.
+    Start,
     /// With so many of its last messages.
     Last(u32),
     /// Behind what was written at this time.
@@ -70,6 +72,7 @@ impl LogStream {
 impl LogsFrom {
     fn query(self) -> String {
         match self {
+            Self::Start => "tail=all".to_owned(),
             Self::Last(messages) => format!("tail={messages}"),
             Self::After(time) => {
                 let next = time + Duration::from_nanos(1);

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-const LIMITS: TailLimits = TailLimits { first_lines: 3, first_bytes: 64 << 10, look_bytes: 1 << 20 };
+const LIMITS: TailLimits = TailLimits { first: FirstLook::Last { lines: 3, bytes: 64 << 10 }, look_bytes: 1 << 20 };
 
 /// A folder that is the root, a file in it, and what looks at it; with and without a kept handle.
 struct Bed {
@@ -72,17 +72,32 @@ fn the_first_look_gives_the_last_lines_and_the_next_what_was_added() {
 fn the_first_look_is_bounded_in_bytes_and_begins_at_a_line() {
     with_and_without_handle(|mut bed| {
         bed.append("first\nsecond\nthird\n");
-        let few_bytes = TailLimits { first_bytes: 9, ..LIMITS };
+        let few_bytes = TailLimits { first: FirstLook::Last { lines: 3, bytes: 9 }, ..LIMITS };
         assert_eq!(bed.look_within(few_bytes).0, ["third"]);
     });
     // Not a single line end within the bound: the line is passed over as a whole.
     with_and_without_handle(|mut bed| {
         bed.append("a very long line");
-        let few_bytes = TailLimits { first_bytes: 4, ..LIMITS };
+        let few_bytes = TailLimits { first: FirstLook::Last { lines: 3, bytes: 4 }, ..LIMITS };
         assert_eq!(bed.look_within(few_bytes).0, [""; 0]);
         bed.append(" ends\nshort\n");
         let (lines, grown) = bed.look_within(LIMITS);
         assert_eq!((lines.as_slice(), grown.skipped), (["short".to_owned()].as_slice(), 1));
+    });
+}
+
+#[test]
+fn all_of_a_new_file_is_news() {
+    with_and_without_handle(|mut bed| {
+        bed.append("1\n2\n3\n4\n5\n");
+        let news = TailLimits { first: FirstLook::News, ..LIMITS };
+        assert_eq!(bed.look_within(news).0, ["1", "2", "3", "4", "5"]);
+    });
+    with_and_without_handle(|mut bed| {
+        bed.append("1\n2\n3\n4\n5\n");
+        let little_news = TailLimits { first: FirstLook::News, look_bytes: 5 };
+        let (lines, grown) = bed.look_within(little_news);
+        assert_eq!((lines.as_slice(), grown.skipped), (["4".to_owned(), "5".to_owned()].as_slice(), 3));
     });
 }
 

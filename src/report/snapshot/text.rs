@@ -18,7 +18,7 @@ pub(super) fn text(snapshot: &Snapshot, look: &Look) -> String {
     text.push_str(&part("Containers", &snapshot.containers, look, |container| vec![container_row(container)]));
     text.push_str(&part("Inference servers", &snapshot.engines, look, |engine| vec![engine_row(engine)]));
     text.push_str(&part("Models", &snapshot.models, look, |model| vec![model_row(model)]));
-    text.push_str(&findings_text(&snapshot.findings, snapshot.at, look));
+    text.push_str(&findings_text(&snapshot.findings, snapshot.verdict, snapshot.at, look));
     text.push_str(&sources_text(&snapshot.sources, look));
     text
 }

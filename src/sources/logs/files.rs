@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::record::Lines;
 use crate::domain::{ContainerId, LogLine, LogOrigin};
-use crate::host::{RootedFs, Tail, TailLimits, Tailer};
+use crate::host::{FirstLook, RootedFs, Tail, TailLimits, Tailer};
 
 /// A container whose log file is to be followed.
 #[derive(Debug, Clone)]
@@ -16,14 +16,14 @@ pub(super) struct Target {
     pub(super) path: String,
     /// Something may be written to it now.
     pub(super) is_up: bool,
+    /// It was made since logs are followed, so that all of its log is news.
+    pub(super) is_new: bool,
 }
 
 /// What one turn gave.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
-    /// Lines that were there before their container was followed, in order of time.
-    pub(super) backlog: Vec<LogLine>,
-    /// Lines that were added.
+    /// Lines that were written since the turn before, and the last ones of logs that were not followed before.
     pub(super) lines: Vec<LogLine>,
     /// Lines that were passed over, because too many came at once, and records that nobody understands.
     pub(super) dropped: u64,
@@ -43,7 +43,8 @@ pub(super) struct Files {
 struct Followed {
     tail: Tail,
     lines: Lines,
-    is_new: bool,
+    /// How much of it is read when it is looked at for the first time; `None` from then on.
+    first: Option<FirstLook>,
     /// Turns in which it is still looked at.
     turns_left: u32,
     /// Turns since it grew.
@@ -77,27 +78,22 @@ impl Files {
             self.aim(targets);
         }
         let mut gathered = Gathered::default();
-        let first = TailLimits {
-            look_bytes: Self::FILE_BYTES,
-            ..first_limits(self.followed.iter().filter(|file| file.is_new).count())
-        };
         let mut bytes_left = Self::TURN_BYTES;
         let count = self.followed.len();
         self.turn = (self.turn + 1) % count.max(1);
         for index in 0..count {
             // Another one comes first in each turn, so that none is always the one for which nothing is left.
             let file = &mut self.followed[(index + self.turn) % count];
-            if file.turns_left == 0 || (bytes_left == 0 && !file.is_new) {
+            if file.turns_left == 0 || (bytes_left == 0 && file.first.is_none()) {
                 continue;
             }
-            match file.read(&mut self.tailer, first, &mut gathered) {
+            match file.read(&mut self.tailer, &mut gathered) {
                 Ok(bytes) => bytes_left = bytes_left.saturating_sub(bytes),
                 Err(error) => gathered.refused.push((file.lines.origin().container.clone(), error.to_string())),
             }
         }
         let refused = &gathered.refused;
         self.followed.retain(|file| !refused.iter().any(|(id, _)| *id == file.lines.origin().container));
-        gathered.backlog.sort_by_key(|line| line.at);
         gathered
     }
 
@@ -105,12 +101,14 @@ impl Files {
     fn aim(&mut self, targets: Vec<Target>) {
         let mut before: HashMap<ContainerId, Followed> =
             self.followed.drain(..).map(|file| (file.lines.origin().container.clone(), file)).collect();
+        let first = last_lines(targets.iter().filter(|target| target.is_up).count());
         for target in targets {
             let known = before.remove(&target.origin.container);
             let is_same = |file: &Followed| file.tail.path().as_os_str() == &*target.path;
             let mut file = match known.filter(is_same) {
                 Some(file) => file,
-                None if target.is_up => Followed::new(&target),
+                // A new one may have ended before it was ever seen to run.
+                None if target.is_up || target.is_new => Followed::new(&target, first),
                 None => continue,
             };
             file.lines.rename(target.origin);
@@ -123,48 +121,48 @@ impl Files {
     }
 }
 
-/// How much of each file is read that is followed for the first time: less where there are many, because what is kept in
-/// the end is bounded.
-fn first_limits(new_files: usize) -> TailLimits {
+/// How much of each file is read that was there before: less where there are many, because what is kept in the end is
+/// bounded.
+fn last_lines(files: usize) -> FirstLook {
     const LINES_IN_ALL: usize = 8_000;
     const LINE_BYTES: u64 = 330;
-    let lines = (LINES_IN_ALL / new_files.max(1)).clamp(20, super::FIRST_LINES as usize);
-    TailLimits { first_lines: lines, first_bytes: lines as u64 * LINE_BYTES, look_bytes: 0 }
+    let lines = (LINES_IN_ALL / files.max(1)).clamp(20, super::FIRST_LINES as usize);
+    FirstLook::Last { lines, bytes: lines as u64 * LINE_BYTES }
 }
 
 impl Followed {
-    fn new(target: &Target) -> Self {
+    fn new(target: &Target, before: FirstLook) -> Self {
         Self {
             tail: Tail::new(&target.path),
             lines: Lines::new(target.origin.clone()),
-            is_new: true,
+            first: Some(if target.is_new { FirstLook::News } else { before }),
             turns_left: u32::MAX,
             quiet: 0,
         }
     }
 
     /// Reads what was added, and says how many bytes that were.
-    fn read(&mut self, tailer: &mut Tailer, limits: TailLimits, gathered: &mut Gathered) -> io::Result<u64> {
+    fn read(&mut self, tailer: &mut Tailer, gathered: &mut Gathered) -> io::Result<u64> {
         if self.turns_left != u32::MAX {
             self.turns_left -= 1;
         }
-        let is_new = std::mem::take(&mut self.is_new);
-        let to = if is_new { &mut gathered.backlog } else { &mut gathered.lines };
+        let first = self.first.take();
+        let limits = TailLimits { first: first.unwrap_or(FirstLook::News), look_bytes: Files::FILE_BYTES };
         let (mut records, mut strangers) = (0_u64, 0_u64);
         let grown = tailer.read(&mut self.tail, limits, |line| match self.lines.push_json(line) {
             Ok(line) => {
                 records += 1;
-                to.extend(line);
+                gathered.lines.extend(line);
             }
             Err(()) => strangers += 1,
         })?;
-        if is_new && strangers > 0 && records == 0 {
+        if first.is_some() && strangers > 0 && records == 0 {
             return Err(io::Error::other("its log file is of an unknown form"));
         }
         gathered.dropped += strangers + grown.skipped;
         self.quiet = if grown.bytes > 0 { 0 } else { self.quiet.saturating_add(1) };
         if self.quiet == Files::UNENDED && self.lines.has_begun() {
-            to.extend(self.lines.flush());
+            gathered.lines.extend(self.lines.flush());
         }
         Ok(grown.bytes)
     }

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -16,7 +17,7 @@ use super::files::{Files, Gathered, Target};
 use super::streams::{Streams, Wanted};
 use super::{Report, TURN};
 use crate::domain::{Container, ContainerId, ContainerState, DockerSample, Failure, LogBatch, LogLine, LogOrigin};
-use crate::host::{Clock, Reader, Unread};
+use crate::host::{Reader, Unread};
 use crate::sources::SourceContext;
 use crate::sources::roster::Roster;
 
@@ -25,7 +26,8 @@ pub(super) struct Follower {
     roster: watch::Receiver<Roster>,
     reader: Reader<Files>,
     streams: Streams,
-    clock: Clock,
+    /// What was written before this time is backlog.
+    since: Timestamp,
     to: mpsc::Sender<LogBatch>,
     report: watch::Sender<Report>,
     /// The containers that the present aim was taken from.
@@ -68,7 +70,7 @@ impl Follower {
             roster: context.roster.subscribe(),
             reader: context.ports.sampler.reader(move || Files::new(fs.clone())),
             streams: Streams::new(),
-            clock: context.ports.clock,
+            since: context.ports.clock.now().wall,
             to: context.log_lines.clone(),
             report,
             known: None,
@@ -132,13 +134,14 @@ impl Follower {
         (self.files_up, self.without_log) = (0, 0);
         for container in &sample.containers {
             let is_up = container.state.is_up() || container.state == ContainerState::Restarting;
+            let is_new = container.created.is_some_and(|created| created >= self.since);
             let origin = origin(&mut self.origins, container);
             match way(container, &self.refused) {
                 Way::File(path) => {
                     self.files_up += usize::from(is_up);
-                    targets.push(Target { origin, path: path.to_owned(), is_up });
+                    targets.push(Target { origin, path: path.to_owned(), is_up, is_new });
                 }
-                Way::Engine => wanted.push(Wanted { origin, tty: container.tty, is_up }),
+                Way::Engine => wanted.push(Wanted { origin, tty: container.tty, is_up, is_new }),
                 Way::Nothing => self.without_log += usize::from(is_up),
             }
         }
@@ -184,16 +187,17 @@ impl Follower {
     fn read_streams(&mut self, gathered: &mut Gathered) {
         let roster = self.roster.borrow();
         if let Some(known) = &roster.known {
-            self.streams.turn(&known.client, self.clock.now().wall, gathered);
+            self.streams.turn(&known.client, gathered);
         }
     }
 
     /// Sends what came to the store; false when that is gone.
     fn pass_on(&mut self, gathered: Gathered) -> bool {
-        let Gathered { backlog, mut lines, dropped, .. } = gathered;
+        let Gathered { mut lines, dropped, .. } = gathered;
         self.dropped += dropped;
         lines.sort_by_key(|line| line.at);
-        self.send(backlog, true) && self.send(lines, false) && (self.dropped == 0 || self.offer(LogBatch::default()))
+        let live = lines.split_off(lines.partition_point(|line| line.at < self.since));
+        self.send(lines, true) && self.send(live, false) && (self.dropped == 0 || self.offer(LogBatch::default()))
     }
 
     fn send(&mut self, lines: Vec<LogLine>, backlog: bool) -> bool {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{AbortHandle, JoinSet, yield_now};
 use tokio::time::{Instant, sleep};
 
@@ -27,6 +27,8 @@ pub(super) struct Wanted {
     pub(super) tty: bool,
     /// Something may be written now.
     pub(super) is_up: bool,
+    /// It was made since logs are followed, so that all of its log is news.
+    pub(super) is_new: bool,
 }
 
 /// All logs that are followed through the engine. Dropping this closes them.
@@ -45,6 +47,8 @@ struct Open {
     /// The time of the last line that came: where to go on after an interruption.
     last: Option<Timestamp>,
     task: Option<AbortHandle>,
+    /// The engine may have ended the log before its last lines were out (20.10 does): it is asked once more.
+    may_have_rest: bool,
     /// When to try again, while there is no task.
     again: Instant,
     failures: u32,
@@ -63,8 +67,6 @@ enum News {
 struct Burst {
     lines: Vec<LogLine>,
     dropped: u64,
-    /// They were there before the log was followed.
-    backlog: bool,
 }
 
 impl Streams {
@@ -94,7 +96,8 @@ impl Streams {
                     open.wanted = wanted;
                     open
                 }
-                None if wanted.is_up => Open::new(wanted),
+                // A new one may have ended before it was ever seen to run.
+                None if wanted.is_up || wanted.is_new => Open::new(wanted),
                 None => continue,
             };
             self.open.insert(id, open);
@@ -104,20 +107,25 @@ impl Streams {
         }
     }
 
-    /// Opens what is due and takes what has come; `now` is the wall clock, before which everything is backlog.
-    pub(super) fn turn(&mut self, client: &DockerClient, now: Timestamp, gathered: &mut Gathered) {
+    /// Takes what has come and opens what is due.
+    pub(super) fn turn(&mut self, client: &DockerClient, gathered: &mut Gathered) {
         while let Ok(news) = self.news.try_recv() {
             self.take(news, gathered);
         }
         // Only to let go of what is left of tasks that have ended.
         while self.tasks.try_join_next().is_some() {}
         for (id, open) in &mut self.open {
-            if open.task.is_none() && open.wanted.is_up && open.again <= Instant::now() {
-                let from = open.last.map_or(LogsFrom::Last(FIRST_LINES), LogsFrom::After);
+            let is_wanted = open.wanted.is_up || open.may_have_rest;
+            if open.task.is_none() && is_wanted && open.again <= Instant::now() {
+                open.may_have_rest = open.wanted.is_up;
+                let from = match open.last {
+                    Some(last) => LogsFrom::After(last),
+                    None if open.wanted.is_new => LogsFrom::Start,
+                    None => LogsFrom::Last(FIRST_LINES),
+                };
                 let follow = Follow {
                     stream: client.follow_logs(id, open.wanted.tty, from),
                     lines: Lines::new(open.wanted.origin.clone()),
-                    backlog_until: open.last.map_or(now, |_| Timestamp::MIN),
                     to: self.to.clone(),
                 };
                 open.task = Some(self.tasks.spawn(follow.run(id.clone())));
@@ -134,11 +142,7 @@ impl Streams {
                     open.last = open.last.max(newest);
                     open.failures = 0;
                     open.failure = None;
-                    if burst.backlog {
-                        gathered.backlog.extend(burst.lines);
-                    } else {
-                        gathered.lines.extend(burst.lines);
-                    }
+                    gathered.lines.extend(burst.lines);
                 }
             }
             News::Ended { from, failure } => {
@@ -169,7 +173,7 @@ impl Streams {
 
 impl Open {
     fn new(wanted: Wanted) -> Self {
-        Self { wanted, last: None, task: None, again: Instant::now(), failures: 0, failure: None }
+        Self { wanted, last: None, task: None, may_have_rest: true, again: Instant::now(), failures: 0, failure: None }
     }
 }
 
@@ -177,7 +181,6 @@ impl Open {
 struct Follow {
     stream: LogStream,
     lines: Lines,
-    backlog_until: Timestamp,
     to: mpsc::Sender<News>,
 }
 
@@ -186,22 +189,16 @@ impl Follow {
     const LINES: usize = 1_000;
 
     async fn run(mut self, id: ContainerId) {
-        let mut lost = 0;
-        let end = loop {
-            let (mut live, mut backlog) = (Burst::default(), Burst { backlog: true, ..Burst::default() });
-            live.dropped = std::mem::take(&mut lost);
-            let end = self.burst(&mut live, &mut backlog).await;
-            for burst in [backlog, live] {
-                let lines = burst.lines.len() as u64;
-                if lines == 0 && burst.dropped == 0 {
-                    continue;
-                }
-                let dropped = burst.dropped;
-                let from = id.clone();
-                match self.to.try_send(News::Lines { from, burst }) {
+        let mut burst = Burst::default();
+        let failure = loop {
+            let end = self.burst(&mut burst).await;
+            let lost = burst.dropped + burst.lines.len() as u64;
+            if lost > 0 {
+                let news = News::Lines { from: id.clone(), burst: std::mem::take(&mut burst) };
+                match self.to.try_send(news) {
                     Ok(()) => {}
-                    Err(mpsc::error::TrySendError::Full(_)) => lost += lines + dropped,
-                    Err(mpsc::error::TrySendError::Closed(_)) => return,
+                    Err(TrySendError::Full(_)) => burst.dropped = lost,
+                    Err(TrySendError::Closed(_)) => return,
                 }
             }
             match end {
@@ -211,25 +208,21 @@ impl Follow {
             }
         };
         // Nobody is there any more when this fails.
-        let _ = self.to.send(News::Ended { from: id, failure: end }).await;
+        let _ = self.to.send(News::Ended { from: id, failure }).await;
     }
 
     /// Waits for a line and takes it and all that came with it. False when the log has ended.
-    async fn burst(&mut self, live: &mut Burst, backlog: &mut Burst) -> Result<bool, Failure> {
-        let Self { stream, lines, backlog_until, .. } = self;
+    async fn burst(&mut self, burst: &mut Burst) -> Result<bool, Failure> {
+        let Self { stream, lines, .. } = self;
         let mut take = |is_error: bool, message: &[u8]| {
-            if live.lines.len() >= Self::LINES {
-                live.dropped += u64::from(message.ends_with(b"\n"));
+            if burst.lines.len() >= Self::LINES {
+                burst.dropped += u64::from(message.ends_with(b"\n"));
                 return;
             }
             let output = if is_error { Stream::Err } else { Stream::Out };
-            let Some(record) = Record::from_message(output, message) else {
-                live.dropped += 1;
-                return;
-            };
-            if let Some(line) = lines.push(&record) {
-                let burst = if line.at < *backlog_until { &mut *backlog } else { &mut *live };
-                burst.lines.push(line);
+            match Record::from_message(output, message) {
+                Some(record) => burst.lines.extend(lines.push(&record)),
+                None => burst.dropped += 1,
             }
         };
         let mut more = stream.next(&mut take).await?;

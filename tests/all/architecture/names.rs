@@ -36,7 +36,9 @@ impl Target {
     /// As it is written: `crate::host::Clock`, `tokio::sync`.
     pub(super) fn words(&self) -> String {
         match self {
-            Self::Inner(path) => std::iter::once("crate").chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join("::"),
+            Self::Inner(path) => {
+                std::iter::once("crate").chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join("::")
+            }
             Self::Outer(path) => path.join("::"),
         }
     }
@@ -44,7 +46,8 @@ impl Target {
 
 /// All that `source` names outside of its tests. `crates` are the names of other crates.
 pub(super) fn of(source: &Source, crates: &HashSet<String>) -> Vec<Name> {
-    let mut reader = Reader { crates, scopes: vec![Scope::of(source.module.clone(), &source.syntax.items)], names: Vec::new() };
+    let mut reader =
+        Reader { crates, scopes: vec![Scope::of(source.module.clone(), &source.syntax.items)], names: Vec::new() };
     for attribute in &source.syntax.attrs {
         reader.visit_attribute(attribute);
     }
@@ -163,8 +166,8 @@ impl Reader<'_> {
         let scope = self.scopes.last()?;
         let first = path.first()?.as_str();
         match first {
-            // `::name`
-            "" => Some(Target::Outer(path[1..].to_vec())),
+            // `::name`; and `<T>::name`, which is something of a type.
+            "" => self.crates.contains(path.get(1)?).then(|| Target::Outer(path[1..].to_vec())),
             "crate" | "hostler" => Some(Target::Inner(path[1..].to_vec())),
             "self" | "super" => {
                 let rest = &path[usize::from(first == "self")..];
@@ -183,7 +186,8 @@ impl Reader<'_> {
 
     fn read_path(&mut self, path: &Path) {
         let start = path.leading_colon.is_some().then(String::new);
-        let names: Vec<String> = start.into_iter().chain(path.segments.iter().map(|segment| segment.ident.to_string())).collect();
+        let names: Vec<String> =
+            start.into_iter().chain(path.segments.iter().map(|segment| segment.ident.to_string())).collect();
         // One word alone is a variable, or was imported.
         if names.len() > 1 {
             self.note(names, path.span(), false);
@@ -215,7 +219,11 @@ impl Reader<'_> {
                     }
                 }
                 // A method or a field is no path.
-                TokenTree::Punct(dot) if dot.as_char() == '.' && matches!(tokens.get(at + 1), Some(TokenTree::Ident(_))) => at += 2,
+                TokenTree::Punct(dot)
+                    if dot.as_char() == '.' && matches!(tokens.get(at + 1), Some(TokenTree::Ident(_))) =>
+                {
+                    at += 2
+                }
                 TokenTree::Punct(_) | TokenTree::Literal(_) => at += 1,
             }
         }
@@ -279,8 +287,8 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 /// The attributes of an item.
 pub(super) fn attributes(item: &Item) -> &[Attribute] {
     use syn::{
-        ItemConst, ItemEnum, ItemExternCrate, ItemFn, ItemForeignMod, ItemImpl, ItemMacro, ItemStatic, ItemStruct, ItemTrait,
-        ItemTraitAlias, ItemType, ItemUnion,
+        ItemConst, ItemEnum, ItemExternCrate, ItemFn, ItemForeignMod, ItemImpl, ItemMacro, ItemStatic, ItemStruct,
+        ItemTrait, ItemTraitAlias, ItemType, ItemUnion,
     };
     match item {
         Item::Const(ItemConst { attrs, .. })

@@ -1,6 +1,5 @@
 //! The checks themselves: each takes a file and says where it breaks a rule.
 
-use std::collections::HashSet;
 use std::fmt;
 
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -9,9 +8,9 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Attribute, Expr, ExprAwait, ImplItemFn, Item, Macro, Meta, Signature, Token, Type, TypeReference};
 
-use super::names::{self, Name, Target, attributes};
+use super::names::{Name, Target, attributes};
 use super::tree::{Source, is_for_tests};
-use super::{Exception, Layer};
+use super::{GUARDED, Layer, PLAIN};
 
 /// A place where a rule is broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +31,7 @@ fn violation(source: &Source, line: usize, what: impl Into<String>) -> Violation
 }
 
 /// What a file names beyond what its layer may name.
-pub(super) fn layers(source: &Source, layers: &[Layer], guarded: &[&str], crates: &HashSet<String>) -> Vec<Violation> {
+pub(super) fn layers(source: &Source, names: &[Name], layers: &[Layer]) -> Vec<Violation> {
     // The root of the crate only says which modules there are.
     let Some(module) = source.module.first() else { return Vec::new() };
     let Some(layer) = layers.iter().find(|layer| layer.name == module) else {
@@ -40,12 +39,13 @@ pub(super) fn layers(source: &Source, layers: &[Layer], guarded: &[&str], crates
     };
     let breaks = |name: &Name| match &name.target {
         Target::Inner(path) => inner(layer, layers, path),
-        Target::Outer(path) => outer(layer, guarded, path).or_else(|| {
+        Target::Outer(path) => outer(layer, path).or_else(|| {
             let foreign = path.first().is_some_and(|name| !is_standard(name));
-            (name.exported && foreign).then(|| "hands on another crate's names, so that others need not name it".to_owned())
+            (name.exported && foreign)
+                .then(|| "hands on another crate's names, so that others need not name it".to_owned())
         }),
     };
-    let mut found: Vec<Violation> = names::of(source, crates)
+    let mut found: Vec<Violation> = names
         .iter()
         .filter_map(|name| Some(violation(source, name.line, format!("`{}` {}", name.target.words(), breaks(name)?))))
         .collect();
@@ -57,53 +57,43 @@ fn inner(layer: &Layer, layers: &[Layer], path: &[String]) -> Option<String> {
     match path.first().map(String::as_str) {
         None | Some("*") => Some("is the root of the crate, through which every layer can be reached".to_owned()),
         Some(name) if name == layer.name || layer.layers.contains(&name) => None,
-        Some(name) if layers.iter().any(|layer| layer.name == name) => Some(format!("may not be named in `{}`", layer.name)),
+        Some(name) if layers.iter().any(|layer| layer.name == name) => {
+            Some(format!("may not be named in `{}`", layer.name))
+        }
         // Something that the root itself declares.
         Some(_) => Some("is in no layer".to_owned()),
     }
 }
 
-fn outer(layer: &Layer, guarded: &[&str], path: &[String]) -> Option<String> {
+fn outer(layer: &Layer, path: &[String]) -> Option<String> {
     let written = path.join("::");
     let whole = written.trim_end_matches("::*");
-    let is_glob = whole.len() != written.len();
-    // The most particular guard that it passes; a glob passes all that lie below it.
-    let mut guards: Vec<&str> = guarded.iter().copied().filter(|guard| lies_in(whole, guard)).collect();
-    if is_glob {
-        guards.extend(guarded.iter().copied().filter(|guard| lies_in(guard, whole)));
-    }
-    let granted = |guard: Option<&&str>| {
-        let at_least = guard.copied().unwrap_or_default();
-        let by_table = layer.crates.iter().any(|granted| lies_in(whole, granted) && lies_in(granted, at_least));
-        by_table || (at_least.is_empty() && path.first().is_some_and(|name| is_standard(name)))
-    };
-    let longest = guards.iter().max_by_key(|guard| guard.len());
-    (!granted(longest)).then(|| format!("may not be named in `{}`", layer.name))
+    // The guards on the way; a glob also passes all that lie below it.
+    let is_passed = |guard: &&str| lies_in(whole, guard) || (whole.len() < written.len() && lies_in(guard, whole));
+    let guard = GUARDED.iter().copied().filter(is_passed).max_by_key(|guard| guard.len());
+    let by_table = |granted: &&str| lies_in(whole, granted) && guard.is_none_or(|guard| lies_in(granted, guard));
+    let by_nature =
+        || guard.is_none() && path.first().is_some_and(|name| is_standard(name) || PLAIN.contains(&name.as_str()));
+    (!layer.crates.iter().any(by_table) && !by_nature()).then(|| format!("may not be named in `{}`", layer.name))
 }
 
-/// `tokio::sync::mpsc` lies in `tokio::sync`, in `tokio`, and in the empty path.
+/// `tokio::sync::mpsc` lies in `tokio::sync` and in `tokio`.
 fn lies_in(path: &str, outer: &str) -> bool {
-    outer.is_empty() || path == outer || path.strip_prefix(outer).is_some_and(|rest| rest.starts_with("::"))
+    path == outer || path.strip_prefix(outer).is_some_and(|rest| rest.starts_with("::"))
 }
 
 fn is_standard(name: &str) -> bool {
     ["std", "core", "alloc"].contains(&name)
 }
 
-/// Where a file names one of `words` at all (`Color`, `Mutex`), apart from the files that may.
-pub(super) fn words(source: &Source, words: &[&str], except: &[Exception], crates: &HashSet<String>) -> Vec<Violation> {
-    if except.iter().any(|except| except.path == source.path) {
-        return Vec::new();
-    }
+/// Where a file names one of `words`, wherever that comes from.
+pub(super) fn words(source: &Source, names: &[Name], words: &[&str]) -> Vec<Violation> {
     let is_meant = |name: &&Name| {
         let (Target::Inner(path) | Target::Outer(path)) = &name.target;
         path.iter().any(|part| words.contains(&part.as_str()))
     };
-    let mut found: Vec<Violation> = names::of(source, crates)
-        .iter()
-        .filter(is_meant)
-        .map(|name| violation(source, name.line, format!("`{}` may not be named here", name.target.words())))
-        .collect();
+    let told = |name: &Name| violation(source, name.line, format!("`{}` may not be named here", name.target.words()));
+    let mut found: Vec<Violation> = names.iter().filter(is_meant).map(told).collect();
     found.dedup();
     found
 }
@@ -113,7 +103,8 @@ pub(super) fn impure(source: &Source, layers: &[Layer]) -> Vec<Violation> {
     let Some(layer) = layers.iter().find(|layer| source.module.first().is_some_and(|name| layer.name == name)) else {
         return Vec::new();
     };
-    let mut finder = Finder { pure: layer.pure, reads_only: layer.layers.contains(&"store") && layer.pure, found: Vec::new() };
+    let mut finder =
+        Finder { pure: layer.pure, reads_only: layer.layers.contains(&"store") && layer.pure, found: Vec::new() };
     source.syntax.items.iter().for_each(|item| finder.visit_item(item));
     finder.found.into_iter().map(|(line, what)| violation(source, line, what)).collect()
 }
@@ -222,7 +213,8 @@ fn is_without_reason(meta: &Meta) -> bool {
 /// A file that is too long to be one thing.
 pub(super) fn length(source: &Source, most: usize) -> Option<Violation> {
     let lines = source.text.lines().count();
-    (lines > most).then(|| violation(source, lines, format!("{lines} lines are more than {most}: it does more than one job")))
+    (lines > most)
+        .then(|| violation(source, lines, format!("{lines} lines are more than {most}: it does more than one job")))
 }
 
 /// A module that does not open with its purpose.

@@ -4,20 +4,25 @@ use std::collections::HashSet;
 
 use super::rules::{self, Violation};
 use super::tree::Source;
-use super::{Exception, GUARDED, LAYERS};
+use super::{Exception, LAYERS, except, names};
 
 fn source(module: &[&str], text: &str) -> Source {
     Source::parse("snippet.rs", module, text)
 }
 
 fn crates() -> HashSet<String> {
-    let names = ["std", "core", "jiff", "ratatui", "bollard", "tokio", "rustix", "regex", "crossterm", "serde", "futures_util"];
+    let names =
+        ["std", "core", "jiff", "ratatui", "bollard", "tokio", "rustix", "regex", "crossterm", "serde", "futures_util"];
     names.map(str::to_owned).into()
 }
 
 /// The lines at which the layer table is broken.
 fn broken(module: &[&str], text: &str) -> Vec<usize> {
-    lines(&rules::layers(&source(module, text), LAYERS, GUARDED, &crates()))
+    lines(&layers(&source(module, text)))
+}
+
+fn layers(source: &Source) -> Vec<Violation> {
+    rules::layers(source, &names::of(source, &crates()), LAYERS)
 }
 
 fn lines(violations: &[Violation]) -> Vec<usize> {
@@ -70,7 +75,10 @@ fn the_root_of_the_crate_cannot_be_named() {
 fn an_alias_hides_nothing() {
     assert_eq!(broken(&["store"], "use jiff::Timestamp;\nfn now() { Timestamp::now(); }"), [2]);
     assert_eq!(broken(&["store"], "use jiff::Timestamp as Wall;\nfn now() { let f = Wall::now; }"), [2]);
-    assert_eq!(broken(&["sources"], "use tokio as t;\nuse t::net as n;\nfn f() { n::TcpStream::connect(1); }").len(), 3);
+    assert_eq!(
+        broken(&["sources"], "use tokio as t;\nuse t::net as n;\nfn f() { n::TcpStream::connect(1); }").len(),
+        3
+    );
     assert_eq!(broken(&["sources"], "use std::time;\nfn f() { time::Instant::now(); }"), [2]);
 }
 
@@ -165,24 +173,21 @@ fn the_state_is_changed_by_the_store_alone() {
 
 #[test]
 fn words_are_found_wherever_they_stand() {
-    let found = |text: &str, words: &[&str]| lines(&rules::words(&source(&["ui"], text), words, &[], &crates()));
+    let found = |text: &str, words: &[&str]| {
+        let source = source(&["ui"], text);
+        lines(&rules::words(&source, &names::of(&source, &crates()), words))
+    };
     assert_eq!(found("use ratatui::style::{Color, Style};", &["Color"]), [1]);
     assert_eq!(found("use ratatui::style;\nfn f() { style::Color::Red; }", &["Color"]), [2]);
     assert_eq!(found("use ratatui::style::Color as Paint;\nfn f() { Paint::Red; }", &["Color"]), [1, 2]);
     assert_eq!(found("struct A(std::sync::Arc<std::sync::Mutex<u8>>);", &["Mutex"]), [1]);
     assert_eq!(found("use ratatui::style::Style; enum Look { Colour }", &["Color"]), [0_usize; 0]);
-    let excepted = [Exception { path: "snippet.rs", name: "Color", why: "a test" }];
-    let theme = source(&["ui"], "use ratatui::style::Color;");
-    assert!(rules::words(&theme, &["Color"], &excepted, &crates()).is_empty());
 }
 
 #[test]
 fn an_exception_that_covers_nothing_is_told() {
-    let exception = || Exception { path: "snippet.rs", name: "bollard", why: "a test" };
-    let check = |text: &str| {
-        let source = source(&["sources"], text);
-        super::except(rules::layers(&source, LAYERS, GUARDED, &crates()), &[exception()])
-    };
+    let exception = Exception { path: "snippet.rs", name: "bollard", why: "a test" };
+    let check = |text: &str| except(layers(&source(&["sources"], text)), std::slice::from_ref(&exception));
     assert!(check("use bollard::Docker;").is_empty());
     assert_eq!(lines(&check("use bollard::Docker; use ratatui::layout::Rect;")), [1]);
     assert!(check("pub fn f() {}")[0].what.contains("can go"));

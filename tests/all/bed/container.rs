@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState, HealthConfig, HostConfig, HostConfigLogConfig,
@@ -32,12 +33,20 @@ pub(crate) enum Restart {
     OnFailure(i64),
 }
 
+/// The label that names the test whose container it is.
+pub(crate) const OWNER: &str = "hostler.test";
+
+/// The calling test, by the name that the harness gave its thread.
+pub(crate) fn owner() -> String {
+    thread::current().name().unwrap_or("main").to_owned()
+}
+
 impl Spec {
     fn new(image: String) -> Self {
         let host = HostConfig { network_mode: Some("none".to_owned()), ..HostConfig::default() };
         let body = ContainerCreateBody {
             image: Some(image),
-            labels: Some(HashMap::from([("hostler.test".to_owned(), "1".to_owned())])),
+            labels: Some(HashMap::from([(OWNER.to_owned(), owner())])),
             host_config: Some(host),
             ..ContainerCreateBody::default()
         };

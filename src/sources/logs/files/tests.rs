@@ -11,6 +11,7 @@ fn target(name: &str) -> Target {
         origin: Arc::new(LogOrigin { container: ContainerId::from(name), name: name.into() }),
         path: format!("/{name}-json.log"),
         is_up: true,
+        is_new: false,
     }
 }
 
@@ -37,24 +38,22 @@ fn texts(lines: &[LogLine]) -> Vec<&str> {
 }
 
 #[test]
-fn a_new_file_gives_its_backlog_and_then_what_is_added() {
+fn a_file_gives_its_last_lines_and_then_what_is_added() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Files::new(RootedFs::new(folder.path()));
     append(&folder, "web", &records(0..500));
     let gathered = files.turn(Some(vec![target("web")]));
-    assert_eq!(gathered.backlog.len(), usize::try_from(super::super::FIRST_LINES).unwrap());
-    assert_eq!(&*gathered.backlog.last().unwrap().text, "line 499");
-    assert!(gathered.lines.is_empty());
+    assert_eq!(gathered.lines.len(), usize::try_from(super::super::FIRST_LINES).unwrap());
+    assert_eq!(&*gathered.lines.last().unwrap().text, "line 499");
 
     append(&folder, "web", &records(500..502));
     let gathered = files.turn(None);
     assert_eq!(texts(&gathered.lines), ["line 500", "line 501"]);
-    assert!(gathered.backlog.is_empty());
     assert_eq!(gathered.dropped, 0);
 }
 
 #[test]
-fn the_backlogs_of_many_files_are_in_order_of_time_and_bounded() {
+fn of_many_files_fewer_lines_are_read() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Files::new(RootedFs::new(folder.path()));
     let names: Vec<String> = (0..200).map(|number| format!("c{number}")).collect();
@@ -62,8 +61,20 @@ fn the_backlogs_of_many_files_are_in_order_of_time_and_bounded() {
         append(&folder, name, &records(0..300));
     }
     let gathered = files.turn(Some(names.iter().map(|name| target(name)).collect()));
-    assert_eq!(gathered.backlog.len(), 200 * 40);
-    assert!(gathered.backlog.is_sorted_by_key(|line| line.at));
+    assert_eq!(gathered.lines.len(), 200 * 40);
+}
+
+#[test]
+fn all_of_a_new_containers_log_is_news() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut files = Files::new(RootedFs::new(folder.path()));
+    append(&folder, "web", &records(0..1000));
+    let new = Target { is_new: true, ..target("web") };
+    assert_eq!(files.turn(Some(vec![new])).lines.len(), 1000);
+    // Even if it had ended before it was seen.
+    append(&folder, "job", &records(0..1));
+    let ended = Target { is_new: true, is_up: false, ..target("job") };
+    assert_eq!(files.turn(Some(vec![ended])).lines.len(), 1);
 }
 
 #[test]
@@ -71,7 +82,7 @@ fn the_last_words_of_a_container_are_read_and_a_restart_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = Files::new(RootedFs::new(folder.path()));
     append(&folder, "web", &records(0..1));
-    assert_eq!(files.turn(Some(vec![target("web")])).backlog.len(), 1);
+    assert_eq!(files.turn(Some(vec![target("web")])).lines.len(), 1);
 
     let down = Target { is_up: false, ..target("web") };
     append(&folder, "web", &records(1..2));
@@ -83,7 +94,6 @@ fn the_last_words_of_a_container_are_read_and_a_restart_doubles_nothing() {
     assert!(files.turn(None).lines.is_empty());
     let again = files.turn(Some(vec![target("web")]));
     assert_eq!(texts(&again.lines), ["line 2"]);
-    assert!(again.backlog.is_empty());
 }
 
 #[test]

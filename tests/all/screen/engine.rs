@@ -1,0 +1,152 @@
+//! The screen beside a real engine: what runs is seen, what goes wrong is named, what comes and goes is told at once.
+
+use std::time::Duration;
+
+use super::{Desk, Home};
+use crate::bed::{self, DEADLINE, Engine, Restart, Share, faults};
+use crate::pty::PATIENCE;
+
+/// The engine reports what happens; a list is only asked for each ten seconds, so what is seen sooner was reported.
+const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// hostler on the Containers tab, beside the containers of this test alone.
+#[track_caller]
+fn open(share: &Share) -> Desk {
+    Home::new().engine(share.endpoint()).args(["--tab", "containers"]).open()
+}
+
+#[test]
+fn running_containers_are_seen_with_what_they_use() {
+    let Some(engine) = bed::engine() else { return };
+    let share = Share::of(&engine);
+    let steady = faults::steady(&engine);
+    let web = engine.run("web", |spec| spec.compose("shop", "web").healthcheck("true"));
+    let mut desk = open(&share);
+    desk.see(steady.name());
+    desk.see("shop  compose · 1 of 1 running");
+    desk.see("● web ");
+    desk.see("containers 2/2");
+    let version = engine.block_on(engine.docker().version()).unwrap().version.unwrap();
+    desk.see(&format!("2 · engine {version}"));
+    // Rates need two readings.
+    desk.read(&format!(r"● {} +running .* ([0-9.]+%) ", &steady.name()[..12]));
+    desk.read(r"● web +running +(ok) ");
+    desk.see("nothing needs you");
+    desk.press_see("i", &format!(" {} ", web.name()));
+    desk.see(web.id());
+    desk.press("Esc");
+    desk.miss(web.id());
+}
+
+#[test]
+fn a_crash_loop_is_named_with_its_evidence() {
+    let Some(engine) = bed::engine() else { return };
+    let share = Share::of(&engine);
+    let healthy = faults::healthy(&engine);
+    let looping = faults::crash_loop(&engine);
+    let mut desk = open(&share);
+    desk.see(&format!("✖ {}  restarting again and again", looping.name()));
+    desk.see("✖ 1 critical");
+    let exits: u32 = desk.read(r"again and again: (\d+) exits in 5 min, exit code 1").parse().unwrap();
+    assert!(exits >= 3, "{exits}");
+    assert!(!desk.term.screen().contains(&format!("✖ {}", healthy.name())), "the healthy one is blamed");
+    desk.press_see("a", "container.restart-loop   since");
+    desk.press_see("l", &format!("/source={}", looping.name()));
+    desk.see("cannot reach the database");
+}
+
+#[test]
+fn what_starts_and_goes_is_seen_at_once() {
+    let Some(engine) = bed::engine() else { return };
+    let share = Share::of(&engine);
+    let first = faults::steady(&engine);
+    let mut desk = open(&share);
+    desk.see(first.name());
+    desk.see("containers 1/1");
+
+    let second = faults::steady(&engine);
+    desk.term.wait_for(|screen| screen.contains(second.name()), AT_ONCE).unwrap();
+    desk.see("containers 2/2");
+    second.stop();
+    desk.term.wait_for(|screen| screen.contains("containers 1/2"), AT_ONCE).unwrap();
+    second.start();
+    desk.term.wait_for(|screen| screen.contains("containers 2/2"), AT_ONCE).unwrap();
+    let name = second.name().to_owned();
+    drop(second);
+    desk.term.wait_for(|screen| !screen.contains(&name), AT_ONCE).unwrap();
+    desk.see("containers 1/1");
+}
+
+#[test]
+fn a_selected_container_that_goes_leaves_the_cursor_on_a_neighbour() {
+    let Some(engine) = bed::engine() else { return };
+    let share = Share::of(&engine);
+    let run = |name: &str, engine: &Engine| engine.run(name, |spec| spec.compose("shop", name));
+    let [_a, b, c] = ["a", "b", "c"].map(|name| run(name, &engine));
+    let mut desk = open(&share);
+    desk.see("● c ");
+    let row = desk.place("● b ");
+    desk.mouse(0, row);
+    desk.see(&format!("── {} ──", b.name()));
+    desk.press_see("Space", "· 1 marked");
+    desk.mouse(0, row);
+    desk.see(&format!("── {} ──", b.name()));
+    drop(b);
+    desk.miss("● b ");
+    desk.see(&format!("── {} ──", c.name()));
+    desk.press_see("y", &format!("copied: {}", c.name()));
+}
+
+#[test]
+fn logs_are_followed_from_all_containers() {
+    let Some(engine) = bed::engine() else { return };
+    let share = Share::of(&engine);
+    let logger = faults::logger(&engine, 5);
+    let failing = engine.run("failing", |spec| {
+        spec.shell("echo begin; echo ERROR no space left on device; exec sleep inf")
+    });
+    let mut desk = Home::new().engine(share.endpoint()).args(["--tab", "logs"]).open();
+    desk.see("2 containers · following");
+    desk.see("ERROR no space left on device");
+    let first: u32 = desk.read(r"line (\d+) of the log").parse().unwrap();
+    desk.until("newer lines come", |screen| screen.contains(&format!("line {} of the log", first + 12)));
+
+    // Back to the error: the stream is held there until it is followed again.
+    desk.press_see("E", "held: G follows");
+    desk.press_see("Enter", " Log line ");
+    desk.see("ERROR no space left on device");
+    desk.press("Esc");
+    desk.miss(" Log line ");
+    desk.press_see("y", "copied: ERROR no space left on device");
+    desk.press_see("G", "· following");
+    desk.press_see("/", "enter keeps");
+    desk.write(&format!("source={}", failing.name()));
+    desk.press("Enter");
+    desk.miss("of the log");
+    desk.see("begin");
+    desk.press("Esc");
+    desk.read(r"line (\d+) of the log");
+    logger.stop();
+    desk.see("1 container · following");
+}
+
+#[test]
+fn a_container_that_ended_for_good_is_critical_until_it_runs_again() {
+    let Some(engine) = bed::engine() else { return };
+    let share = Share::of(&engine);
+    let worker = engine.run("worker", |spec| {
+        spec.shell("if [ -e /tmp/once ]; then exec sleep inf; fi; touch /tmp/once; exit 3").restart(Restart::OnFailure(1))
+    });
+    let done = faults::completed(&engine);
+    let exhausted = faults::retries_exhausted(&engine);
+    let mut desk = open(&share);
+    desk.until("the one that is down is named", |screen| {
+        screen.rows().any(|row| row.contains(&format!("✖ {}", exhausted.name())) && row.contains("since"))
+    });
+    desk.see("exit code 7");
+    for innocent in [worker.name(), done.name()] {
+        assert!(!desk.term.screen().contains(&format!("✖ {innocent}")), "{}", desk.term.screen());
+    }
+    drop(exhausted);
+    desk.term.wait_for(|screen| screen.contains("nothing needs you"), PATIENCE.max(DEADLINE)).unwrap();
+}

@@ -1,0 +1,124 @@
+//! What the parts cost at 500 containers and 8 GPUs: the reducer, the rules, and a full drawing of each tab.
+//!
+//! `cargo bench --bench parts`. The aim of the design is half a millisecond for each.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a benchmark is no interface")]
+
+#[path = "../all/make.rs"]
+mod make;
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use hostler::checks;
+use hostler::domain::{
+    ContainerUsage, ContainerUsages, Event, LogBatch, LogLevel, LogLine, LogOrigin, Moment, Reading, Sample,
+};
+use hostler::store::State;
+use hostler::ui::glyph::UNICODE;
+use hostler::ui::keymap::Keymap;
+use hostler::ui::tabs::TabId;
+use hostler::ui::theme::{Depth, Theme};
+use hostler::ui::{Setup, Ui, screen};
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+use strum::IntoEnumIterator;
+
+const CONTAINERS: usize = 500;
+const GPUS: u32 = 8;
+
+fn names() -> impl Iterator<Item = String> {
+    (0..CONTAINERS).map(|number| format!("service-{number}"))
+}
+
+fn usages() -> Arc<ContainerUsages> {
+    let usage = |number: usize| ContainerUsage {
+        cpu_cores: Reading::Known(number as f64 / 100.0),
+        memory_bytes: Reading::Known(number as u64 * 1_000_003),
+        pids: Reading::Known(7),
+    };
+    let by_id = names().enumerate().map(|(number, name)| (make::container_id(&name), usage(number))).collect();
+    Arc::new(ContainerUsages { by_id, origin: "cgroup v2" })
+}
+
+/// A large box with everything read, a full log and findings.
+fn large() -> State {
+    let mut script = make::Script::new();
+    script.at(1).memory(0.6).volumes([("/", 0.15), ("/models", 0.5), ("/backup", 0.6)]);
+    script.gpus((0..GPUS).map(make::gpu));
+    script.docker(names().enumerate().map(|(number, name)| {
+        let container = make::container(&name).always();
+        if number % 50 == 0 { container.exited(1, -60) } else { container }
+    }));
+    script.sample(Sample::Usage(usages()));
+    let origin = Arc::new(LogOrigin { container: make::container_id("service-1"), name: "service-1".into() });
+    let line = |number: i64| LogLine {
+        origin: origin.clone(),
+        at: make::wall(number / 100),
+        level: if number % 40 == 0 { LogLevel::Error } else { LogLevel::Info },
+        text: format!("GET /v1/thing/{number} 200 in 1.2 ms").into(),
+    };
+    script.apply(Event::Logs(LogBatch { lines: (0..10_000).map(line).collect(), ..LogBatch::default() }));
+    script.assess();
+    let today = TimeZone::UTC.to_datetime(script.state.now.wall).date();
+    let standings = checks::standings(&script.state, script.state.now, today);
+    script.apply(Event::Routine(standings));
+    script.state
+}
+
+fn ui(tab: TabId) -> Ui {
+    let setup = Setup {
+        keymap: Keymap::with([]).unwrap(),
+        theme: Theme::builtin("dark", Depth::True).unwrap(),
+        depth: Depth::True,
+        glyphs: &UNICODE,
+        zone: TimeZone::UTC,
+        tab,
+        mouse: true,
+        read_only: false,
+        demo: false,
+    };
+    Ui::new(setup, Size { width: 160, height: 48 })
+}
+
+fn draw(criterion: &mut Criterion) {
+    let state = large();
+    for tab in TabId::iter() {
+        let ui = ui(tab);
+        let mut buffer = Buffer::empty(Rect { x: 0, y: 0, width: 160, height: 48 });
+        let word: &str = tab.into();
+        criterion.bench_function(&format!("draw {word}"), |bencher| {
+            bencher.iter(|| {
+                buffer.reset();
+                black_box(screen::view(&mut buffer, &ui.scene(&state, state.now)))
+            });
+        });
+    }
+}
+
+fn reduce(criterion: &mut Criterion) {
+    let state = large();
+    let usages = usages();
+    let docker = make::docker(names().map(|name| make::container(&name).always()));
+    let sampled = |sample: Sample, at: Moment| Event::Sampled { sample, detail: String::new(), at };
+    for (name, sample) in [("usage of all", Sample::Usage(usages)), ("list of all", docker)] {
+        criterion.bench_function(&format!("reduce {name}"), |bencher| {
+            let mut state = state.clone();
+            let mut second = 2;
+            bencher.iter_batched(
+                || {
+                    second += 1;
+                    sampled(sample.clone(), make::moment(second))
+                },
+                |event| black_box(state.apply(event)),
+                BatchSize::SmallInput,
+            );
+        });
+    }
+    criterion.bench_function("rules look", |bencher| bencher.iter(|| black_box(checks::assess(&state, state.now))));
+}
+
+criterion_group!(benches, draw, reduce);
+criterion_main!(benches);
