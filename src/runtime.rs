@@ -1,12 +1,13 @@
 //! The composition root: the only place that knows every layer.
 //!
-//! [`Core`] owns the state and the pollers, with a face ([`face`], the TUI) or without one ([`observe`]). Everything runs on
+//! [`Core`] owns the state and the pollers, with a face ([`tui`]) or without one ([`observe`]). Everything runs on
 //! one current-thread tokio runtime; what blocks has a thread of its own in `host`.
 
 mod core;
 mod diagnostics;
 mod face;
 mod headless;
+mod keeper;
 
 pub use core::Core;
 pub use face::tui;

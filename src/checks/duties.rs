@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::counted;
 use crate::domain::{
-    Cadence, CheckResult, ContainerState, DutyOutcome, DutySpec, DutyStanding, Finding, Moment, Severity, SourceId,
+    Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding, Finding, Moment, Severity, SourceId,
     SourceStatus, units,
 };
 use crate::store::State;
@@ -148,15 +148,7 @@ fn containers_running(state: &State, at: Moment) -> Told {
     }
     // The container rules have judged already who loops and who should run; findings are few.
     let wrong: Vec<Finding> = state.findings.all(at).into_iter().filter(|finding| word(finding).is_some()).collect();
-    let down = |name: &str| wrong.iter().any(|finding| *finding.seen.subject == *name);
-    let mut all = 0;
-    let mut running = 0;
-    for container in state.containers() {
-        let up = container.state.is_up() || container.state == ContainerState::Restarting;
-        let is_down = down(&container.name);
-        all += usize::from(up || is_down);
-        running += usize::from(up && !is_down);
-    }
+    let (running, all) = state.containers_running(at);
     if all == 0 {
         return told(CheckResult::NotApplicable, "no container is meant to run");
     }

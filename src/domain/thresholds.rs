@@ -38,14 +38,14 @@ impl Default for Thresholds {
             disk_free_critical: 0.10,
             memory_used_warning: 0.90,
             memory_used_critical: 0.97,
-            memory_hold_for: Duration::from_secs(60),
+            memory_hold_for: Duration::from_mins(1),
             gpu_temperature_warning: 85.0,
             gpu_temperature_critical: 90.0,
             gpu_hold_for: Duration::from_secs(30),
             restart_count: 3,
-            restart_window: Duration::from_secs(5 * 60),
-            restart_clear: Duration::from_secs(10 * 60),
-            oom_window: Duration::from_secs(60 * 60),
+            restart_window: Duration::from_mins(5),
+            restart_clear: Duration::from_mins(10),
+            oom_window: Duration::from_hours(1),
         }
     }
 }

@@ -43,13 +43,14 @@ pub fn rate(bytes_per_second: f64) -> String {
 /// `used/total` with one unit: `21.3/24 GiB`.
 pub fn bytes_of(used: u64, total: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut power = 0;
+    let (mut power, mut unit) = (0, 1.0);
     let mut top = total as f64;
     while top >= KIB && power + 1 < units.len() {
         top /= KIB;
+        unit *= KIB;
         power += 1;
     }
-    let used = used as f64 / KIB.powi(power as i32);
+    let used = used as f64 / unit;
     let total = if (top - top.round()).abs() < 0.05 || top >= 100.0 {
         format!("{top:.0}")
     } else {
@@ -167,7 +168,7 @@ mod tests {
     #[test]
     fn ages_are_one_unit() {
         assert_eq!(age(Duration::from_secs(59)), "59s");
-        assert_eq!(age(Duration::from_secs(41 * 86_400)), "41d");
-        assert_eq!(span(Duration::from_secs(300)), "5 min");
+        assert_eq!(age(Duration::from_hours(41 * 24)), "41d");
+        assert_eq!(span(Duration::from_mins(5)), "5 min");
     }
 }

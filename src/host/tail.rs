@@ -16,8 +16,17 @@ use super::RootedFs;
 pub struct TailLimits {
     /// Of what was there before the first look.
     pub first: FirstLook,
-    /// Of what was added since the look before, bytes.
+    /// In one look, bytes, rounded up to a few times [`Tailer::LINE_BYTES`]; the rest is left for the next one.
     pub look_bytes: u64,
+    /// What may be left, bytes: a file with more than that is skipped ahead.
+    pub behind_bytes: u64,
+}
+
+impl TailLimits {
+    /// For a file that is left for good.
+    fn of_the_rest(self) -> Self {
+        Self { look_bytes: u64::MAX, ..self }
+    }
 }
 
 /// How much of a file that was not looked at before is handed out.
@@ -153,7 +162,7 @@ impl Tailer {
         if let FirstLook::Last { lines, bytes } = limits.first {
             (tail.position, tail.overlong) = self.start_of_last_lines(&file, seen.size(), lines, bytes)?;
         }
-        let grown = self.take(tail, &file, &seen, limits.look_bytes, line)?;
+        let grown = self.take(tail, &file, &seen, limits, line)?;
         self.keep(tail, file);
         Ok(grown)
     }
@@ -167,7 +176,7 @@ impl Tailer {
     ) -> io::Result<Grown> {
         let seen = handle.file.metadata()?;
         if seen.size() != tail.size {
-            let grown = self.take(tail, &handle.file, &seen, limits.look_bytes, line)?;
+            let grown = self.take(tail, &handle.file, &seen, limits, line)?;
             tail.handle = Some(handle);
             return Ok(grown);
         }
@@ -186,7 +195,7 @@ impl Tailer {
         }
         // What was added to the old file just before it was put aside.
         let seen = handle.file.metadata()?;
-        let mut grown = self.take(tail, &handle.file, &seen, limits.look_bytes, line)?;
+        let mut grown = self.take(tail, &handle.file, &seen, limits.of_the_rest(), line)?;
         drop(handle);
         grown.add(self.begin_new(tail, limits, line)?);
         Ok(grown)
@@ -205,7 +214,7 @@ impl Tailer {
         if Some(id(&seen)) != tail.file
             && let Some((old, seen)) = self.put_aside(tail)
         {
-            grown = self.take(tail, &old, &seen, limits.look_bytes, line)?;
+            grown = self.take(tail, &old, &seen, limits.of_the_rest(), line)?;
         }
         grown.add(self.begin_new(tail, limits, line)?);
         Ok(grown)
@@ -222,7 +231,7 @@ impl Tailer {
         if Some(id(&seen)) != tail.file {
             tail.begin(id(&seen));
         }
-        let grown = self.take(tail, &file, &seen, limits.look_bytes, line)?;
+        let grown = self.take(tail, &file, &seen, limits, line)?;
         self.keep(tail, file);
         Ok(grown)
     }
@@ -244,13 +253,13 @@ impl Tailer {
         }
     }
 
-    /// Hands out the complete lines between the place and the end, the newest `most` bytes of them.
+    /// Hands out the complete lines between the place and the end, as far as the limits go.
     fn take(
         &mut self,
         tail: &mut Tail,
         file: &File,
         seen: &Metadata,
-        most: u64,
+        limits: TailLimits,
         line: &mut impl FnMut(&[u8]),
     ) -> io::Result<Grown> {
         let mut grown = Grown::default();
@@ -261,10 +270,16 @@ impl Tailer {
             tail.position = 0;
             tail.overlong = false;
         }
-        if seen.size() - tail.position > most {
-            grown.skipped = self.skip_to(tail, file, seen.size() - most)?;
+        if seen.size() - tail.position > limits.behind_bytes {
+            let newest = limits.look_bytes.min(limits.behind_bytes);
+            grown.skipped = self.skip_to(tail, file, seen.size() - newest)?;
         }
         loop {
+            if grown.bytes >= limits.look_bytes {
+                // No size at all, so that the next look goes on here.
+                tail.size = u64::MAX;
+                break;
+            }
             let filled = file.read_at(&mut self.block, tail.position)?;
             let filled = &self.block[..filled];
             let Some(end) = filled.iter().rposition(|byte| *byte == b'\n') else {

@@ -14,7 +14,6 @@ use super::Setup;
 use crate::checks;
 use crate::domain::{Effect, Event, LogBatch, Moment, SourceId};
 use crate::host::{Clock, Ports};
-use crate::report::LastState;
 use crate::sources::poller::{self, Wish};
 use crate::sources::{SOURCES, SourceContext, demo};
 use crate::store::{SourceState, Sources, State};
@@ -79,7 +78,6 @@ impl Core {
             (clock, sources, wishes)
         };
         let mut state = State::new(clock.now(), Arc::new(setup.config.thresholds.clone()), sources);
-        state.apply(Event::Journal(setup.state_dir.journal()));
         if setup.demo {
             for event in demo::past(clock.now()) {
                 state.apply(event);
@@ -158,15 +156,5 @@ impl Core {
         let today = self.zone.to_datetime(now.wall).date();
         let standings = checks::standings(&self.state, now, today);
         self.take(Event::Routine(standings));
-    }
-}
-
-/// Keeps the last known state for `hostler check --brief`, and in mind what can be read on this box, so that its absence
-/// is told next time. A store that cannot be written is no reason to fail: what could be seen was shown.
-pub(super) fn remember(setup: &Setup, state: &State) {
-    let read = state.sources.iter().filter(|(_, source)| source.last_ok.is_some()).map(|(id, _)| id);
-    let last = setup.state_dir.set_last(&LastState::of(state));
-    if let Err(error) = last.and_then(|()| setup.state_dir.remember_sources(read, state.now.wall)) {
-        tracing::warn!(%error, "Could not remember what was read.");
     }
 }

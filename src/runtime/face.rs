@@ -9,10 +9,12 @@ use futures_util::StreamExt;
 use ratatui::layout::Size;
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
-use super::core::{Queue, remember};
+use super::core::Queue;
+use super::keeper::{self, Keeper, News};
 use super::{Core, Setup, async_runtime, diagnostics};
 use crate::config::Config;
 use crate::domain::{Event, JournalEntry};
@@ -25,6 +27,8 @@ const FRAME: Duration = Duration::from_millis(50);
 const GATHER: Duration = Duration::from_millis(25);
 /// So long after the start every reading is drawn as it comes.
 const EAGER: Duration = Duration::from_millis(600);
+/// Seconds between two times at which the state of the box is kept in mind.
+const REMEMBER_EVERY: u64 = 60;
 /// Events that are taken in before the next look at input.
 const BATCH: usize = 256;
 
@@ -38,7 +42,12 @@ pub fn tui(setup: &Setup) -> anyhow::Result<()> {
     let runtime = async_runtime()?;
     let result = LocalSet::new().block_on(&runtime, async {
         let mut face = Face::open(setup.clone())?;
-        anyhow::Ok(face.run().await?)
+        let result = face.run().await;
+        let Face { setup, core, terminal, .. } = face;
+        // The terminal is given back before anything is written.
+        drop(terminal);
+        keeper::remember(&setup.state_dir, &core.state);
+        anyhow::Ok(result?)
     });
     // A driver call that hangs must not hold the process back.
     runtime.shutdown_background();
@@ -49,12 +58,15 @@ struct Face {
     setup: Setup,
     core: Core,
     queue: Queue,
+    keeper: Keeper,
+    news: mpsc::Receiver<News>,
     ui: Ui,
     terminal: Terminal,
     /// Since when something may look different.
     dirty: Option<Instant>,
     drawn: Instant,
     began: Instant,
+    second_count: u64,
 }
 
 /// Whether to go on.
@@ -73,8 +85,9 @@ impl Face {
         if let Some(warning) = warning {
             ui.say(warning.to_string(), core.clock.now());
         }
+        let (keeper, news) = Keeper::start(&setup.state_dir);
         let now = Instant::now();
-        Ok(Self { setup, core, queue, ui, terminal, dirty: Some(now), drawn: now, began: now })
+        Ok(Self { setup, core, queue, keeper, news, ui, terminal, dirty: Some(now), drawn: now, began: now, second_count: 0 })
     }
 
     async fn run(&mut self) -> io::Result<()> {
@@ -109,10 +122,10 @@ impl Face {
                 taken = self.queue.take(&mut batch, BATCH) => {
                     if taken == 0 { Next::Leave } else { self.events(&mut batch) }
                 }
+                Some(news) = self.news.recv() => self.news(news),
                 _ = seconds.tick() => self.second(),
             };
             if next == Next::Leave {
-                remember(&self.setup, &self.core.state);
                 return Ok(());
             }
         }
@@ -144,6 +157,10 @@ impl Face {
         let at = self.core.clock.now();
         self.core.take(Event::Tick { at });
         self.ui.expire(at);
+        self.second_count += 1;
+        if self.second_count.is_multiple_of(REMEMBER_EVERY) {
+            self.keeper.remember(&self.core.state);
+        }
         self.dirty.get_or_insert_with(Instant::now);
         Next::Stay
     }
@@ -228,13 +245,25 @@ impl Face {
         }
     }
 
-    /// Writes to the journal and takes the record in.
+    /// Has something written to the journal; it comes back as news.
     fn record(&mut self, entry: JournalEntry) {
         let now = self.core.clock.now();
-        match self.setup.state_dir.record(entry, now.wall) {
-            Ok(record) => self.core.take(Event::Journal(vec![record])),
-            Err(error) => self.ui.say(format!("not recorded: {error}"), now),
+        if !self.keeper.record(entry, now.wall) {
+            self.ui.say("not recorded: the state folder does not answer", now);
         }
+    }
+
+    /// Takes in what was written to the journal, here or by others.
+    fn news(&mut self, news: News) -> Next {
+        match news {
+            News::Records(records) => self.core.take(Event::Journal(records)),
+            News::Failed(why) => {
+                let now = self.core.clock.now();
+                self.ui.say(format!("not recorded: {why}"), now);
+            }
+        }
+        self.dirty.get_or_insert_with(Instant::now);
+        Next::Stay
     }
 
     /// Lets the shell have the terminal until it brings us back.

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::core::{Queue, remember};
+use super::core::Queue;
+use super::keeper::remember;
 use super::{Core, Setup, async_runtime};
 use crate::domain::Event;
 use crate::store::State;
@@ -23,6 +24,7 @@ pub fn observe(setup: &Setup, watch: Duration) -> std::io::Result<State> {
     let runtime = async_runtime()?;
     let state = LocalSet::new().block_on(&runtime, async {
         let (mut core, mut queue) = Core::start(setup);
+        core.take(Event::Journal(setup.state_dir.journal()));
         let began = Instant::now();
         first_round(&mut core, &mut queue, began).await;
         follow(&mut core, &mut queue, began + SETTLE.max(watch)).await;
@@ -31,7 +33,7 @@ pub fn observe(setup: &Setup, watch: Duration) -> std::io::Result<State> {
     });
     // A reader that hangs must not hold the answer back.
     runtime.shutdown_background();
-    remember(setup, &state);
+    remember(&setup.state_dir, &state);
     Ok(state)
 }
 

@@ -195,7 +195,7 @@ fn memory(system: &System, fs: &RootedFs) -> Reading<Memory> {
 }
 
 /// Bytes that the ZFS cache gives back under pressure, which the kernel does not count as available: its size above its
-/// own minimum (OpenZFS: `zfs(4)`, `zfs_arc_min`). 0 without ZFS.
+/// own minimum (`OpenZFS`: `zfs(4)`, `zfs_arc_min`). 0 without ZFS.
 fn arc_reclaimable(fs: &RootedFs) -> u64 {
     let Ok(stats) = fs.read("/proc/spl/kstat/zfs/arcstats") else {
         return 0;
@@ -403,10 +403,8 @@ mod tests {
             networks: HashMap::new(),
         };
         let later = at.after(Duration::from_secs(2));
-        assert_eq!(
-            rates(&counters(at, 100), &counters(later, 300)).0[0].read_bytes_per_second,
-            100.0
-        );
+        let rate = rates(&counters(at, 100), &counters(later, 300)).0[0].read_bytes_per_second;
+        assert!((rate - 100.0).abs() < 1e-9, "{rate}");
         assert!(
             rates(&counters(at, 300), &counters(later, 100))
                 .0

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::State;
 use crate::domain::{
-    Container, ContainerId, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity, SourceStatus,
+    Container, ContainerId, ContainerState, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity, SourceStatus,
     Verdict,
 };
 
@@ -85,32 +85,36 @@ impl State {
             .map(|container| &**container)
     }
 
-    /// Containers that are up, and all that should count: exited one-shots are left out of the whole.
-    pub fn containers_up(&self) -> (usize, usize) {
-        let containers = self.containers();
-        let up = containers
+    /// Containers that run, and all that are meant to: those that were stopped or have done their work count in neither.
+    pub fn containers_running(&self, now: Moment) -> (usize, usize) {
+        // The rules have judged who should run and does not.
+        const DOWN: [&str; 3] = ["container.restart-loop", "container.exited", "container.start-failed"];
+        let findings = self.findings.all(now);
+        let down: Vec<&ContainerId> = findings
             .iter()
-            .filter(|container| container.state.is_up())
-            .count();
-        (up, containers.len())
+            .filter(|finding| DOWN.contains(&finding.seen.id))
+            .filter_map(|finding| finding.seen.container.as_ref())
+            .collect();
+        let (mut running, mut meant) = (0, 0);
+        for container in self.containers() {
+            let up = container.state.is_up() || container.state == ContainerState::Restarting;
+            let is_down = down.contains(&&container.id);
+            meant += usize::from(up || is_down);
+            running += usize::from(up && !is_down);
+        }
+        (running, meant)
     }
 
     /// Containers by compose project; projects by name, single containers last.
     pub fn projects(&self) -> Vec<ProjectView> {
         let mut views: Vec<ProjectView> = Vec::new();
         for container in self.containers() {
-            let view = match views.iter_mut().find(|view| view.name == container.project) {
-                Some(view) => view,
-                None => {
-                    views.push(ProjectView {
-                        name: container.project.clone(),
-                        containers: Vec::new(),
-                        running: 0,
-                    });
-                    let last = views.len() - 1;
-                    &mut views[last]
-                }
-            };
+            let known = views.iter().position(|view| view.name == container.project);
+            let index = known.unwrap_or_else(|| {
+                views.push(ProjectView { name: container.project.clone(), containers: Vec::new(), running: 0 });
+                views.len() - 1
+            });
+            let view = &mut views[index];
             view.running += usize::from(container.state.is_up());
             view.containers.push(container.clone());
         }

@@ -56,34 +56,13 @@ pub struct Range {
 
 /// The ranges of every graph, shortest first. Only the first two are kept in memory.
 pub const RANGES: &[Range] = &[
-    Range {
-        word: "5m",
-        span: Duration::from_secs(300),
-    },
-    Range {
-        word: "1h",
-        span: Duration::from_secs(3_600),
-    },
-    Range {
-        word: "24h",
-        span: Duration::from_secs(86_400),
-    },
-    Range {
-        word: "7d",
-        span: Duration::from_secs(7 * 86_400),
-    },
-    Range {
-        word: "30d",
-        span: Duration::from_secs(30 * 86_400),
-    },
-    Range {
-        word: "90d",
-        span: Duration::from_secs(90 * 86_400),
-    },
-    Range {
-        word: "400d",
-        span: Duration::from_secs(400 * 86_400),
-    },
+    Range { word: "5m", span: Duration::from_mins(5) },
+    Range { word: "1h", span: Duration::from_hours(1) },
+    Range { word: "24h", span: Duration::from_hours(24) },
+    Range { word: "7d", span: Duration::from_hours(7 * 24) },
+    Range { word: "30d", span: Duration::from_hours(30 * 24) },
+    Range { word: "90d", span: Duration::from_hours(90 * 24) },
+    Range { word: "400d", span: Duration::from_hours(400 * 24) },
 ];
 
 /// One history: fine and coarse.

@@ -118,7 +118,7 @@ impl Ui {
             Command::TabGpu | Command::TabContainers | Command::TabModels | Command::TabLogs | Command::TabChecklist => self.open_tab(command),
             Command::NextPane | Command::PreviousPane => self.move_pane(command == Command::NextPane),
             Command::Down | Command::Up | Command::PageDown | Command::PageUp | Command::Top | Command::Bottom => self.move_cursor(command, state, now),
-            Command::Open => self.open(state, now),
+            Command::Open | Command::Inspect => self.open(state, now),
             Command::Back => self.back(now),
             Command::Filter => self.begin_filter(),
             Command::Sort => self.next_sort(),
@@ -144,7 +144,6 @@ impl Ui {
             Command::Reload => return vec![Intent::Reload],
             Command::Quit => return vec![Intent::Quit],
             Command::ContainerLogs => self.container_logs(state, now),
-            Command::Inspect => self.open(state, now),
             Command::NextError | Command::PreviousError => self.move_to_error(command == Command::NextError, state, now),
             Command::Wrap => self.wrap = !self.wrap,
         }
@@ -382,16 +381,12 @@ impl Ui {
                 None => tab(self.tab).copy(&scene, &selected),
             }
         });
-        match text {
-            Some(text) => {
-                self.say(format!("copied: {}", text.lines().next().unwrap_or_default()), now);
-                vec![Intent::Copy(text)]
-            }
-            None => {
-                self.say("nothing to copy here", now);
-                Vec::new()
-            }
-        }
+        let Some(text) = text else {
+            self.say("nothing to copy here", now);
+            return Vec::new();
+        };
+        self.say(format!("copied: {}", text.lines().next().unwrap_or_default()), now);
+        vec![Intent::Copy(text)]
     }
 
     fn toggle_mouse(&mut self, now: Moment) -> Vec<Intent> {

@@ -87,15 +87,13 @@ impl FromStr for Key {
         }
         let error = || KeymapError::NoKey(text.to_owned());
         let mut characters = rest.chars();
-        let code = match (characters.next(), characters.next()) {
-            (Some(only), None) => KeyCode::Char(only),
-            _ => match NAMED.iter().find(|(name, _)| *name == rest) {
-                Some((_, code)) => *code,
-                None => {
-                    let number = rest.strip_prefix('f').and_then(|digits| digits.parse().ok()).filter(|number| (1..=12).contains(number));
-                    KeyCode::F(number.ok_or_else(error)?)
-                }
-            },
+        let code = if let (Some(only), None) = (characters.next(), characters.next()) {
+            KeyCode::Char(only)
+        } else {
+            let named = NAMED.iter().find(|(name, _)| *name == rest).map(|(_, code)| *code);
+            let number = rest.strip_prefix('f').and_then(|digits| digits.parse().ok());
+            let function = number.filter(|number| (1..=12).contains(number)).map(KeyCode::F);
+            named.or(function).ok_or_else(error)?
         };
         Ok(Self { code, ctrl, alt })
     }

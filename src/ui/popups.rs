@@ -83,11 +83,10 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> O
     }
 }
 
-/// Keys in a popup that is only read: it scrolls, copies and closes; every other command closes it first.
+/// Keys in a popup that is only read: it copies and closes; everything else means what it means elsewhere.
 fn reading(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> Option<Vec<Intent>> {
     let command = ui.setup.keymap.command(Key::from(event), &ui.contexts())?;
     match command {
-        Command::Down | Command::Up | Command::PageDown | Command::PageUp | Command::Top | Command::Bottom => None,
         Command::Quit | Command::Open => {
             ui.popup = None;
             Some(Vec::new())

@@ -152,13 +152,11 @@ impl Theme {
     /// # Errors
     /// When there is none of that name (the text lists them).
     pub fn builtin(name: &str, depth: Depth) -> Result<Self, ThemeError> {
-        match BUILTIN.iter().find(|(known, _)| *known == name) {
-            Some((name, text)) => Self::parse(name, text, depth),
-            None => {
-                let names: Vec<&str> = BUILTIN.iter().map(|(name, _)| *name).collect();
-                Err(ThemeError::Syntax(format!("there is no theme `{name}`; there are {}", names.join(", "))))
-            }
-        }
+        let Some((name, text)) = BUILTIN.iter().find(|(known, _)| *known == name) else {
+            let names: Vec<&str> = BUILTIN.iter().map(|(name, _)| *name).collect();
+            return Err(ThemeError::Syntax(format!("there is no theme `{name}`; there are {}", names.join(", "))));
+        };
+        Self::parse(name, text, depth)
     }
 
     /// A theme from its file.
@@ -281,7 +279,7 @@ fn nearest_ansi(r: u8, g: u8, b: u8) -> Color {
 
 /// Squared distance with the eye's weights (redmean: T. Riemersma, *Colour metric*).
 fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
-    let mean_red = (u32::from(a[0]) + u32::from(b[0])) / 2;
+    let mean_red = u32::midpoint(a[0].into(), b[0].into());
     let delta = |index: usize| u32::from(a[index].abs_diff(b[index])).pow(2);
     (((512 + mean_red) * delta(0)) >> 8) + 4 * delta(1) + (((767 - mean_red) * delta(2)) >> 8)
 }

@@ -4,6 +4,7 @@
 //! To accept a change after having looked at it: `INSTA_UPDATE=always tests/run views`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hostler::checks;
@@ -23,8 +24,11 @@ use strum::IntoEnumIterator;
 
 use crate::make;
 
+/// Makes a box.
+type Make = fn() -> State;
+
 /// The states of the box in which every tab is drawn.
-const STATES: &[(&str, fn() -> State)] =
+const STATES: &[(&str, Make)] =
     &[("waiting", waiting), ("healthy", healthy), ("findings", findings), ("failed", failed), ("foreign", foreign)];
 
 const SIZES: &[(u16, u16)] = &[(160, 48), (80, 24)];
@@ -35,7 +39,7 @@ fn waiting() -> State {
     for id in SourceId::iter() {
         sources.expect(id, SourceState::waiting(Duration::from_secs(1_000), true));
     }
-    State::new(make::moment(1_000), Default::default(), sources)
+    State::new(make::moment(1_000), Arc::default(), sources)
 }
 
 /// The made-up box at a second of its play, with its past.
@@ -58,7 +62,7 @@ fn played(second: u64) -> State {
 
 fn assessed(mut state: State) -> State {
     let at = state.now;
-    for at in [at, Moment { mono: at.mono + Duration::from_secs(120), wall: at.wall }] {
+    for at in [at, Moment { mono: at.mono + Duration::from_mins(2), wall: at.wall }] {
         let (observations, unassessed) = checks::assess(&state, at);
         state.apply(Event::Assessed { observations, unassessed, at });
     }

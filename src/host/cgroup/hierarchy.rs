@@ -64,12 +64,10 @@ impl Hierarchies {
     /// is in use by version 1 counts nothing in version 2.
     pub fn folder(&self, ProcessCGroups(groups): &ProcessCGroups, controller: &str) -> Option<(Version, PathBuf)> {
         let owns = |names: &[String]| names.iter().any(|name| name == controller);
-        let (group, version) = match groups.iter().find(|group| owns(&group.controllers)) {
-            Some(group) => (group, Version::V1),
-            None => {
-                let unified = groups.iter().find(|group| group.hierarchy == 0)?;
-                (unified, Version::V2)
-            }
+        let (group, version) = if let Some(group) = groups.iter().find(|group| owns(&group.controllers)) {
+            (group, Version::V1)
+        } else {
+            (groups.iter().find(|group| group.hierarchy == 0)?, Version::V2)
         };
         let folder = self
             .mounts

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
-const LIMITS: TailLimits = TailLimits { first: FirstLook::Last { lines: 3, bytes: 64 << 10 }, look_bytes: 1 << 20 };
+const LIMITS: TailLimits =
+    TailLimits { first: FirstLook::Last { lines: 3, bytes: 64 << 10 }, look_bytes: 1 << 20, behind_bytes: 4 << 20 };
 
 /// A folder that is the root, a file in it, and what looks at it; with and without a kept handle.
 struct Bed {
@@ -95,7 +96,7 @@ fn all_of_a_new_file_is_news() {
     });
     with_and_without_handle(|mut bed| {
         bed.append("1\n2\n3\n4\n5\n");
-        let little_news = TailLimits { first: FirstLook::News, look_bytes: 5 };
+        let little_news = TailLimits { first: FirstLook::News, look_bytes: 5, behind_bytes: 5 };
         let (lines, grown) = bed.look_within(little_news);
         assert_eq!((lines.as_slice(), grown.skipped), (["4".to_owned(), "5".to_owned()].as_slice(), 3));
     });
@@ -174,13 +175,37 @@ fn a_file_that_grows_too_fast_is_skipped_ahead_and_the_gap_is_counted() {
         bed.look();
         let many: String = (1..=100_000).map(|number| format!("line {number}\n")).collect();
         bed.append(&many);
-        let little = TailLimits { look_bytes: 1000, ..LIMITS };
+        let little = TailLimits { look_bytes: 1000, behind_bytes: 1000, ..LIMITS };
         let (lines, grown) = bed.look_within(little);
         assert_eq!(lines.last().unwrap(), "line 100000");
         assert!(lines.iter().map(|line| line.len() + 1).sum::<usize>() <= 1000);
         assert_eq!(lines.len() as u64 + grown.skipped, 100_000);
         bed.append("next\n");
         assert_eq!(bed.look(), ["next"]);
+    });
+}
+
+#[test]
+fn a_burst_is_read_over_several_looks() {
+    with_and_without_handle(|mut bed| {
+        bed.append("0\n");
+        bed.look();
+        let lines: Vec<String> = (0..100_000).map(|number| format!("line {number}")).collect();
+        bed.append(lines.join("\n") + "\n");
+        let little = TailLimits { look_bytes: 1000, behind_bytes: 2 << 20, ..LIMITS };
+        let mut seen = Vec::new();
+        for look in 0..20 {
+            let (lines, grown) = bed.look_within(little);
+            assert!(grown.bytes <= Tailer::LINE_BYTES as u64 && grown.skipped == 0);
+            seen.extend(lines);
+            if look == 3 {
+                // What is left of a file that is put aside is read before the new one.
+                fs::rename(bed.path("log"), bed.path("log.1")).unwrap();
+                bed.append("new\n");
+            }
+        }
+        assert_eq!(seen.pop().unwrap(), "new");
+        assert_eq!(seen, lines);
     });
 }
 
@@ -208,7 +233,8 @@ fn a_gap_too_large_to_count_is_estimated() {
     let line = format!("{}\n", "z".repeat(1023));
     let lines = 20 << 10;
     bed.append(line.repeat(lines));
-    let (given, grown) = bed.look_within(TailLimits { look_bytes: 4096, ..LIMITS });
+    let little = TailLimits { look_bytes: 4096, behind_bytes: 1 << 20, ..LIMITS };
+    let (given, grown) = bed.look_within(little);
     let all = given.len() as u64 + grown.skipped;
     assert!(all.abs_diff(lines as u64) <= 1, "{all} of {lines}");
 }

@@ -59,8 +59,8 @@ const DIES_EVERY: u64 = 20;
 /// The id of a made-up container.
 pub(super) fn id(service: &str) -> ContainerId {
     let seed = service.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let digits: String = (0..4_u64).map(|part| format!("{:016x}", seed.rotate_left(part as u32 * 13).wrapping_mul(part * 2 + 3))).collect();
-    ContainerId::from(digits.as_str())
+    let [a, b, c, d] = [0, 1, 2, 3_u32].map(|part| seed.rotate_left(part * 13).wrapping_mul(u64::from(part) * 2 + 3));
+    ContainerId::from(format!("{a:016x}{b:016x}{c:016x}{d:016x}").as_str())
 }
 
 fn ago(now: Timestamp, seconds: i64) -> Timestamp {
@@ -110,7 +110,7 @@ fn container(made: &Made, second: u64, faults: &Faults, now: Timestamp) -> Conta
     let worker = made.service == WORKER;
     let dying = worker && faults.worker_dies;
     let since_death = (second % CYCLE) % DIES_EVERY;
-    let died = ago(now, if faults.worker_dies { since_death as i64 } else { (second % CYCLE) as i64 - 120 });
+    let died = ago(now, if faults.worker_dies { since_death.cast_signed() } else { (second % CYCLE).cast_signed() - 120 });
     let sick = made.service == "sandbox" && faults.sandbox_sick;
     let state = if dying && since_death < 3 { ContainerState::Restarting } else { ContainerState::Running };
     Container {
@@ -150,7 +150,7 @@ fn health(sick: bool, second: u64, now: Timestamp) -> Health {
         state: if sick { HealthState::Unhealthy } else { HealthState::Healthy },
         failing_streak: if sick { 3 + (failing / 30) as u32 } else { 0 },
         last_output: sick.then(|| "curl: (7) Failed to connect to localhost port 8194".to_owned()),
-        failing_since: sick.then(|| ago(now, failing as i64)),
+        failing_since: sick.then(|| ago(now, failing.cast_signed())),
     }
 }
 

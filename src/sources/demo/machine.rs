@@ -134,15 +134,15 @@ pub(super) fn engines(second: u64, faults: &Faults) -> EngineSample {
         port: 8000,
         pid: Some(21_044),
         container: Some(containers::id("vllm")),
-        models: Reading::Known(vec![model("llama-3.3-8b:v4-awq", "llama", "8.0B", "AWQ", 4.6, 32_768, loaded(20.8))]),
+        models: Reading::Known(vec![model("llama-3.3-8b:v4-awq", ["llama", "8.0B", "AWQ"], 4.6, 32_768, loaded(20.8))]),
         requests_running: Reading::Known(running),
         requests_waiting: Reading::Known(running.saturating_sub(3)),
     };
     let on_disk = || Residency::OnDisk;
     let ollama_models = vec![
-        model("qwen3-32b:q4_K_M", "qwen3", "32.8B", "Q4_K_M", 19.8, 16_384, loaded(16.9)),
-        model("deepseek-r1:32b", "qwen2", "32.8B", "Q4_K_M", 19.9, 131_072, on_disk()),
-        model("llama3.1:8b", "llama", "8.0B", "Q4_K_M", 4.9, 131_072, on_disk()),
+        model("qwen3-32b:q4_K_M", ["qwen3", "32.8B", "Q4_K_M"], 19.8, 16_384, loaded(16.9)),
+        model("deepseek-r1:32b", ["qwen2", "32.8B", "Q4_K_M"], 19.9, 131_072, on_disk()),
+        model("llama3.1:8b", ["llama", "8.0B", "Q4_K_M"], 4.9, 131_072, on_disk()),
     ];
     let ollama = Engine {
         kind: EngineKind::Ollama,
@@ -162,14 +162,14 @@ pub(super) fn engines(second: u64, faults: &Faults) -> EngineSample {
         port: 8081,
         pid: Some(21_733),
         container: Some(containers::id("embedder")),
-        models: Reading::Known(vec![model("bge-m3-f16", "bert", "0.6B", "F16", 1.1, 8_192, loaded(0.5))]),
+        models: Reading::Known(vec![model("bge-m3-f16", ["bert", "0.6B", "F16"], 1.1, 8_192, loaded(0.5))]),
         requests_running: Reading::Known(0),
         requests_waiting: Reading::Known(0),
     };
     EngineSample { engines: vec![vllm, embedder, ollama], others: 4 }
 }
 
-fn model(name: &str, family: &str, parameters: &str, quantization: &str, gib: f64, context: u64, residency: Residency) -> ModelRef {
+fn model(name: &str, [family, parameters, quantization]: [&str; 3], gib: f64, context: u64, residency: Residency) -> ModelRef {
     ModelRef {
         name: name.to_owned(),
         family: Some(family.to_owned()),

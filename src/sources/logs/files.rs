@@ -56,8 +56,12 @@ impl Files {
     /// limit is 1,024 handles, and a container's control group takes two.
     const HANDLES: usize = 128;
 
-    /// What is read of one file in one turn, bytes; a file that grows faster is skipped ahead.
+    /// What is read of one file in one turn, bytes.
     const FILE_BYTES: u64 = 256 << 10;
+
+    /// What one file may be behind, bytes, so that a burst is read over a second or two; one that grows faster for longer is
+    /// skipped ahead.
+    const BEHIND_BYTES: u64 = 2 << 20;
 
     /// What is read in one turn in all, bytes; files that come too late in it are read in the next one.
     const TURN_BYTES: u64 = 512 << 10;
@@ -147,7 +151,11 @@ impl Followed {
             self.turns_left -= 1;
         }
         let first = self.first.take();
-        let limits = TailLimits { first: first.unwrap_or(FirstLook::News), look_bytes: Files::FILE_BYTES };
+        let limits = TailLimits {
+            first: first.unwrap_or(FirstLook::News),
+            look_bytes: Files::FILE_BYTES,
+            behind_bytes: Files::BEHIND_BYTES,
+        };
         let (mut records, mut strangers) = (0_u64, 0_u64);
         let grown = tailer.read(&mut self.tail, limits, |line| match self.lines.push_json(line) {
             Ok(line) => {

@@ -60,7 +60,7 @@ fn a_backlog_stands_where_its_time_says_and_counts_for_nothing() {
 #[test]
 fn a_backlog_never_pushes_newer_lines_out() {
     let mut ring = LogRing::default();
-    ring.push(live((0..LogRing::LINES as i64).map(|at| line(1000 + at, "live")).collect()));
+    ring.push(live((1000..).take(LogRing::LINES).map(|at| line(at, "live")).collect()));
     ring.push(backlog(vec![line(0, "old"), line(1005, "between")]));
     assert_eq!(ring.len(), LogRing::LINES);
     assert!(!texts(&ring).contains(&"old"));
@@ -156,8 +156,8 @@ proptest! {
     #[test]
     fn lines_within_the_lateness_stand_in_order_of_time(jitters in prop::collection::vec(0_i64..5000, 1..500)) {
         let mut ring = LogRing::default();
-        for (index, jitter) in jitters.iter().enumerate() {
-            ring.push(live(vec![line(index as i64 * 100 + 5000 - jitter, "x")]));
+        for (index, jitter) in (0_i64..).zip(jitters) {
+            ring.push(live(vec![line(index * 100 + 5000 - jitter, "x")]));
         }
         let times: Vec<_> = ring.iter().map(|(_, line)| line.at).collect();
         prop_assert!(times.is_sorted());

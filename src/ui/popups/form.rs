@@ -112,15 +112,13 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
     };
     let inner = frame(canvas, area, title, 80, form.fields.len() as u16 + 7);
     canvas.put(inner.x, inner.y + 1, inner.width, &about, Role::Strong);
-    let mut y = inner.y + 3;
-    for (index, field) in form.fields.iter().enumerate() {
+    for (y, (index, field)) in (inner.y + 3..).zip(form.fields.iter().enumerate()) {
         let active = index == form.at;
         canvas.put(inner.x, y, 7, field.label, if active { Role::Accent } else { Role::Muted });
         let x = canvas.put(inner.x + 7, y, inner.width.saturating_sub(9), field.input.value(), if active { Role::Input } else { Role::Text });
         if active {
             canvas.put(x, y, 1, "_", Role::Accent);
         }
-        y += 1;
     }
     let (text, role) = match &form.error {
         Some(error) => (error.as_str(), Role::Critical),

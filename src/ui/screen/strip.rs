@@ -85,9 +85,7 @@ fn keys(scene: &Scene<'_>, finding: &Finding) -> Pieces<'static> {
 /// One line: nothing needs anybody, and what changed since the last visit.
 fn nothing_wrong(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let mut pieces: Pieces<'_> = Vec::new();
-    if !scene.state.sources.all_tried() {
-        pieces.push(piece(Role::Muted, "looking at the box …"));
-    } else {
+    if scene.state.sources.all_tried() {
         pieces.push(piece(Role::Ok, canvas.glyphs.pass));
         pieces.push(piece(Role::Text, " nothing needs you"));
         match scene.state.last_visit {
@@ -102,6 +100,8 @@ fn nothing_wrong(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
                 pieces.push(piece(Role::Muted, text));
             }
         }
+    } else {
+        pieces.push(piece(Role::Muted, "looking at the box …"));
     }
     canvas.pieces(area.x + 2, area.y, area.width.saturating_sub(3), &pieces);
 }

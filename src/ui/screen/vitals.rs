@@ -123,7 +123,7 @@ fn containers(scene: &Scene<'_>) -> Pieces<'static> {
         }
         SourceStatus::Fresh => {}
     }
-    let (up, all) = scene.state.containers_up();
+    let (up, all) = scene.state.containers_running(scene.now);
     let wrong = scene.state.findings.needing_someone(scene.now).iter().filter(|finding| finding.seen.container.is_some()).count();
     let mut pieces = vec![piece(Role::Muted, "containers"), piece(Role::Text, format!(" {up}")), piece(Role::Muted, format!("/{all}"))];
     if wrong > 0 {

@@ -8,7 +8,7 @@ mod processes;
 use ratatui::layout::Rect;
 
 use super::super::Scene;
-use super::super::canvas::{Canvas, Pieces, piece};
+use super::super::canvas::{Canvas, Piece, Pieces, piece};
 use super::super::command::Command;
 use super::super::list::{ListId, RowKey};
 use super::super::popups::{Detail, Popup};
@@ -137,7 +137,7 @@ fn trouble(scene: &Scene<'_>, source: SourceId) -> Pieces<'static> {
 }
 
 /// A pane heading that tells when its source is not fresh, else `right`.
-fn heading(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, title: &str, source: SourceId, right: Pieces<'_>) {
+fn heading(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, title: &str, source: SourceId, right: &[Piece<'_>]) {
     let trouble = trouble(scene, source);
-    rule::heading(canvas, area, title, false, if trouble.is_empty() { &right } else { &trouble });
+    rule::heading(canvas, area, title, false, if trouble.is_empty() { right } else { &trouble });
 }

@@ -119,17 +119,11 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         right.push(piece(Role::Warning, format!("{} lines dropped · ", logs.dropped)));
     }
     let source = scene.state.sources.get(SourceId::Logs);
-    match source.and_then(|source| source.trouble(scene.now)) {
-        Some(why) => right.push(piece(Role::Muted, why)),
-        None => {
-            let plural = if logs.followed == 1 { "container" } else { "containers" };
-            right.push(piece(Role::Muted, format!("{} {plural}", logs.followed)));
-        }
-    }
-    right.push(match scene.ui.following {
-        true => piece(Role::Muted, " · following"),
-        false => piece(Role::Accent, " · held: G follows"),
-    });
+    let trouble = source.and_then(|source| source.trouble(scene.now));
+    let plural = if logs.followed == 1 { "container" } else { "containers" };
+    right.push(piece(Role::Muted, trouble.unwrap_or_else(|| format!("{} {plural}", logs.followed))));
+    let follows = if scene.ui.following { (Role::Muted, " · following") } else { (Role::Accent, " · held: G follows") };
+    right.push(piece(follows.0, follows.1));
     rule::heading(canvas, area, "Stream", true, &right);
 }
 

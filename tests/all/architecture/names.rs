@@ -222,7 +222,7 @@ impl Reader<'_> {
                 TokenTree::Punct(dot)
                     if dot.as_char() == '.' && matches!(tokens.get(at + 1), Some(TokenTree::Ident(_))) =>
                 {
-                    at += 2
+                    at += 2;
                 }
                 TokenTree::Punct(_) | TokenTree::Literal(_) => at += 1,
             }
@@ -254,7 +254,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
         let Some(scope) = self.scopes.last() else { return };
         let module = scope.module.iter().cloned().chain([item.ident.to_string()]).collect();
         self.scopes.push(Scope::of(module, items));
-        items.iter().for_each(|item| self.visit_item(item));
+        for item in items {
+            self.visit_item(item);
+        }
         self.scopes.pop();
     }
 

@@ -144,23 +144,24 @@ fn a_flood_is_cut_and_counted_and_starves_nobody() {
         append(&folder, &target.origin.name, "");
     }
     files.turn(Some(targets));
-    let many = records(0..20_000);
+    let lines = 40_000;
+    let many = records(0..lines);
     let (mut given, mut dropped, mut calm) = (0, 0, 0);
     for name in &names {
         append(&folder, name, &many);
     }
     append(&folder, "calm", &records(0..1));
-    let turns = 6;
+    let turns = 12;
     for _ in 0..turns {
         let gathered = files.turn(None);
-        let bytes = gathered.lines.len() as u64 * (many.len() as u64 / 20_000);
+        let bytes = gathered.lines.len() as u64 * (many.len() as u64 / lines);
         assert!(bytes <= Files::TURN_BYTES + Files::FILE_BYTES);
         given += gathered.lines.len() as u64;
         dropped += gathered.dropped;
         calm += gathered.lines.iter().filter(|line| &*line.origin.name == "calm").count();
     }
     assert_eq!(calm, 1);
-    assert_eq!(given + dropped, 6 * 20_000 + 1);
+    assert_eq!(given + dropped, 6 * lines + 1);
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(super) fn lines(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u
     let Some(sample) = scene.state.gpus.get().filter(|sample| !sample.gpus.is_empty()) else {
         return absent(canvas, area, scene);
     };
-    super::heading(canvas, area, scene, "Cards", SourceId::Gpu, driver(sample));
+    super::heading(canvas, area, scene, "Cards", SourceId::Gpu, &driver(sample));
     let shown = area.height.saturating_sub(1).min(sample.gpus.len() as u16);
     for (y, gpu) in (area.y + 1..area.y + 1 + shown).zip(&sample.gpus) {
         draw_line(canvas, Rect { y, height: 1, ..area }, scene, gpu);
@@ -90,7 +90,7 @@ fn driver(sample: &GpuSample) -> Pieces<'static> {
 
 fn draw_block(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, sample: &GpuSample, gpu: &Gpu) {
     let title = format!("gpu{}  {}", gpu.index, gpu.name);
-    super::heading(canvas, area, scene, &title, SourceId::Gpu, driver(sample));
+    super::heading(canvas, area, scene, &title, SourceId::Gpu, &driver(sample));
     let memory = gpu.memory.get();
     let power = gpu.power_watts.get().zip(gpu.power_limit_watts.get());
     let ratio_text = |reading: &Reading<f64>| reading.get().map(units::percent);

@@ -46,11 +46,11 @@ fn host(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u16 {
 
 fn host_rows(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, rows: &[HostRow]) -> u16 {
     let Some(host) = scene.state.host.get() else {
-        super::heading(canvas, area, scene, "Host", SourceId::Host, Vec::new());
+        super::heading(canvas, area, scene, "Host", SourceId::Host, &[]);
         return 1;
     };
     let right = vec![piece(Role::Muted, format!("{} · {}", host.facts.os, short_kernel(&host.facts.kernel)))];
-    super::heading(canvas, area, scene, "Host", SourceId::Host, right);
+    super::heading(canvas, area, scene, "Host", SourceId::Host, &right);
     let mut y = area.y + 1;
     for row in rows {
         if y < area.bottom() && row(canvas, Rect { x: area.x + 2, y, width: area.width.saturating_sub(2), height: 1 }, scene, host) {
@@ -91,7 +91,7 @@ fn cores(canvas: &mut Canvas<'_>, row: Rect, _scene: &Scene<'_>, host: &HostSamp
 
 fn ram(canvas: &mut Canvas<'_>, row: Rect, scene: &Scene<'_>, host: &HostSample) -> bool {
     let memory = host.memory.get();
-    let role = memory.map(|memory| memory_role(memory.used_ratio(), &scene.state.thresholds)).unwrap_or(Role::Text);
+    let role = memory.map_or(Role::Text, |memory| memory_role(memory.used_ratio(), &scene.state.thresholds));
     let text = memory.map(|memory| units::bytes_of(memory.used_bytes(), memory.total_bytes));
     metered(canvas, row, "ram", memory.map(Memory::used_ratio), text, role);
     true
@@ -144,7 +144,7 @@ fn temperature(canvas: &mut Canvas<'_>, row: Rect, _scene: &Scene<'_>, host: &Ho
 }
 
 fn disks(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u16 {
-    super::heading(canvas, area, scene, "Disks", SourceId::Volumes, vec![piece(Role::Muted, "size · free")]);
+    super::heading(canvas, area, scene, "Disks", SourceId::Volumes, &[piece(Role::Muted, "size · free")]);
     let Some(volumes) = scene.state.volumes.get() else { return 1 };
     // The fullest are what is looked for; what is left out is said.
     let mut shown: Vec<&Volume> = volumes.iter().collect();

@@ -1,0 +1,129 @@
+//! Keeps hostler's own store beside the screen: what is said, how the box stands, and what others write to the journal.
+//! Files are written and synced on a thread of their own, so that the screen never waits for a disk.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::domain::{JournalEntry, JournalRecord, SourceId};
+use crate::history::{HistoryError, JournalReader, StateDir};
+use crate::host::{Lane, Reader};
+use crate::report::LastState;
+use crate::store::State;
+
+/// The time between two looks at what others wrote.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Orders and news that may wait.
+const QUEUE: usize = 32;
+
+/// What is to be kept.
+enum Order {
+    /// Somebody said something.
+    Record(JournalEntry, Timestamp),
+    /// How the box stands, and which sources can be read.
+    Remember(Box<LastState>, Vec<SourceId>),
+    /// What did others write?
+    Look,
+}
+
+/// What came of it.
+pub(super) enum News {
+    /// Records that were not known before.
+    Records(Vec<JournalRecord>),
+    /// Something could not be kept.
+    Failed(String),
+}
+
+/// Takes orders.
+pub(super) struct Keeper(mpsc::Sender<Order>);
+
+impl Keeper {
+    /// Begins to keep. Must be called within a [`LocalSet`](tokio::task::LocalSet).
+    pub(super) fn start(dir: &StateDir) -> (Self, mpsc::Receiver<News>) {
+        let (orders, taken) = mpsc::channel(QUEUE);
+        let (news, told) = mpsc::channel(QUEUE);
+        let of = dir.clone();
+        let reader = Lane::new("store").reader(move || JournalReader::new(&of));
+        tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
+        (Self(orders), told)
+    }
+
+    /// Writes what somebody said; it comes back as news. False when too much waits already.
+    pub(super) fn record(&self, entry: JournalEntry, at: Timestamp) -> bool {
+        self.0.try_send(Order::Record(entry, at)).is_ok()
+    }
+
+    /// Keeps in mind how the box stands.
+    pub(super) fn remember(&self, state: &State) {
+        // One that is not kept because the disk hangs is followed by another in a minute.
+        let _full = self.0.try_send(Order::Remember(Box::new(LastState::of(state)), read_once(state)));
+    }
+}
+
+/// Keeps in mind how the box stands, now. A store that cannot be written is no reason to fail: what could be seen was
+/// shown.
+pub(super) fn remember(dir: &StateDir, state: &State) {
+    if let Err(error) = keep_in_mind(dir, &LastState::of(state), read_once(state)) {
+        tracing::warn!(%error, "Could not keep in mind what was seen.");
+    }
+}
+
+/// The sources that were read since the start: their absence is told next time.
+fn read_once(state: &State) -> Vec<SourceId> {
+    state.sources.iter().filter(|(_, source)| source.last_ok.is_some()).map(|(id, _)| id).collect()
+}
+
+fn keep_in_mind(dir: &StateDir, last: &LastState, sources: Vec<SourceId>) -> Result<(), HistoryError> {
+    dir.set_last(last)?;
+    dir.remember_sources(sources, last.at)
+}
+
+async fn keep(dir: StateDir, mut reader: Reader<JournalReader>, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<News>) {
+    let mut turns = interval(LOOK_EVERY);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        let order = tokio::select! {
+            order = orders.recv() => match order {
+                Some(order) => order,
+                None => return,
+            },
+            _ = turns.tick() => Order::Look,
+        };
+        let told = matches!(order, Order::Record(..));
+        let dir = dir.clone();
+        let done = reader.read(move |journal| carry_out(&dir, journal, order)).await;
+        let item = match done {
+            Ok(Ok(records)) if records.is_empty() => continue,
+            Ok(Ok(records)) => News::Records(records),
+            Ok(Err(error)) if told => News::Failed(error.to_string()),
+            Err(why) if told => News::Failed(format!("the state folder does not answer: {why}")),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "Could not keep the store.");
+                continue;
+            }
+            Err(_) => continue,
+        };
+        if news.send(item).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Does what was ordered and gives the records that were not known before.
+fn carry_out(dir: &StateDir, journal: &mut JournalReader, order: Order) -> Result<Vec<JournalRecord>, HistoryError> {
+    match order {
+        Order::Record(entry, at) => {
+            let record = dir.record(entry, at)?;
+            let mut records = journal.read()?.records;
+            // A made-up box has no file to read it back from.
+            if !records.contains(&record) {
+                records.push(record);
+            }
+            Ok(records)
+        }
+        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources).map(|()| Vec::new()),
+        Order::Look => Ok(journal.read()?.records),
+    }
+}
