@@ -22,21 +22,17 @@ mod xid;
 
 pub use action::{ACTIONS, ActionId, ActionSpec, Risk};
 pub use container::{
-    Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent,
-    DockerEventKind, DockerSample, EngineInfo, Exit, Health, HealthState, PortReach, PublishedPort,
-    RestartPolicy,
+    Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
+    DockerSample, EngineInfo, Exit, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
 };
 pub use duty::{Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding};
 pub use engine::{Endpoint, Engine, EngineKind, EngineSample, ModelRef, Residency};
 pub use event::{Effect, Event, Sample};
 pub use finding::{Finding, FindingId, Observation, Severity, Silence, Unassessed, Unit, Verdict};
 pub use gpu::{
-    Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink,
-    ThrottleReason, XidEvent,
+    Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink, ThrottleReason, XidEvent,
 };
-pub use host::{
-    Cpu, DiskIo, HostFacts, HostSample, Memory, NetIo, Pressure, Swap, Temperature, Volume,
-};
+pub use host::{Cpu, DiskIo, HostFacts, HostSample, Memory, NetIo, Pressure, Swap, Temperature, Volume};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;

@@ -57,18 +57,8 @@ pub struct SourceContext {
 impl SourceContext {
     /// For sources of this machine that push to `events`. Sources that build upon the engine's containers must be made from
     /// the same context as the docker source.
-    pub fn new(
-        ports: Ports,
-        settings: std::rc::Rc<SourceSettings>,
-        events: mpsc::Sender<Event>,
-    ) -> Self {
-        Self {
-            ports,
-            settings,
-            events,
-            log_lines: mpsc::channel(1).0,
-            roster: watch::Sender::default(),
-        }
+    pub fn new(ports: Ports, settings: std::rc::Rc<SourceSettings>, events: mpsc::Sender<Event>) -> Self {
+        Self { ports, settings, events, log_lines: mpsc::channel(1).0, roster: watch::Sender::default() }
     }
 
     /// The same context with somebody who takes log lines. Without, none are read.
@@ -118,4 +108,5 @@ pub struct SourceSpec {
 }
 
 /// Every source.
-pub const SOURCES: &[SourceSpec] = &[host::SPEC, volumes::SPEC, gpu::SPEC, docker::SPEC, usage::SPEC, engines::SPEC, logs::SPEC];
+pub const SOURCES: &[SourceSpec] =
+    &[host::SPEC, volumes::SPEC, gpu::SPEC, docker::SPEC, usage::SPEC, engines::SPEC, logs::SPEC];

@@ -110,11 +110,7 @@ impl State {
                 self.sources.succeeded(sample.source(), detail, at);
                 self.sampled(sample, at);
             }
-            Event::SourceFailed {
-                source,
-                failure,
-                at,
-            } => {
+            Event::SourceFailed { source, failure, at } => {
                 self.advance(at);
                 self.sources.failed(source, failure, at);
                 self.series.gap(source, at);
@@ -122,10 +118,7 @@ impl State {
             Event::Docker { events, at } => {
                 self.advance(at);
                 for event in events {
-                    self.tracks
-                        .entry(event.id.clone())
-                        .or_default()
-                        .happened(&event);
+                    self.tracks.entry(event.id.clone()).or_default().happened(&event);
                 }
             }
             Event::Xid(xid) => {
@@ -135,14 +128,9 @@ impl State {
                 effects.push(Effect::RefreshNow(crate::domain::SourceId::Gpu));
             }
             Event::Logs(batch) => self.logs.push(batch),
-            Event::Assessed {
-                observations,
-                unassessed,
-                at,
-            } => {
+            Event::Assessed { observations, unassessed, at } => {
                 self.advance(at);
-                self.findings
-                    .assessed(observations, unassessed, &self.sources, at);
+                self.findings.assessed(observations, unassessed, &self.sources, at);
             }
             Event::Limits(thresholds) => self.thresholds = thresholds,
             Event::Routine(standings) => self.routine = standings,
@@ -178,12 +166,10 @@ impl State {
             }
             Sample::Docker(docker) => {
                 for container in &docker.containers {
-                    self.tracks
-                        .entry(container.id.clone())
-                        .or_default()
-                        .inspected(container, at);
+                    self.tracks.entry(container.id.clone()).or_default().inspected(container, at);
                 }
                 self.tracks.retain(|_, track| !track.is_gone(at));
+                self.logs.forget_gone(&docker.containers);
                 self.docker.set(docker, at);
             }
             Sample::Usage(usage) => {
@@ -209,7 +195,9 @@ impl State {
                 // The visit that is being made now does not count as the last one.
                 JournalEntry::Visit if record.at < self.started.wall => self.last_visit = Some(record.at),
                 JournalEntry::Visit => {}
-                JournalEntry::Accept { .. } | JournalEntry::Snooze { .. } | JournalEntry::Note { .. } => self.journal.push(record),
+                JournalEntry::Accept { .. } | JournalEntry::Snooze { .. } | JournalEntry::Note { .. } => {
+                    self.journal.push(record)
+                }
             }
         }
         let surplus = self.journal.len().saturating_sub(Self::JOURNAL_KEPT);

@@ -3,21 +3,28 @@
 //! A frame is drawn into a buffer, compared with the one before, and only changed cells are sent, in one write, as one
 //! synchronized update. A frame without changes sends nothing at all.
 
+mod cells;
+
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use crossterm::style::{Attribute, ResetColor, SetAttribute};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{Command, queue};
-use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 
 use crate::ui::canvas::Hits;
+
+/// Whether the terminal is ours, so that it has to be given back, and only once: leaving the alternate screen a second
+/// time would put the cursor where it was before, above what was written since.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it is ours.
 pub struct Terminal {
@@ -40,17 +47,21 @@ impl Terminal {
     /// # Errors
     /// When it cannot be put into raw mode or written to.
     pub fn enter(mouse: bool) -> io::Result<Self> {
-        enable_raw_mode()?;
-        let size = Self::size();
-        let area = Rect { x: 0, y: 0, width: size.width, height: size.height };
+        let empty = Buffer::empty(whole(Self::size()));
         let mut terminal =
-            Self { shown: Buffer::empty(area), drawn: Buffer::empty(area), out: Vec::with_capacity(16 << 10), mouse, unknown: false };
-        queue!(terminal.out, EnterAlternateScreen, EnableBracketedPaste, Hide, Clear(ClearType::All))?;
-        if mouse {
-            queue!(terminal.out, EnableMouseCapture)?;
-        }
-        terminal.send()?;
+            Self { shown: empty.clone(), drawn: empty, out: Vec::with_capacity(16 << 10), mouse, unknown: false };
+        terminal.take()?;
         Ok(terminal)
+    }
+
+    fn take(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::Release);
+        queue!(self.out, EnterAlternateScreen, EnableBracketedPaste, Hide, Clear(ClearType::All))?;
+        if self.mouse {
+            queue!(self.out, EnableMouseCapture)?;
+        }
+        self.send()
     }
 
     /// The size that the terminal says it has; 80 × 24 if it says none.
@@ -63,9 +74,8 @@ impl Terminal {
 
     /// Takes a new size; the next frame is sent whole.
     pub fn resize(&mut self, size: Size) {
-        let area = Rect { x: 0, y: 0, width: size.width, height: size.height };
-        self.shown = Buffer::empty(area);
-        self.drawn = Buffer::empty(area);
+        self.shown = Buffer::empty(whole(size));
+        self.drawn = Buffer::empty(whole(size));
         self.unknown = true;
     }
 
@@ -85,7 +95,7 @@ impl Terminal {
             queue!(self.out, ResetColor, SetAttribute(Attribute::Reset), Clear(ClearType::All))?;
             self.unknown = false;
         }
-        CrosstermBackend::new(&mut self.out).draw(changed.into_iter())?;
+        cells::write(&mut self.out, changed);
         queue!(self.out, EndSynchronizedUpdate)?;
         self.send()?;
         std::mem::swap(&mut self.shown, &mut self.drawn);
@@ -98,7 +108,11 @@ impl Terminal {
     /// When the terminal cannot be written to.
     pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
-        if on { queue!(self.out, EnableMouseCapture)? } else { queue!(self.out, DisableMouseCapture)? }
+        if on {
+            queue!(self.out, EnableMouseCapture)?
+        } else {
+            queue!(self.out, DisableMouseCapture)?
+        }
         self.send()
     }
 
@@ -110,7 +124,10 @@ impl Terminal {
         // xterm and tmux refuse longer ones; k9s uses the same limit.
         const MOST: usize = 74_994;
         if text.len() > MOST {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} bytes are more than a terminal's clipboard takes ({MOST})", text.len())));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} bytes are more than a terminal's clipboard takes ({MOST})", text.len()),
+            ));
         }
         let mut sequence = String::new();
         let copy = crossterm::clipboard::CopyToClipboard::to_clipboard_from(text);
@@ -132,13 +149,13 @@ impl Terminal {
         restore()
     }
 
-    /// Takes the terminal again after [`Terminal::suspend`].
+    /// Takes the terminal again after [`Terminal::suspend`], at the size that it has by now.
     ///
     /// # Errors
     /// When it cannot be put into raw mode or written to.
     pub fn resume(&mut self) -> io::Result<()> {
-        *self = Self::enter(self.mouse)?;
-        self.unknown = true;
+        self.take()?;
+        self.resize(Self::size());
         Ok(())
     }
 
@@ -156,26 +173,53 @@ impl Drop for Terminal {
     }
 }
 
-/// Leaves the alternate screen and raw mode. Bears being called twice, and without a terminal.
+fn whole(size: Size) -> Rect {
+    Rect { x: 0, y: 0, width: size.width, height: size.height }
+}
+
+/// Leaves the alternate screen and raw mode. Does nothing where the terminal is not ours (any more).
 ///
 /// # Errors
 /// When the terminal cannot be written to.
 pub fn restore() -> io::Result<()> {
+    if !TAKEN.swap(false, Ordering::AcqRel) {
+        return Ok(());
+    }
     let mut out = Vec::new();
-    queue!(out, EndSynchronizedUpdate, DisableMouseCapture, DisableBracketedPaste, SetAttribute(Attribute::Reset), ResetColor)?;
+    queue!(
+        out,
+        EndSynchronizedUpdate,
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        SetAttribute(Attribute::Reset),
+        ResetColor
+    )?;
     queue!(out, LeaveAlternateScreen, Show)?;
     let written = write_all(&out);
     disable_raw_mode()?;
     written
 }
 
-/// Makes a panic leave the terminal first, so that its message can be read.
+/// Makes a panic of the calling thread leave the terminal first, so that its message can be read, and then end the
+/// process, even if the panic is one of a task that nobody waits for: what went on drawing would draw over the shell.
+/// A panic of another thread costs what that thread reads, and the screen stays as it is.
 pub fn restore_on_panic() {
     let next = std::panic::take_hook();
+    let face = thread::current().id();
     std::panic::set_hook(Box::new(move |info| {
-        let _gone = restore();
-        next(info);
+        if thread::current().id() == face {
+            let _gone = restore();
+            next(info);
+            end();
+        }
+        tracing::error!(panic = %info, "A thread has ended.");
     }));
+}
+
+/// The end of a process that panicked, with the exit status that it would have had.
+#[expect(clippy::exit, reason = "unwinding could wait for a driver that hangs, and would not get out of a task")]
+fn end() -> ! {
+    std::process::exit(101)
 }
 
 /// Writes to standard output past its line buffer, in as few calls as the terminal allows.

@@ -13,8 +13,7 @@ use serde::Deserialize;
 
 use super::counted;
 use crate::domain::{
-    Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding, Finding, Moment, Severity, SourceId,
-    SourceStatus, units,
+    Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding, Finding, Moment, Severity, SourceId, SourceStatus, units,
 };
 use crate::store::State;
 

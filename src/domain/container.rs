@@ -81,10 +81,7 @@ pub struct Container {
 impl Container {
     /// `project/service` where it belongs to a project, else its name: what a person reads.
     pub fn display_name(&self) -> &str {
-        self.service
-            .as_deref()
-            .filter(|_| self.project.is_some())
-            .unwrap_or(&self.name)
+        self.service.as_deref().filter(|_| self.project.is_some()).unwrap_or(&self.name)
     }
 }
 

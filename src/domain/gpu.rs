@@ -104,11 +104,7 @@ pub struct GpuMemory {
 impl GpuMemory {
     /// The used part, 0 to 1.
     pub fn used_ratio(self) -> f64 {
-        if self.total_bytes == 0 {
-            0.0
-        } else {
-            self.used_bytes as f64 / self.total_bytes as f64
-        }
+        if self.total_bytes == 0 { 0.0 } else { self.used_bytes as f64 / self.total_bytes as f64 }
     }
 }
 
@@ -159,13 +155,7 @@ pub enum ThrottleReason {
 impl ThrottleReason {
     /// Whether it says that something is wrong, rather than that the card works as set.
     pub fn is_alarm(self) -> bool {
-        matches!(
-            self,
-            Self::HardwareSlowdown
-                | Self::HardwareThermal
-                | Self::SoftwareThermal
-                | Self::PowerBrake
-        )
+        matches!(self, Self::HardwareSlowdown | Self::HardwareThermal | Self::SoftwareThermal | Self::PowerBrake)
     }
 }
 

@@ -158,9 +158,5 @@ impl Volume {
 
 /// `part` of `whole`, 0 to 1; 0 when there is no whole.
 fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 {
-        0.0
-    } else {
-        part as f64 / whole as f64
-    }
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

@@ -62,7 +62,8 @@ pub enum JournalEntry {
 /// When it is none of these, or lies before `now`; the text says what is allowed.
 pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
-    let unreadable = || format!("`{text}` is no end; write a date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, 12h)");
+    let unreadable =
+        || format!("`{text}` is no end; write a date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, 12h)");
     let end = if let Ok(at) = text.parse::<Timestamp>() {
         at
     } else if let Ok(date) = text.parse::<Date>() {

@@ -29,9 +29,6 @@ impl Moment {
     /// The moment `by` later, on both clocks.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
-        Self {
-            mono: self.mono + by,
-            wall: self.wall.checked_add(by).unwrap_or(self.wall),
-        }
+        Self { mono: self.mono + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }
 }

@@ -6,17 +6,7 @@ use serde::{Serialize, Serializer};
 
 /// Something that is read repeatedly. The order is the order on screen.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    strum::IntoStaticStr,
-    strum::EnumIter,
-    strum::EnumString,
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumIter, strum::EnumString,
 )]
 pub enum SourceId {
     /// CPU, memory, pressure, rates, temperatures.
@@ -123,29 +113,17 @@ impl Failure {
 
     /// Something that is there does not work.
     pub fn failed(what: impl Into<String>) -> Self {
-        Self {
-            kind: FailureKind::Failed,
-            what: what.into(),
-            remedy: None,
-        }
+        Self { kind: FailureKind::Failed, what: what.into(), remedy: None }
     }
 
     /// Something that is there may not be read by this user.
     pub fn denied(what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self {
-            kind: FailureKind::Denied,
-            what: what.into(),
-            remedy: Some(remedy.into()),
-        }
+        Self { kind: FailureKind::Denied, what: what.into(), remedy: Some(remedy.into()) }
     }
 
     /// Something is not there.
     pub fn unsupported(what: impl Into<String>) -> Self {
-        Self {
-            kind: FailureKind::Unsupported,
-            what: what.into(),
-            remedy: None,
-        }
+        Self { kind: FailureKind::Unsupported, what: what.into(), remedy: None }
     }
 
     /// The same failure with a remedy.

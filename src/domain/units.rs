@@ -6,12 +6,7 @@ const KIB: f64 = 1024.0;
 
 /// Bytes with their binary unit: `512 B`, `611 MiB`, `21.3 GiB`, `1.8 TiB`.
 pub fn bytes(count: u64) -> String {
-    scaled(
-        count as f64,
-        KIB,
-        &["B", "KiB", "MiB", "GiB", "TiB", "PiB"],
-        " ",
-    )
+    scaled(count as f64, KIB, &["B", "KiB", "MiB", "GiB", "TiB", "PiB"], " ")
 }
 
 /// Bytes in a narrow column: `611M`, `20.8G`, `1.8T` (binary units).
@@ -30,12 +25,7 @@ pub fn bytes_short(count: u64) -> String {
 
 /// A rate in decimal units, as network gear counts: `1.2 MB/s`; `0 B/s` when nothing moves.
 pub fn rate(bytes_per_second: f64) -> String {
-    let mut text = scaled(
-        bytes_per_second.max(0.0),
-        1000.0,
-        &["B", "kB", "MB", "GB", "TB"],
-        " ",
-    );
+    let mut text = scaled(bytes_per_second.max(0.0), 1000.0, &["B", "kB", "MB", "GB", "TB"], " ");
     text.push_str("/s");
     text
 }
@@ -51,16 +41,9 @@ pub fn bytes_of(used: u64, total: u64) -> String {
         power += 1;
     }
     let used = used as f64 / unit;
-    let total = if (top - top.round()).abs() < 0.05 || top >= 100.0 {
-        format!("{top:.0}")
-    } else {
-        format!("{top:.1}")
-    };
-    let used = if used >= 99.95 {
-        format!("{used:.0}")
-    } else {
-        format!("{used:.1}")
-    };
+    let total =
+        if (top - top.round()).abs() < 0.05 || top >= 100.0 { format!("{top:.0}") } else { format!("{top:.1}") };
+    let used = if used >= 99.95 { format!("{used:.0}") } else { format!("{used:.1}") };
     format!("{used}/{total} {}", units[power])
 }
 
@@ -144,7 +127,15 @@ mod tests {
 
     #[test]
     fn a_narrow_column_has_tenths_only_where_they_matter() {
-        let cases = [(0, "0B"), (999, "999B"), (1_000, "1K"), (12 << 20, "12M"), (999 << 20, "999M"), (1_000 << 20, "1.0G"), (2_000 << 30, "2.0T")];
+        let cases = [
+            (0, "0B"),
+            (999, "999B"),
+            (1_000, "1K"),
+            (12 << 20, "12M"),
+            (999 << 20, "999M"),
+            (1_000 << 20, "1.0G"),
+            (2_000 << 30, "2.0T"),
+        ];
         for (count, text) in cases {
             assert_eq!(bytes_short(count), text, "{count}");
         }

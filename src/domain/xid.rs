@@ -18,35 +18,15 @@ pub enum XidClass {
 const XIDS: &[(u64, XidClass, &str)] = {
     use XidClass::{Application, Hardware};
     &[
-        (
-            13,
-            Application,
-            "a program's kernel failed (graphics engine exception)",
-        ),
-        (
-            31,
-            Application,
-            "a program touched memory it may not (MMU fault)",
-        ),
+        (13, Application, "a program's kernel failed (graphics engine exception)"),
+        (31, Application, "a program touched memory it may not (MMU fault)"),
         (32, Application, "a program's command buffer was invalid"),
         (43, Application, "a program's channel was reset"),
         (45, Application, "a program was stopped and cleaned up"),
-        (
-            48,
-            Hardware,
-            "an uncorrectable memory error (double bit ECC)",
-        ),
-        (
-            61,
-            Hardware,
-            "the power controller stopped (PMU breakpoint)",
-        ),
+        (48, Hardware, "an uncorrectable memory error (double bit ECC)"),
+        (61, Hardware, "the power controller stopped (PMU breakpoint)"),
         (62, Hardware, "the power controller halted"),
-        (
-            63,
-            Hardware,
-            "a memory row is being replaced (reset pending)",
-        ),
+        (63, Hardware, "a memory row is being replaced (reset pending)"),
         (64, Hardware, "a memory row could not be replaced"),
         (74, Hardware, "an NVLink error"),
         (79, Hardware, "it has fallen off the bus"),
@@ -71,15 +51,12 @@ const XIDS: &[(u64, XidClass, &str)] = {
 
 /// What a number means in words; an unknown number is said to be one.
 pub fn xid_name(code: u64) -> &'static str {
-    XIDS.iter().find(|(known, ..)| *known == code).map_or(
-        "not in our list: look it up in NVIDIA's Xid catalogue",
-        |(.., name)| name,
-    )
+    XIDS.iter()
+        .find(|(known, ..)| *known == code)
+        .map_or("not in our list: look it up in NVIDIA's Xid catalogue", |(.., name)| name)
 }
 
 /// Whether a number means hardware. A number not in the list counts as the program's, so that it warns and does not alarm.
 pub fn xid_class(code: u64) -> XidClass {
-    XIDS.iter()
-        .find(|(known, ..)| *known == code)
-        .map_or(XidClass::Application, |(_, class, _)| *class)
+    XIDS.iter().find(|(known, ..)| *known == code).map_or(XidClass::Application, |(_, class, _)| *class)
 }

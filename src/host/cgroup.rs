@@ -40,18 +40,28 @@ pub fn container_in(path: &str) -> Option<ContainerId> {
         .map(ContainerId::from)
 }
 
+/// The part of a cgroup path that is a container's own group, whatever groups it made for itself below that (a nested
+/// engine, systemd, Podman's `container`). `None` if the path is not of this container.
+pub fn own_group<'path>(path: &'path str, id: &ContainerId) -> Option<&'path str> {
+    let begin = path.rfind(&*id.0)?;
+    let end = path[begin..].find('/').map_or(path.len(), |end| begin + end);
+    let own = &path[..end];
+    (container_in(own).as_ref() == Some(id)).then_some(own)
+}
+
 /// The control group below its hierarchy's root of a container's first process: that of version 2, else that in which its
 /// memory is counted. `None` if the process does not belong to this container, as with an engine on another machine.
 pub fn path_of(fs: &RootedFs, id: &ContainerId, pid: u32) -> Option<String> {
     let ProcessCGroups(groups) = memberships(fs, pid).ok()?;
     groups
-        .into_iter()
-        .filter(|group| container_in(&group.pathname).as_ref() == Some(id))
-        .max_by_key(|group| {
+        .iter()
+        .filter_map(|group| {
             let counts_memory = group.controllers.iter().any(|name| name == "memory");
-            (group.controllers.is_empty(), counts_memory)
+            let preferred = (group.controllers.is_empty(), counts_memory);
+            Some((preferred, own_group(&group.pathname, id)?))
         })
-        .map(|group| group.pathname)
+        .max()
+        .map(|(_, path)| path.to_owned())
 }
 
 /// Memory as the docker command counts it: without the file cache that the kernel would drop first.
@@ -77,6 +87,17 @@ mod tests {
         ] {
             assert_eq!(container_in(&path), Some(ContainerId::from(id.as_str())), "{path}");
         }
+        let id = ContainerId::from(id.as_str());
+        for (path, own) in [
+            (format!("/docker/{id}", id = id.0), format!("/docker/{}", id.0)),
+            (format!("/docker/{}/init", id.0), format!("/docker/{}", id.0)),
+            (format!("/a.slice/libpod-{}.scope/container", id.0), format!("/a.slice/libpod-{}.scope", id.0)),
+        ] {
+            assert_eq!(own_group(&path, &id), Some(&*own));
+        }
+        let nested = format!("/docker/{}/docker/{}", id.0, "5e".repeat(32));
+        assert_eq!(own_group(&nested, &id), Some(&*format!("/docker/{}", id.0)));
+        assert_eq!(own_group("/docker/other", &id), None);
         assert_eq!(container_in("/user.slice/session-3.scope"), None);
         assert_eq!(container_in(&format!("/docker/{id}0")), None);
     }

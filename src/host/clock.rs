@@ -14,14 +14,9 @@ pub struct Clock {
 
 impl Clock {
     /// A clock whose monotonic time begins at zero now.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that asks the time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the time")]
     pub fn start() -> Self {
-        Self {
-            started: Instant::now(),
-        }
+        Self { started: Instant::now() }
     }
 
     /// A clock whose monotonic time is `ago` already, for a made-up box with a past.
@@ -32,14 +27,8 @@ impl Clock {
     }
 
     /// This moment, on both clocks.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that asks the time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the time")]
     pub fn now(self) -> Moment {
-        Moment {
-            mono: self.started.elapsed(),
-            wall: Timestamp::now(),
-        }
+        Moment { mono: self.started.elapsed(), wall: Timestamp::now() }
     }
 }

@@ -18,10 +18,7 @@ pub fn clean(text: &str, max_bytes: usize) -> Cow<'_, str> {
     }
     // Stripping never makes text longer, but sequences may hide any amount of it: look at a bounded part only.
     let looked_at = floor_boundary(text, max_bytes.saturating_mul(4).max(4096));
-    let mut kept = Kept {
-        text: String::with_capacity(looked_at.len().min(max_bytes)),
-        max_bytes,
-    };
+    let mut kept = Kept { text: String::with_capacity(looked_at.len().min(max_bytes)), max_bytes };
     let mut parser = Parser::new();
     let mut seven_bit = [0_u8; 8];
     for character in looked_at.chars() {
@@ -53,8 +50,7 @@ pub fn name(text: &str) -> String {
 
 /// The longest start of `text` of at most `bytes`, not cutting a character.
 fn floor_boundary(text: &str, bytes: usize) -> &str {
-    text.get(..text.floor_char_boundary(bytes))
-        .unwrap_or_default()
+    text.get(..text.floor_char_boundary(bytes)).unwrap_or_default()
 }
 
 /// Collects what the parser calls printable.
@@ -93,10 +89,7 @@ mod tests {
 
     #[test]
     fn plain_text_is_not_copied() {
-        assert!(matches!(
-            clean("n8n-worker-1", 64),
-            Cow::Borrowed("n8n-worker-1")
-        ));
+        assert!(matches!(clean("n8n-worker-1", 64), Cow::Borrowed("n8n-worker-1")));
         assert_eq!(clean("grüße 你好 ✔", 64), "grüße 你好 ✔");
     }
 
@@ -125,10 +118,7 @@ mod tests {
     fn length_is_bounded_at_a_character() {
         assert_eq!(clean(&"é".repeat(100), 5), "éé");
         assert!(clean(&format!("{}x", "\x1b[31m".repeat(100_000)), 64).len() <= 64);
-        assert_eq!(
-            clean_bytes(b"ok \xff\xfe end", 64),
-            "ok \u{fffd}\u{fffd} end"
-        );
+        assert_eq!(clean_bytes(b"ok \xff\xfe end", 64), "ok \u{fffd}\u{fffd} end");
     }
 
     proptest! {

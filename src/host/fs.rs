@@ -25,9 +25,7 @@ impl RootedFs {
 
     /// Files below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self {
-            root: root.into().into(),
-        }
+        Self { root: root.into().into() }
     }
 
     /// Whether this is the live machine rather than a moved root.
@@ -44,9 +42,7 @@ impl RootedFs {
     /// A text file, at most [`Self::MAX_BYTES`] of it; invalid UTF-8 is replaced.
     pub fn read(&self, path: impl AsRef<Path>) -> io::Result<String> {
         let mut bytes = Vec::new();
-        self.open(path)?
-            .take(Self::MAX_BYTES)
-            .read_to_end(&mut bytes)?;
+        self.open(path)?.take(Self::MAX_BYTES).read_to_end(&mut bytes)?;
         Ok(match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

@@ -33,13 +33,11 @@ impl Lane {
     /// Starts a thread of this name.
     pub fn new(name: &'static str) -> Self {
         let (jobs, queue) = channel::<Job>();
-        let spawned = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                while let Ok(job) = queue.recv() {
-                    job();
-                }
-            });
+        let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            while let Ok(job) = queue.recv() {
+                job();
+            }
+        });
         if let Err(error) = spawned {
             // Every read on this lane then says that its thread is gone.
             tracing::error!(lane = name, %error, "Could not start a thread.");
@@ -59,12 +57,7 @@ impl Lane {
         S: Send + 'static,
         M: Fn() -> S + Send + Sync + 'static,
     {
-        Reader {
-            lane: self.clone(),
-            make: Arc::new(make),
-            state: None,
-            busy: Arc::default(),
-        }
+        Reader { lane: self.clone(), make: Arc::new(make), state: None, busy: Arc::default() }
     }
 }
 
@@ -91,11 +84,7 @@ impl<S: Send + 'static> Reader<S> {
             return Err(Unread::Busy);
         }
         let (answer, answered) = oneshot::channel();
-        let (state, make, busy) = (
-            self.state.take(),
-            Arc::clone(&self.make),
-            Arc::clone(&self.busy),
-        );
+        let (state, make, busy) = (self.state.take(), Arc::clone(&self.make), Arc::clone(&self.busy));
         let job: Job = Box::new(move || {
             let mut state = state.unwrap_or_else(|| make());
             let value = read(&mut state);

@@ -140,7 +140,12 @@ impl Core {
     /// Lets the rules look, at most once a second, and at once when a source answered for the first time.
     pub fn assess_if_due(&mut self) {
         let now = self.clock.now();
-        let tried = self.state.sources.iter().filter(|(_, source)| source.last_ok.is_some() || source.failure.is_some()).count();
+        let tried = self
+            .state
+            .sources
+            .iter()
+            .filter(|(_, source)| source.last_ok.is_some() || source.failure.is_some())
+            .count();
         let due = self.assessed.is_none_or(|before| now.since(before) >= ASSESS_EVERY);
         if due || tried != self.tried {
             self.tried = tried;

@@ -16,7 +16,8 @@ pub(super) fn begin(state_dir: &StateDir) -> Option<WorkerGuard> {
     let builder = Builder::new().rotation(Rotation::DAILY).filename_prefix("hostler").filename_suffix("log");
     let files = builder.max_log_files(DAYS).build(folder).ok()?;
     let (writer, guard) = tracing_appender::non_blocking(files);
-    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_max_level(LevelFilter::WARN).finish();
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(writer).with_ansi(false).with_max_level(LevelFilter::WARN).finish();
     tracing::subscriber::set_global_default(subscriber).ok()?;
     Some(guard)
 }

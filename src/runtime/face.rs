@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::StreamExt;
 use ratatui::layout::Size;
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, getpgid, getpid, getppid, getsid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -47,7 +47,11 @@ pub fn tui(setup: &Setup) -> anyhow::Result<()> {
         // The terminal is given back before anything is written.
         drop(terminal);
         keeper::remember(&setup.state_dir, &core.state);
-        anyhow::Ok(result?)
+        match result {
+            // A terminal that was closed is a way out like any other.
+            Err(error) if is_gone(&error) => Ok(()),
+            result => anyhow::Ok(result?),
+        }
     });
     // A driver call that hangs must not hold the process back.
     runtime.shutdown_background();
@@ -87,7 +91,19 @@ impl Face {
         }
         let (keeper, news) = Keeper::start(&setup.state_dir);
         let now = Instant::now();
-        Ok(Self { setup, core, queue, keeper, news, ui, terminal, dirty: Some(now), drawn: now, began: now, second_count: 0 })
+        Ok(Self {
+            setup,
+            core,
+            queue,
+            keeper,
+            news,
+            ui,
+            terminal,
+            dirty: Some(now),
+            drawn: now,
+            began: now,
+            second_count: 0,
+        })
     }
 
     async fn run(&mut self) -> io::Result<()> {
@@ -237,7 +253,8 @@ impl Face {
                 }
                 self.core.take(Event::Limits(Arc::new(config.thresholds.clone())));
                 self.core.assess(now);
-                let restart = if config.sources == before.sources { "" } else { "; [sources] counts from the next start" };
+                let restart =
+                    if config.sources == before.sources { "" } else { "; [sources] counts from the next start" };
                 self.ui.say(format!("the config was read again{restart}"), now);
                 self.setup.config = config;
             }
@@ -268,6 +285,11 @@ impl Face {
 
     /// Lets the shell have the terminal until it brings us back.
     fn stopped(&mut self, input: &mut Option<EventStream>) -> io::Result<Next> {
+        if !has_shell() {
+            self.ui.say("no shell waits behind this screen, so it is not left", self.core.clock.now());
+            self.draw()?;
+            return Ok(Next::Stay);
+        }
         // Nobody may read the terminal while the shell has it.
         *input = None;
         self.terminal.suspend()?;
@@ -297,6 +319,22 @@ async fn next_input(input: &mut Option<EventStream>) -> Option<io::Result<Input>
         Some(stream) => stream.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// Whether the error says that the terminal is there no more.
+fn is_gone(error: &io::Error) -> bool {
+    let hung_up = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+    hung_up || matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::WriteZero)
+}
+
+/// Whether a shell waits for us with job control. Where none does (`ssh -t box hostler`, a tmux window of its own),
+/// nobody could bring a stopped process back.
+fn has_shell() -> bool {
+    let Some(parent) = getppid() else { return false };
+    let same_session = getsid(Some(parent)).is_ok_and(|session| getsid(None) == Ok(session));
+    // The leader of a session whose group is ours waits for us without job control: `sh -c`.
+    let bystander = getpgid(Some(parent)) == getpgid(None) && getsid(Some(parent)) == Ok(parent);
+    same_session && !bystander
 }
 
 fn first_line(text: &str) -> &str {

@@ -80,7 +80,12 @@ fn keep_in_mind(dir: &StateDir, last: &LastState, sources: Vec<SourceId>) -> Res
     dir.remember_sources(sources, last.at)
 }
 
-async fn keep(dir: StateDir, mut reader: Reader<JournalReader>, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<News>) {
+async fn keep(
+    dir: StateDir,
+    mut reader: Reader<JournalReader>,
+    mut orders: mpsc::Receiver<Order>,
+    news: mpsc::Sender<News>,
+) {
     let mut turns = interval(LOOK_EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {

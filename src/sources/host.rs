@@ -15,8 +15,8 @@ use sysinfo::{Components, System};
 
 use super::{Read, Source, SourceContext, SourceSpec};
 use crate::domain::{
-    Cpu, DiskIo, Failure, HostFacts, HostSample, Memory, Moment, NetIo, Pressure, Reading, Sample,
-    SourceId, Swap, Temperature, Why,
+    Cpu, DiskIo, Failure, HostFacts, HostSample, Memory, Moment, NetIo, Pressure, Reading, Sample, SourceId, Swap,
+    Temperature, Why,
 };
 use crate::host::{Clock, Reader, RootedFs, foreign};
 
@@ -53,10 +53,7 @@ impl Source for Host {
                 .await
                 .map_err(|why| Failure::failed(format!("/proc: {why}")))?;
             let detail = format!("{}, {} cores", sample.facts.kernel, sample.facts.cores);
-            Ok(Read {
-                sample: Sample::Host(Arc::new(sample)),
-                detail,
-            })
+            Ok(Read { sample: Sample::Host(Arc::new(sample)), detail })
         })
     }
 }
@@ -91,30 +88,17 @@ impl Sampler {
                 system.refresh_cpu_usage();
                 system.refresh_memory();
                 (
-                    if first {
-                        Reading::Unavailable(Why::WAITING)
-                    } else {
-                        Reading::Known(cpu(system))
-                    },
+                    if first { Reading::Unavailable(Why::WAITING) } else { Reading::Known(cpu(system)) },
                     memory(system, fs),
                     swap(system),
                 )
             }
-            Err(why) => (
-                Reading::Unavailable(why.clone()),
-                Reading::Unavailable(why.clone()),
-                Reading::Unavailable(why),
-            ),
+            Err(why) => {
+                (Reading::Unavailable(why.clone()), Reading::Unavailable(why.clone()), Reading::Unavailable(why))
+            }
         };
-        let counters = Counters {
-            at,
-            disks: disk_counters(fs),
-            networks: network_counters(fs),
-        };
-        let (disks, networks) = self
-            .before
-            .as_ref()
-            .map_or_else(Default::default, |before| rates(before, &counters));
+        let counters = Counters { at, disks: disk_counters(fs), networks: network_counters(fs) };
+        let (disks, networks) = self.before.as_ref().map_or_else(Default::default, |before| rates(before, &counters));
         self.before = Some(counters);
         if self.turn.is_multiple_of(Self::TEMPERATURE_TURNS) && !first {
             self.temperatures = self.temperatures();
@@ -123,9 +107,7 @@ impl Sampler {
         HostSample {
             facts: self.facts.get_or_insert_with(|| facts(fs)).clone(),
             cpu,
-            load: System::load_average()
-                .map(|load| [load.one, load.five, load.fifteen])
-                .into(),
+            load: System::load_average().map(|load| [load.one, load.five, load.fifteen]).into(),
             memory,
             swap,
             pressure: pressure(fs),
@@ -148,18 +130,12 @@ impl Sampler {
             Some(components) => components.refresh(true),
             None => self.components = Components::new_with_refreshed_list().ok(),
         }
-        let readings = self
-            .components
-            .iter()
-            .flat_map(|components| components.iter());
+        let readings = self.components.iter().flat_map(|components| components.iter());
         readings
             .filter_map(|component| {
                 Some(Temperature {
                     label: foreign::name(component.label()),
-                    celsius: component
-                        .temperature()
-                        .filter(|celsius| celsius.is_finite())?
-                        .into(),
+                    celsius: component.temperature().filter(|celsius| celsius.is_finite())?.into(),
                     critical_celsius: component.critical().map(f64::from),
                 })
             })
@@ -170,11 +146,7 @@ impl Sampler {
 fn cpu(system: &System) -> Cpu {
     Cpu {
         used_ratio: f64::from(system.global_cpu_usage()) / 100.0,
-        per_core_ratio: system
-            .cpus()
-            .iter()
-            .map(|cpu| f64::from(cpu.usage()) / 100.0)
-            .collect(),
+        per_core_ratio: system.cpus().iter().map(|cpu| f64::from(cpu.usage()) / 100.0).collect(),
     }
 }
 
@@ -182,14 +154,8 @@ fn memory(system: &System, fs: &RootedFs) -> Reading<Memory> {
     match system.total_memory() {
         0 => Reading::Unavailable("/proc/meminfo cannot be read".into()),
         total_bytes => {
-            let available_bytes = system
-                .available_memory()
-                .saturating_add(arc_reclaimable(fs))
-                .min(total_bytes);
-            Reading::Known(Memory {
-                total_bytes,
-                available_bytes,
-            })
+            let available_bytes = system.available_memory().saturating_add(arc_reclaimable(fs)).min(total_bytes);
+            Reading::Known(Memory { total_bytes, available_bytes })
         }
     }
 }
@@ -201,43 +167,27 @@ fn arc_reclaimable(fs: &RootedFs) -> u64 {
         return 0;
     };
     let value = |name: &str| {
-        let mut fields = stats
-            .lines()
-            .map(str::split_whitespace)
-            .find(|fields| fields.clone().next() == Some(name))?;
+        let mut fields = stats.lines().map(str::split_whitespace).find(|fields| fields.clone().next() == Some(name))?;
         fields.nth(2)?.parse::<u64>().ok()
     };
-    value("size")
-        .unwrap_or(0)
-        .saturating_sub(value("c_min").unwrap_or(0))
+    value("size").unwrap_or(0).saturating_sub(value("c_min").unwrap_or(0))
 }
 
 fn swap(system: &System) -> Reading<Swap> {
     match system.total_swap() {
         0 => Reading::Unavailable("none is configured".into()),
-        total_bytes => Reading::Known(Swap {
-            total_bytes,
-            used_bytes: system.used_swap(),
-        }),
+        total_bytes => Reading::Known(Swap { total_bytes, used_bytes: system.used_swap() }),
     }
 }
 
 fn facts(fs: &RootedFs) -> HostFacts {
-    let os_release = fs
-        .read("/etc/os-release")
-        .or_else(|_| fs.read("/usr/lib/os-release"))
-        .unwrap_or_default();
+    let os_release = fs.read("/etc/os-release").or_else(|_| fs.read("/usr/lib/os-release")).unwrap_or_default();
     let field = |key: &str| {
-        let value = os_release
-            .lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
+        let value = os_release.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))?;
         Some(foreign::name(value.trim_matches(['"', '\''])))
     };
     let os = match (field("NAME"), field("VERSION_ID")) {
-        (Some(name), Some(version)) => format!(
-            "{} {version}",
-            name.strip_suffix(" GNU/Linux").unwrap_or(&name)
-        ),
+        (Some(name), Some(version)) => format!("{} {version}", name.strip_suffix(" GNU/Linux").unwrap_or(&name)),
         (Some(name), None) => name,
         _ => "Linux".to_owned(),
     };
@@ -251,22 +201,15 @@ fn facts(fs: &RootedFs) -> HostFacts {
 }
 
 fn pressure(fs: &RootedFs) -> Reading<Pressure> {
-    fn some<T: FromBufRead>(
-        fs: &RootedFs,
-        path: &str,
-        avg10: impl FnOnce(T) -> f32,
-    ) -> Result<f64, String> {
+    fn some<T: FromBufRead>(fs: &RootedFs, path: &str, avg10: impl FnOnce(T) -> f32) -> Result<f64, String> {
         let text = fs.read(path).map_err(|error| format!("{path}: {error}"))?;
-        let parsed =
-            T::from_buf_read(Cursor::new(text)).map_err(|error| format!("{path}: {error}"))?;
+        let parsed = T::from_buf_read(Cursor::new(text)).map_err(|error| format!("{path}: {error}"))?;
         Ok(f64::from(avg10(parsed)) / 100.0)
     }
     let read = || {
         Ok::<_, String>(Pressure {
             cpu_ratio: some(fs, "/proc/pressure/cpu", |cpu: CpuPressure| cpu.some.avg10)?,
-            memory_ratio: some(fs, "/proc/pressure/memory", |memory: MemoryPressure| {
-                memory.some.avg10
-            })?,
+            memory_ratio: some(fs, "/proc/pressure/memory", |memory: MemoryPressure| memory.some.avg10)?,
             io_ratio: some(fs, "/proc/pressure/io", |io: IoPressure| io.some.avg10)?,
         })
     };
@@ -279,20 +222,11 @@ fn disk_counters(fs: &RootedFs) -> HashMap<String, [u64; 2]> {
     let Ok(text) = fs.read("/proc/diskstats") else {
         return HashMap::new();
     };
-    let DiskStats(stats) =
-        DiskStats::from_buf_read(Cursor::new(text)).unwrap_or(DiskStats(Vec::new()));
+    let DiskStats(stats) = DiskStats::from_buf_read(Cursor::new(text)).unwrap_or(DiskStats(Vec::new()));
     stats
         .into_iter()
         .filter(|stat| is_whole_disk(&stat.name))
-        .map(|stat| {
-            (
-                stat.name,
-                [
-                    stat.sectors_read.saturating_mul(512),
-                    stat.sectors_written.saturating_mul(512),
-                ],
-            )
-        })
+        .map(|stat| (stat.name, [stat.sectors_read.saturating_mul(512), stat.sectors_written.saturating_mul(512)]))
         .collect()
 }
 
@@ -300,15 +234,10 @@ fn disk_counters(fs: &RootedFs) -> HashMap<String, [u64; 2]> {
 fn is_whole_disk(name: &str) -> bool {
     let numbered = name.ends_with(|last: char| last.is_ascii_digit());
     match name {
-        _ if ["loop", "ram", "zram", "dm-", "md", "sr", "fd"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix)) =>
-        {
-            false
+        _ if ["loop", "ram", "zram", "dm-", "md", "sr", "fd"].iter().any(|prefix| name.starts_with(prefix)) => false,
+        _ if name.starts_with("nvme") || name.starts_with("mmcblk") => {
+            !name.trim_end_matches(|last: char| last.is_ascii_digit()).ends_with('p')
         }
-        _ if name.starts_with("nvme") || name.starts_with("mmcblk") => !name
-            .trim_end_matches(|last: char| last.is_ascii_digit())
-            .ends_with('p'),
         _ => !numbered,
     }
 }
@@ -318,18 +247,14 @@ fn network_counters(fs: &RootedFs) -> HashMap<String, [u64; 2]> {
     let Ok(text) = fs.read("/proc/net/dev") else {
         return HashMap::new();
     };
-    let Ok(InterfaceDeviceStatus(devices)) =
-        InterfaceDeviceStatus::from_buf_read(Cursor::new(text))
-    else {
+    let Ok(InterfaceDeviceStatus(devices)) = InterfaceDeviceStatus::from_buf_read(Cursor::new(text)) else {
         return HashMap::new();
     };
     devices
         .into_iter()
         .filter(|(name, _)| {
             name != "lo"
-                && !["veth", "docker", "br-", "virbr", "cni", "podman"]
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
+                && !["veth", "docker", "br-", "virbr", "cni", "podman"].iter().any(|prefix| name.starts_with(prefix))
         })
         .map(|(name, device)| (foreign::name(&name), [device.recv_bytes, device.sent_bytes]))
         .collect()
@@ -340,30 +265,17 @@ fn rates(before: &Counters, now: &Counters) -> (Vec<DiskIo>, Vec<NetIo>) {
     let seconds = now.at.since(before.at).as_secs_f64().max(0.001);
     let rate = |old: &HashMap<String, [u64; 2]>, name: &str, new: [u64; 2]| {
         let old = old.get(name)?;
-        Some([
-            new[0].checked_sub(old[0])? as f64 / seconds,
-            new[1].checked_sub(old[1])? as f64 / seconds,
-        ])
+        Some([new[0].checked_sub(old[0])? as f64 / seconds, new[1].checked_sub(old[1])? as f64 / seconds])
     };
     let disks = now.disks.iter().filter_map(|(name, new)| {
         let [read_bytes_per_second, written_bytes_per_second] = rate(&before.disks, name, *new)?;
-        Some(DiskIo {
-            name: name.clone(),
-            read_bytes_per_second,
-            written_bytes_per_second,
-        })
+        Some(DiskIo { name: name.clone(), read_bytes_per_second, written_bytes_per_second })
     });
     let networks = now.networks.iter().filter_map(|(name, new)| {
-        let [received_bytes_per_second, transmitted_bytes_per_second] =
-            rate(&before.networks, name, *new)?;
-        Some(NetIo {
-            name: name.clone(),
-            received_bytes_per_second,
-            transmitted_bytes_per_second,
-        })
+        let [received_bytes_per_second, transmitted_bytes_per_second] = rate(&before.networks, name, *new)?;
+        Some(NetIo { name: name.clone(), received_bytes_per_second, transmitted_bytes_per_second })
     });
-    let (mut disks, mut networks): (Vec<DiskIo>, Vec<NetIo>) =
-        (disks.collect(), networks.collect());
+    let (mut disks, mut networks): (Vec<DiskIo>, Vec<NetIo>) = (disks.collect(), networks.collect());
     disks.sort_by(|a, b| a.name.cmp(&b.name));
     networks.sort_by(|a, b| a.name.cmp(&b.name));
     (disks, networks)
@@ -378,17 +290,7 @@ mod tests {
         for disk in ["sda", "vda", "nvme0n1", "mmcblk0", "xvda"] {
             assert!(is_whole_disk(disk), "{disk}");
         }
-        for part in [
-            "sda1",
-            "vda2",
-            "nvme0n1p3",
-            "mmcblk0p1",
-            "loop0",
-            "dm-0",
-            "md127",
-            "zram0",
-            "sr0",
-        ] {
+        for part in ["sda1", "vda2", "nvme0n1p3", "mmcblk0p1", "loop0", "dm-0", "md127", "zram0", "sr0"] {
             assert!(!is_whole_disk(part), "{part}");
         }
     }
@@ -405,10 +307,6 @@ mod tests {
         let later = at.after(Duration::from_secs(2));
         let rate = rates(&counters(at, 100), &counters(later, 300)).0[0].read_bytes_per_second;
         assert!((rate - 100.0).abs() < 1e-9, "{rate}");
-        assert!(
-            rates(&counters(at, 300), &counters(later, 100))
-                .0
-                .is_empty()
-        );
+        assert!(rates(&counters(at, 300), &counters(later, 100)).0.is_empty());
     }
 }

@@ -31,6 +31,9 @@ pub(super) const SPEC: SourceSpec = SourceSpec {
 /// The time between two looks at what was written.
 const TURN: Duration = Duration::from_millis(250);
 
+/// The same while nothing is written anywhere.
+const REST: Duration = Duration::from_secs(1);
+
 /// Lines of a container that are read when it is followed for the first time.
 const FIRST_LINES: u32 = 200;
 

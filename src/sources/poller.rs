@@ -51,11 +51,7 @@ pub async fn run(
             return;
         }
         let event = read_once(spec, source.as_mut(), clock).await;
-        failures = if matches!(event, Event::Sampled { .. }) {
-            0
-        } else {
-            failures.saturating_add(1)
-        };
+        failures = if matches!(event, Event::Sampled { .. }) { 0 } else { failures.saturating_add(1) };
         if events.send(event).await.is_err() {
             return;
         }
@@ -68,27 +64,15 @@ pub async fn read_once(spec: &SourceSpec, source: &mut dyn Source, clock: Clock)
     let read = timeout(spec.timeout, source.poll()).await;
     let at = clock.now();
     match read {
-        Ok(Ok(read)) => Event::Sampled {
-            sample: read.sample,
-            detail: read.detail,
-            at,
-        },
+        Ok(Ok(read)) => Event::Sampled { sample: read.sample, detail: read.detail, at },
         Ok(Err(failure)) => {
             tracing::warn!(source = %spec.id, %failure, "A source failed.");
-            Event::SourceFailed {
-                source: spec.id,
-                failure,
-                at,
-            }
+            Event::SourceFailed { source: spec.id, failure, at }
         }
         Err(_) => {
             let waited = crate::domain::units::span(began.elapsed());
             tracing::warn!(source = %spec.id, waited, "A source did not answer.");
-            Event::SourceFailed {
-                source: spec.id,
-                failure: Failure::failed(format!("no answer within {waited}")),
-                at,
-            }
+            Event::SourceFailed { source: spec.id, failure: Failure::failed(format!("no answer within {waited}")), at }
         }
     }
 }
@@ -102,7 +86,5 @@ async fn refresh_asked(wishes: &mut watch::Receiver<Wish>) -> bool {
 /// The wait after `failures` in a row: doubles from the interval, at least a second, at most [`BACKOFF_MAX`].
 fn backoff(period: Duration, failures: u32) -> Duration {
     let first = period.max(Duration::from_secs(1));
-    first
-        .saturating_mul(1 << failures.saturating_sub(1).min(5))
-        .min(BACKOFF_MAX.max(period))
+    first.saturating_mul(1 << failures.saturating_sub(1).min(5)).min(BACKOFF_MAX.max(period))
 }

@@ -63,10 +63,7 @@ struct Volumes {
 
 impl Volumes {
     fn new(context: &SourceContext) -> Self {
-        Self {
-            reader: context.ports.volumes.reader(|| ()),
-            fs: context.ports.fs.clone(),
-        }
+        Self { reader: context.ports.volumes.reader(|| ()), fs: context.ports.fs.clone() }
     }
 }
 
@@ -78,14 +75,9 @@ impl Source for Volumes {
                 .reader
                 .read(move |()| read(&fs))
                 .await
-                .map_err(|why| {
-                    Failure::failed(format!("a mounted file system does not answer: {why}"))
-                })??;
+                .map_err(|why| Failure::failed(format!("a mounted file system does not answer: {why}")))??;
             let detail = format!("{} file systems", volumes.len());
-            Ok(Read {
-                sample: Sample::Volumes(Arc::new(volumes)),
-                detail,
-            })
+            Ok(Read { sample: Sample::Volumes(Arc::new(volumes)), detail })
         })
     }
 }
@@ -93,15 +85,10 @@ impl Source for Volumes {
 /// Reads the mount table of this process and asks each real file system for its size.
 fn read(fs: &RootedFs) -> Result<Vec<Volume>, Failure> {
     const TABLE: &str = "/proc/self/mountinfo";
-    let text = fs
-        .read(TABLE)
-        .map_err(|error| Failure::failed(format!("{TABLE}: {error}")))?;
-    let MountInfos(mounts) = MountInfos::from_buf_read(Cursor::new(text))
-        .map_err(|error| Failure::failed(format!("{TABLE}: {error}")))?;
-    let mut volumes: Vec<Volume> = real_mounts(&mounts)
-        .into_iter()
-        .filter_map(|mount| volume(fs, mount))
-        .collect();
+    let text = fs.read(TABLE).map_err(|error| Failure::failed(format!("{TABLE}: {error}")))?;
+    let MountInfos(mounts) =
+        MountInfos::from_buf_read(Cursor::new(text)).map_err(|error| Failure::failed(format!("{TABLE}: {error}")))?;
+    let mut volumes: Vec<Volume> = real_mounts(&mounts).into_iter().filter_map(|mount| volume(fs, mount)).collect();
     volumes.sort_by(|a, b| a.mount.cmp(&b.mount));
     Ok(volumes)
 }
@@ -128,9 +115,7 @@ fn is_real(mount: &MountInfo) -> bool {
 
 /// Size and free space of one mount; `None` if it cannot be asked (a mount that this user may not enter) or has no size.
 fn volume(fs: &RootedFs, mount: &MountInfo) -> Option<Volume> {
-    let space = statvfs(fs, &mount.mount_point)
-        .ok()
-        .filter(|space| space.size_bytes > 0)?;
+    let space = statvfs(fs, &mount.mount_point).ok().filter(|space| space.size_bytes > 0)?;
     Some(Volume {
         mount: foreign::name(&mount.mount_point.to_string_lossy()),
         device: foreign::name(mount.mount_source.as_deref().unwrap_or("none")),
@@ -161,10 +146,8 @@ mod tests {
     #[test]
     fn each_real_file_system_is_named_once() {
         let MountInfos(mounts) = MountInfos::from_buf_read(Cursor::new(TABLE)).unwrap();
-        let mut points: Vec<_> = real_mounts(&mounts)
-            .into_iter()
-            .map(|mount| mount.mount_point.display().to_string())
-            .collect();
+        let mut points: Vec<_> =
+            real_mounts(&mounts).into_iter().map(|mount| mount.mount_point.display().to_string()).collect();
         points.sort();
         assert_eq!(points, ["/", "/backup", "/models"]);
     }

@@ -6,29 +6,22 @@ use jiff::Timestamp;
 
 use super::State;
 use crate::domain::{
-    Container, ContainerId, ContainerState, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity, SourceStatus,
-    Verdict,
+    Container, ContainerId, ContainerState, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity,
+    SourceStatus, Verdict,
 };
 
 /// The verdict of the whole box.
 ///
 /// Critical and warning by findings that are not silenced; else unknown when a source failed that is there; else well.
 pub fn verdict(state: &State, now: Moment) -> Verdict {
-    let worst = state
-        .findings
-        .needing_someone(now)
-        .iter()
-        .map(|finding| finding.seen.severity)
-        .max();
+    let worst = state.findings.needing_someone(now).iter().map(|finding| finding.seen.severity).max();
     match worst {
         Some(Severity::Critical) => Verdict::Critical,
         Some(Severity::Warning) => Verdict::Warning,
-        _ if state.sources.iter().any(|(_, source)| {
-            matches!(
-                source.status(now),
-                SourceStatus::Failed | SourceStatus::Stale
-            )
-        }) =>
+        _ if state
+            .sources
+            .iter()
+            .any(|(_, source)| matches!(source.status(now), SourceStatus::Failed | SourceStatus::Stale)) =>
         {
             Verdict::Unknown
         }
@@ -79,10 +72,7 @@ impl State {
 
     /// The container with this id.
     pub fn container(&self, id: &ContainerId) -> Option<&Container> {
-        self.containers()
-            .iter()
-            .find(|container| container.id == *id)
-            .map(|container| &**container)
+        self.containers().iter().find(|container| container.id == *id).map(|container| &**container)
     }
 
     /// Containers that run, and all that are meant to: those that were stopped or have done their work count in neither.
@@ -118,18 +108,9 @@ impl State {
             view.running += usize::from(container.state.is_up());
             view.containers.push(container.clone());
         }
-        views.sort_by(|a, b| {
-            a.name
-                .is_none()
-                .cmp(&b.name.is_none())
-                .then_with(|| a.name.cmp(&b.name))
-        });
+        views.sort_by(|a, b| a.name.is_none().cmp(&b.name.is_none()).then_with(|| a.name.cmp(&b.name)));
         for view in &mut views {
-            view.containers.sort_by(|a, b| {
-                a.display_name()
-                    .cmp(b.display_name())
-                    .then_with(|| a.name.cmp(&b.name))
-            });
+            view.containers.sort_by(|a, b| a.display_name().cmp(b.display_name()).then_with(|| a.name.cmp(&b.name)));
         }
         views
     }
@@ -154,13 +135,7 @@ impl State {
         let mut rows: Vec<GpuRow<'_>> = sample
             .gpus
             .iter()
-            .flat_map(|gpu| {
-                gpu.processes
-                    .known()
-                    .into_iter()
-                    .flatten()
-                    .map(move |process| (gpu, process))
-            })
+            .flat_map(|gpu| gpu.processes.known().into_iter().flatten().map(move |process| (gpu, process)))
             .map(|(gpu, process)| {
                 let engine = self.engine_of(process);
                 GpuRow {
@@ -173,11 +148,7 @@ impl State {
             })
             .collect();
         rows.sort_by_key(|row| {
-            (
-                std::cmp::Reverse(row.process.memory_used_bytes.get()),
-                row.gpu.index,
-                row.process.pid,
-            )
+            (std::cmp::Reverse(row.process.memory_used_bytes.get()), row.gpu.index, row.process.pid)
         });
         rows
     }
@@ -185,14 +156,9 @@ impl State {
     /// The inference server that a process belongs to: by pid, else by container.
     fn engine_of(&self, process: &GpuProcess) -> Option<&Engine> {
         let engines = &self.engines.get()?.engines;
-        engines
-            .iter()
-            .find(|engine| engine.pid == Some(process.pid))
-            .or_else(|| {
-                engines.iter().find(|engine| {
-                    engine.container.is_some() && engine.container == process.container
-                })
-            })
+        engines.iter().find(|engine| engine.pid == Some(process.pid)).or_else(|| {
+            engines.iter().find(|engine| engine.container.is_some() && engine.container == process.container)
+        })
     }
 
     /// What changed since the last visit, oldest first: containers begun, findings opened and cleared, notes.
@@ -201,15 +167,10 @@ impl State {
             return Vec::new();
         };
         let started = self.containers().iter().filter_map(|container| {
-            let at = container
-                .started
-                .filter(|at| *at > since && container.state.is_up())?;
+            let at = container.started.filter(|at| *at > since && container.state.is_up())?;
             let text = match container.restart_count {
                 0 => format!("{} started", container.display_name()),
-                count => format!(
-                    "{} started again (restarted {count}× in all)",
-                    container.display_name()
-                ),
+                count => format!("{} started again (restarted {count}× in all)", container.display_name()),
             };
             Some(Change { at, text })
         });
@@ -224,21 +185,11 @@ impl State {
             .iter()
             // A source that was away for a moment is no change of the box.
             .filter(|(_, id, _)| !id.starts_with("source."))
-            .map(|(at, id, subject)| Change {
-                at: *at,
-                text: format!("{subject}: {id} cleared"),
-            });
-        let notes = self
-            .journal
-            .iter()
-            .filter(|record| record.at > since)
-            .filter_map(|record| match &record.entry {
-                JournalEntry::Note { text } => Some(Change {
-                    at: record.at,
-                    text: format!("note: {text}"),
-                }),
-                _ => None,
-            });
+            .map(|(at, id, subject)| Change { at: *at, text: format!("{subject}: {id} cleared") });
+        let notes = self.journal.iter().filter(|record| record.at > since).filter_map(|record| match &record.entry {
+            JournalEntry::Note { text } => Some(Change { at: record.at, text: format!("note: {text}") }),
+            _ => None,
+        });
         let mut changes: Vec<Change> = started.chain(opened).chain(cleared).chain(notes).collect();
         changes.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.text.cmp(&b.text)));
         changes
@@ -249,11 +200,7 @@ impl State {
 fn only_model(engine: &Engine) -> Option<&str> {
     use crate::domain::Residency;
     let models = engine.models.known()?;
-    let loaded = || {
-        models
-            .iter()
-            .filter(|model| model.residency != Residency::OnDisk)
-    };
+    let loaded = || models.iter().filter(|model| model.residency != Residency::OnDisk);
     match (loaded().count(), loaded().next()) {
         (1, Some(model)) => Some(&model.name),
         _ => None,

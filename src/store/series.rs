@@ -88,11 +88,7 @@ impl Series {
         }
         self.fine.push_back((at.mono, value));
         let slot = at.mono.as_secs() / Self::COARSE_STEP.as_secs();
-        if self
-            .coarse
-            .back()
-            .is_none_or(|(last, _)| last.as_secs() / Self::COARSE_STEP.as_secs() != slot)
-        {
+        if self.coarse.back().is_none_or(|(last, _)| last.as_secs() / Self::COARSE_STEP.as_secs() != slot) {
             if self.coarse.len() == Self::COARSE {
                 self.coarse.pop_front();
             }
@@ -110,10 +106,7 @@ impl Series {
 
     /// The latest value, if it is no gap.
     pub fn last(&self) -> Option<f32> {
-        self.fine
-            .back()
-            .map(|(_, value)| *value)
-            .filter(|value| !value.is_nan())
+        self.fine.back().map(|(_, value)| *value).filter(|value| !value.is_nan())
     }
 
     /// The history that ends at `now` in `buckets` equal parts, oldest first: each the highest value in it, `None` where
@@ -130,10 +123,7 @@ impl Series {
         let newest = (now.mono.as_secs_f64() / step).floor() as i64;
         for (at, value) in points.iter().filter(|(_, value)| !value.is_nan()) {
             let back = newest - (at.as_secs_f64() / step).floor() as i64;
-            if let Some(bucket) = usize::try_from(back)
-                .ok()
-                .and_then(|back| buckets.checked_sub(back + 1))
-            {
+            if let Some(bucket) = usize::try_from(back).ok().and_then(|back| buckets.checked_sub(back + 1)) {
                 shown[bucket] = Some(shown[bucket].map_or(*value, |old| old.max(*value)));
             }
         }
@@ -152,81 +142,35 @@ impl SeriesStore {
     }
 
     fn push(&mut self, id: SeriesId, at: Moment, value: Option<f64>) {
-        self.0
-            .entry(id)
-            .or_default()
-            .push(at, value.map_or(f32::NAN, |value| value as f32));
+        self.0.entry(id).or_default().push(at, value.map_or(f32::NAN, |value| value as f32));
     }
 
     /// Marks that nothing could be read from `source`.
     pub(super) fn gap(&mut self, source: SourceId, at: Moment) {
-        for series in self
-            .0
-            .iter_mut()
-            .filter(|(id, _)| id.source() == source)
-            .map(|(_, series)| series)
-        {
+        for series in self.0.iter_mut().filter(|(id, _)| id.source() == source).map(|(_, series)| series) {
             series.push(at, f32::NAN);
         }
     }
 
     pub(super) fn host(&mut self, host: &HostSample, at: Moment) {
-        self.push(
-            SeriesId::Cpu,
-            at,
-            host.cpu.known().map(|cpu| cpu.used_ratio),
-        );
-        self.push(
-            SeriesId::Memory,
-            at,
-            host.memory.get().map(crate::domain::Memory::used_ratio),
-        );
-        self.push(
-            SeriesId::NetReceived,
-            at,
-            Some(
-                host.networks
-                    .iter()
-                    .map(|net| net.received_bytes_per_second)
-                    .sum(),
-            ),
-        );
+        self.push(SeriesId::Cpu, at, host.cpu.known().map(|cpu| cpu.used_ratio));
+        self.push(SeriesId::Memory, at, host.memory.get().map(crate::domain::Memory::used_ratio));
+        self.push(SeriesId::NetReceived, at, Some(host.networks.iter().map(|net| net.received_bytes_per_second).sum()));
         self.push(
             SeriesId::NetTransmitted,
             at,
-            Some(
-                host.networks
-                    .iter()
-                    .map(|net| net.transmitted_bytes_per_second)
-                    .sum(),
-            ),
+            Some(host.networks.iter().map(|net| net.transmitted_bytes_per_second).sum()),
         );
     }
 
     pub(super) fn gpus(&mut self, sample: &GpuSample, at: Moment) {
         for gpu in &sample.gpus {
             let uuid = &gpu.uuid;
-            self.push(
-                SeriesId::GpuCompute(uuid.clone()),
-                at,
-                gpu.compute_ratio.get(),
-            );
-            self.push(
-                SeriesId::GpuBandwidth(uuid.clone()),
-                at,
-                gpu.bandwidth_ratio.get(),
-            );
-            self.push(
-                SeriesId::GpuMemory(uuid.clone()),
-                at,
-                gpu.memory.get().map(|memory| memory.used_bytes as f64),
-            );
+            self.push(SeriesId::GpuCompute(uuid.clone()), at, gpu.compute_ratio.get());
+            self.push(SeriesId::GpuBandwidth(uuid.clone()), at, gpu.bandwidth_ratio.get());
+            self.push(SeriesId::GpuMemory(uuid.clone()), at, gpu.memory.get().map(|memory| memory.used_bytes as f64));
             self.push(SeriesId::GpuPower(uuid.clone()), at, gpu.power_watts.get());
-            self.push(
-                SeriesId::GpuTemperature(uuid.clone()),
-                at,
-                gpu.temperature_celsius.get().map(f64::from),
-            );
+            self.push(SeriesId::GpuTemperature(uuid.clone()), at, gpu.temperature_celsius.get().map(f64::from));
         }
     }
 }

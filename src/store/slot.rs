@@ -32,18 +32,12 @@ impl<T> Slot<T> {
 // Derived, both would ask `T` for more than is needed.
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self {
-            value: None,
-            taken: None,
-        }
+        Self { value: None, taken: None }
     }
 }
 
 impl<T> Clone for Slot<T> {
     fn clone(&self) -> Self {
-        Self {
-            value: self.value.clone(),
-            taken: self.taken,
-        }
+        Self { value: self.value.clone(), taken: self.taken }
     }
 }

@@ -25,14 +25,7 @@ pub struct SourceState {
 impl SourceState {
     /// A source that has not been read yet.
     pub fn waiting(interval: Duration, expected: bool) -> Self {
-        Self {
-            interval,
-            last_ok: None,
-            failure: None,
-            attempts: 0,
-            detail: String::new(),
-            expected,
-        }
+        Self { interval, last_ok: None, failure: None, attempts: 0, detail: String::new(), expected }
     }
 
     /// How it stands at `now`.
@@ -40,11 +33,7 @@ impl SourceState {
         match (&self.failure, self.last_ok) {
             // What was there and is there no more has failed; what never was is absent.
             (Some((failure, _)), last_ok) if failure.kind == FailureKind::Unsupported => {
-                if last_ok.is_some() || self.expected {
-                    SourceStatus::Failed
-                } else {
-                    SourceStatus::Unsupported
-                }
+                if last_ok.is_some() || self.expected { SourceStatus::Failed } else { SourceStatus::Unsupported }
             }
             (Some((failure, _)), _) => failure.status(),
             (None, Some(taken)) if now.since(taken) > self.interval * 3 => SourceStatus::Stale,
@@ -64,11 +53,9 @@ impl SourceState {
             SourceStatus::Fresh => None,
             SourceStatus::Waiting => Some("waiting for the first reading".to_owned()),
             SourceStatus::Stale => Some("no reading came".to_owned()),
-            SourceStatus::Failed | SourceStatus::Denied | SourceStatus::Unsupported => Some(
-                self.failure
-                    .as_ref()
-                    .map_or_else(String::new, |(failure, _)| failure.what.clone()),
-            ),
+            SourceStatus::Failed | SourceStatus::Denied | SourceStatus::Unsupported => {
+                Some(self.failure.as_ref().map_or_else(String::new, |(failure, _)| failure.what.clone()))
+            }
         }
     }
 }
@@ -90,8 +77,7 @@ impl Sources {
 
     /// How one source stands; absent if it is not read at all.
     pub fn status(&self, id: SourceId, now: Moment) -> SourceStatus {
-        self.get(id)
-            .map_or(SourceStatus::Unsupported, |source| source.status(now))
+        self.get(id).map_or(SourceStatus::Unsupported, |source| source.status(now))
     }
 
     /// Every source with its record.
@@ -101,9 +87,7 @@ impl Sources {
 
     /// Whether every source has been tried at least once.
     pub fn all_tried(&self) -> bool {
-        self.0
-            .values()
-            .all(|source| source.last_ok.is_some() || source.failure.is_some())
+        self.0.values().all(|source| source.last_ok.is_some() || source.failure.is_some())
     }
 
     pub(super) fn succeeded(&mut self, id: SourceId, detail: String, at: Moment) {

@@ -92,7 +92,10 @@ impl Filter {
         if let Some(pattern) = typed.strip_prefix("re:").or_else(|| typed.strip_prefix("!re:")) {
             let built = RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 20).build();
             let regex = built.map_err(|_| FilterError::Pattern(pattern.to_owned()))?;
-            return Ok(Some(Self { typed: typed.to_owned(), tests: vec![(typed.starts_with('!'), Test::Pattern(regex))] }));
+            return Ok(Some(Self {
+                typed: typed.to_owned(),
+                tests: vec![(typed.starts_with('!'), Test::Pattern(regex))],
+            }));
         }
         let tests = typed.split_whitespace().map(|term| parse_term(term, fields)).collect::<Result<_, _>>()?;
         Ok(Some(Self { typed: typed.to_owned(), tests }))

@@ -8,7 +8,12 @@ use super::canvas::{Piece, Pieces, piece};
 use super::theme::Role;
 
 /// A reading written by `write`, or the sign of an absent value.
-pub fn reading<'a, T: Copy>(value: &Reading<T>, none: &'static str, role: Role, write: impl FnOnce(T) -> String) -> Piece<'a> {
+pub fn reading<'a, T: Copy>(
+    value: &Reading<T>,
+    none: &'static str,
+    role: Role,
+    write: impl FnOnce(T) -> String,
+) -> Piece<'a> {
     match value.get() {
         Some(value) => piece(role, write(value)),
         None => piece(Role::Faint, none),

@@ -114,7 +114,9 @@ pub const ASCII: Glyphs = Glyphs {
 impl Glyphs {
     /// The set that the locale promises to show.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> &'static Self {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(|name| variable(name).filter(|value| !value.is_empty()));
         let unicode = locale.is_some_and(|locale| {
             let locale = locale.to_ascii_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")

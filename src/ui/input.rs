@@ -1,6 +1,8 @@
 //! From keys and clicks to commands, and from commands to a changed view or an [`Intent`].
 
-use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{
+    Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
+};
 use strum::IntoEnumIterator;
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
@@ -10,7 +12,7 @@ use super::command::{Command, Context};
 use super::filter::Filter;
 use super::keymap::Key;
 use super::list::{ListId, RowKey};
-use super::popups::{self, Form, Menu, MenuKind, Popup};
+use super::popups::{self, Detail, Form, Menu, MenuKind, Popup};
 use super::tabs::{TABS, TabId, tab};
 use super::{Intent, Ui};
 use crate::domain::Moment;
@@ -88,9 +90,16 @@ impl Ui {
         Vec::new()
     }
 
-    /// The contexts of the present place, most particular first.
+    /// The contexts of the present place, most particular first. Where a finding is shown, the keys act on its subject,
+    /// whatever tab lies behind.
     pub(super) fn contexts(&self) -> Vec<Context> {
-        let mut contexts: Vec<Context> = tab(self.tab).context().into_iter().collect();
+        let on_a_subject = match &self.popup {
+            Some(Popup::Findings) => true,
+            Some(Popup::Detail(detail)) => matches!(detail.of, RowKey::Finding(..) | RowKey::Container(_)),
+            _ => false,
+        };
+        let context = if on_a_subject { Some(Context::Containers) } else { tab(self.tab).context() };
+        let mut contexts: Vec<Context> = context.into_iter().collect();
         contexts.push(Context::Findings);
         contexts.push(Context::Global);
         contexts
@@ -105,8 +114,11 @@ impl Ui {
         }
     }
 
-    /// The selected row of the focused list, by its id or where the cursor stands.
+    /// What the open detail is about, else the selected row of the focused list, by its id or where the cursor stands.
     pub fn selected(&self, state: &State, now: Moment) -> Option<RowKey> {
+        if let Some(Popup::Detail(detail)) = &self.popup {
+            return Some(detail.of.clone());
+        }
         let list = self.focused()?;
         let rows = self.rows(list, state, now);
         self.list(list).position(&rows).map(|position| rows[position].clone())
@@ -115,10 +127,17 @@ impl Ui {
     /// Gives a command.
     pub fn command(&mut self, command: Command, state: &State, now: Moment) -> Vec<Intent> {
         match command {
-            Command::TabGpu | Command::TabContainers | Command::TabModels | Command::TabLogs | Command::TabChecklist => self.open_tab(command),
+            Command::TabGpu
+            | Command::TabContainers
+            | Command::TabModels
+            | Command::TabLogs
+            | Command::TabChecklist => self.open_tab(command),
             Command::NextPane | Command::PreviousPane => self.move_pane(command == Command::NextPane),
-            Command::Down | Command::Up | Command::PageDown | Command::PageUp | Command::Top | Command::Bottom => self.move_cursor(command, state, now),
-            Command::Open | Command::Inspect => self.open(state, now),
+            Command::Down | Command::Up | Command::PageDown | Command::PageUp | Command::Top | Command::Bottom => {
+                self.move_cursor(command, state, now)
+            }
+            Command::Open => self.open(state, now),
+            Command::Inspect => self.inspect(state, now),
             Command::Back => self.back(now),
             Command::Filter => self.begin_filter(),
             Command::Sort => self.next_sort(),
@@ -144,7 +163,9 @@ impl Ui {
             Command::Reload => return vec![Intent::Reload],
             Command::Quit => return vec![Intent::Quit],
             Command::ContainerLogs => self.container_logs(state, now),
-            Command::NextError | Command::PreviousError => self.move_to_error(command == Command::NextError, state, now),
+            Command::NextError | Command::PreviousError => {
+                self.move_to_error(command == Command::NextError, state, now)
+            }
             Command::Wrap => self.wrap = !self.wrap,
         }
         Vec::new()
@@ -172,9 +193,10 @@ impl Ui {
     }
 
     fn move_cursor(&mut self, command: Command, state: &State, now: Moment) {
-        if let Some(popup) = &mut self.popup
-            && popup.scroll(command)
+        if let Some(last) = self.popup.as_ref().and_then(|popup| popups::last_top(&self.scene(state, now), popup))
+            && let Some(popup) = &mut self.popup
         {
+            popup.scroll(command, last);
             return;
         }
         let Some(list) = self.focused() else { return };
@@ -207,7 +229,9 @@ impl Ui {
         let rows = self.rows(ListId::Logs, state, now);
         let here = if self.following { rows.len() } else { self.list(ListId::Logs).position(&rows).unwrap_or(0) };
         let is_error = |row: &RowKey| match row {
-            RowKey::Line(number) => scene.state.logs.get(*number).is_some_and(|line| line.level == crate::domain::LogLevel::Error),
+            RowKey::Line(number) => {
+                scene.state.logs.get(*number).is_some_and(|line| line.level == crate::domain::LogLevel::Error)
+            }
             _ => false,
         };
         let found = if forward {
@@ -240,6 +264,22 @@ impl Ui {
         let opened = tab(self.tab).open(&self.scene(state, now), &selected);
         if let Some(popup) = opened {
             self.popup = Some(popup);
+        }
+    }
+
+    /// Opens the selected container, or that of the selected finding.
+    fn inspect(&mut self, state: &State, now: Moment) {
+        let about = match self.selected(state, now) {
+            Some(RowKey::Finding(id, subject)) => {
+                let findings = self.scene(state, now).state.findings.all(now);
+                let found = findings.into_iter().find(|finding| finding.seen.id == id && finding.seen.subject == subject);
+                found.and_then(|finding| finding.seen.container)
+            }
+            _ => None,
+        };
+        match about {
+            Some(id) => self.popup = Some(Popup::Detail(Detail { of: RowKey::Container(id), top: 0 })),
+            None => self.open(state, now),
         }
     }
 
@@ -322,7 +362,9 @@ impl Ui {
 
     fn menu(&mut self, kind: MenuKind) {
         let list = self.focused();
-        if matches!(kind, MenuKind::Sort | MenuKind::Columns) && list.is_none_or(|list| tab(self.tab).columns(list).is_empty()) {
+        if matches!(kind, MenuKind::Sort | MenuKind::Columns)
+            && list.is_none_or(|list| tab(self.tab).columns(list).is_empty())
+        {
             return;
         }
         *self.list_mut(ListId::Popup) = super::list::ListState::default();
@@ -349,9 +391,18 @@ impl Ui {
             Some(RowKey::Finding(id, subject)) => Some((id, subject)),
             Some(RowKey::Container(id)) => {
                 let findings = scene.state.findings.needing_someone(scene.now);
-                findings.into_iter().find(|finding| finding.seen.container.as_ref() == Some(&id)).map(|finding| (finding.seen.id, finding.seen.subject))
+                findings
+                    .into_iter()
+                    .find(|finding| finding.seen.container.as_ref() == Some(&id))
+                    .map(|finding| (finding.seen.id, finding.seen.subject))
             }
-            _ => scene.state.findings.needing_someone(scene.now).into_iter().next().map(|finding| (finding.seen.id, finding.seen.subject)),
+            _ => scene
+                .state
+                .findings
+                .needing_someone(scene.now)
+                .into_iter()
+                .next()
+                .map(|finding| (finding.seen.id, finding.seen.subject)),
         };
         match finding {
             Some((id, subject)) => self.popup = Some(Popup::Form(Form::silence(accept, id, subject))),
@@ -391,7 +442,14 @@ impl Ui {
 
     fn toggle_mouse(&mut self, now: Moment) -> Vec<Intent> {
         self.setup.mouse = !self.setup.mouse;
-        self.say(if self.setup.mouse { "mouse on: hold Shift to select text" } else { "mouse off: the terminal selects text" }, now);
+        self.say(
+            if self.setup.mouse {
+                "mouse on: hold Shift to select text"
+            } else {
+                "mouse off: the terminal selects text"
+            },
+            now,
+        );
         vec![Intent::Mouse(self.setup.mouse)]
     }
 
@@ -400,7 +458,12 @@ impl Ui {
         let scene = self.scene(state, now);
         let container = match self.selected(state, now) {
             Some(RowKey::Container(id)) => scene.state.container(&id),
-            Some(RowKey::Finding(_, subject)) => scene.state.containers().iter().find(|container| container.name == subject).map(|container| &**container),
+            Some(RowKey::Finding(_, subject)) => scene
+                .state
+                .containers()
+                .iter()
+                .find(|container| container.name == subject)
+                .map(|container| &**container),
             _ => None,
         };
         let Some(name) = container.map(|container| container.name.to_string()) else {

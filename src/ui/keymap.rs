@@ -23,7 +23,9 @@ pub struct Key {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
     /// Not the name of a key.
-    #[error("`{0}` is no key; write a character, or one of enter, esc, tab, S-tab, space, up, down, left, right, pgup, pgdn, home, end, del, bs, f1 to f12, with ctrl- or alt- before it")]
+    #[error(
+        "`{0}` is no key; write a character, or one of enter, esc, tab, S-tab, space, up, down, left, right, pgup, pgdn, home, end, del, bs, f1 to f12, with ctrl- or alt- before it"
+    )]
     NoKey(String),
     /// Not the name of a command.
     #[error("there is no command `{0}`")]
@@ -46,7 +48,11 @@ pub enum KeymapError {
 impl From<KeyEvent> for Key {
     fn from(event: KeyEvent) -> Self {
         Self {
-            code: if event.code == KeyCode::Tab && event.modifiers.contains(KeyModifiers::SHIFT) { KeyCode::BackTab } else { event.code },
+            code: if event.code == KeyCode::Tab && event.modifiers.contains(KeyModifiers::SHIFT) {
+                KeyCode::BackTab
+            } else {
+                event.code
+            },
             ctrl: event.modifiers.contains(KeyModifiers::CONTROL),
             alt: event.modifiers.contains(KeyModifiers::ALT),
         }
@@ -191,7 +197,10 @@ impl Keymap {
     /// What `key` means, most particular context first.
     pub fn command(&self, key: Key, contexts: &[Context]) -> Option<Command> {
         contexts.iter().find_map(|context| {
-            self.0.iter().find(|(command, keys)| command.context() == *context && keys.contains(&key)).map(|(command, _)| *command)
+            self.0
+                .iter()
+                .find(|(command, keys)| command.context() == *context && keys.contains(&key))
+                .map(|(command, _)| *command)
         })
     }
 
@@ -212,10 +221,13 @@ impl Keymap {
 
     /// A key may mean one thing in a context, and nothing in a tab that it already means everywhere.
     fn check_clashes(&self) -> Result<(), KeymapError> {
-        let bound: Vec<(Command, Key)> = self.0.iter().flat_map(|(command, keys)| keys.iter().map(|key| (*command, *key))).collect();
+        let bound: Vec<(Command, Key)> =
+            self.0.iter().flat_map(|(command, keys)| keys.iter().map(|key| (*command, *key))).collect();
         for (index, (first, key)) in bound.iter().enumerate() {
             let meets = |other: &Command| {
-                other.context() == first.context() || first.context() == Context::Global || other.context() == Context::Global
+                other.context() == first.context()
+                    || first.context() == Context::Global
+                    || other.context() == Context::Global
             };
             if let Some((second, _)) = bound[index + 1..].iter().find(|(other, same)| same == key && meets(other)) {
                 return Err(KeymapError::Clash { key: *key, first: first.name(), second: second.name() });

@@ -58,18 +58,19 @@ impl Popup {
         }
     }
 
-    /// Scrolls its text; false if it has a cursor instead.
-    pub(super) fn scroll(&mut self, command: Command) -> bool {
-        let (Self::Help { top } | Self::Journal { top } | Self::Detail(Detail { top, .. })) = self else { return false };
-        *top = match command {
-            Command::Down => top.saturating_add(1),
-            Command::Up => top.saturating_sub(1),
-            Command::PageDown => top.saturating_add(10),
-            Command::PageUp => top.saturating_sub(10),
+    /// Scrolls its text, whose last window begins with line `last`.
+    pub(super) fn scroll(&mut self, command: Command, last: usize) {
+        let (Self::Help { top } | Self::Journal { top } | Self::Detail(Detail { top, .. })) = self else { return };
+        let here = (*top).min(last);
+        let target = match command {
+            Command::Down => here + 1,
+            Command::Up => here.saturating_sub(1),
+            Command::PageDown => here + 10,
+            Command::PageUp => here.saturating_sub(10),
             Command::Top => 0,
-            _ => top.saturating_add(1_000),
+            _ => last,
         };
-        true
+        *top = target.min(last);
     }
 }
 
@@ -119,14 +120,30 @@ pub(super) fn copy(scene: &Scene<'_>, popup: &Popup, selected: &RowKey) -> Optio
 
 /// The text of a popup that is only read.
 fn text(scene: &Scene<'_>, popup: &Popup) -> Option<String> {
-    let lines = match popup {
-        Popup::Detail(detail) => detail::lines(scene, detail).1,
-        Popup::Help { .. } => help::lines(scene),
-        Popup::Journal { .. } => journal::lines(scene),
-        _ => return None,
-    };
     let plain = |line: &Vec<Piece<'_>>| line.iter().map(|piece| piece.text.as_ref()).collect::<String>();
-    Some(lines.iter().map(plain).collect::<Vec<_>>().join("\n"))
+    Some(lines(scene, popup)?.iter().map(plain).collect::<Vec<_>>().join("\n"))
+}
+
+/// The lines of a popup that is only read.
+fn lines(scene: &Scene<'_>, popup: &Popup) -> Option<Vec<Vec<Piece<'static>>>> {
+    match popup {
+        Popup::Detail(detail) => Some(detail::lines(scene, detail).1),
+        Popup::Help { .. } => Some(help::lines(scene)),
+        Popup::Journal { .. } => Some(journal::lines(scene)),
+        _ => None,
+    }
+}
+
+/// The first line of the last window of a popup that is only read; `None` where there is a cursor instead.
+pub(super) fn last_top(scene: &Scene<'_>, popup: &Popup) -> Option<usize> {
+    let count = lines(scene, popup)?.len();
+    let shown = outer_height(scene.ui.size.height, count as u16 + 2).saturating_sub(2);
+    Some(count.saturating_sub(shown.into()))
+}
+
+/// The height of a frame that would be `wanted` high, on a screen of this height.
+fn outer_height(screen: u16, wanted: u16) -> u16 {
+    wanted.min(screen.saturating_sub(2).max(3))
 }
 
 /// Draws the open popup over everything.
@@ -160,8 +177,13 @@ fn read_only(canvas: &mut Canvas<'_>, area: Rect, title: &str, lines: &[Vec<Piec
 
 /// Draws a frame of at most `width` × `height` in the middle of `area` and returns the room inside.
 fn frame(canvas: &mut Canvas<'_>, area: Rect, title: &str, width: u16, height: u16) -> Rect {
-    let (width, height) = (width.min(area.width), height.min(area.height.saturating_sub(2).max(3)));
-    let outer = Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height.saturating_sub(height)) / 2, width, height };
+    let (width, height) = (width.min(area.width), outer_height(area.height, height));
+    let outer = Rect {
+        x: area.x + (area.width - width) / 2,
+        y: area.y + (area.height.saturating_sub(height)) / 2,
+        width,
+        height,
+    };
     canvas.clear(outer);
     let [top_left, top_right, bottom_left, bottom_right, horizontal, vertical] = canvas.glyphs.frame;
     canvas.repeat(outer.x + 1, outer.y, width.saturating_sub(2), horizontal, Role::Popup);

@@ -90,7 +90,8 @@ fn one_line(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let verdict = verdict(scene.state, scene.now);
     let role = chrome::verdict_role(verdict);
     let sign = canvas.glyphs.verdict(verdict);
-    canvas.pieces(area.x, area.y, area.width, &[piece(role, format!("{sign} {verdict}"))]);
+    // The sign is a piece of its own: it is all that one cell can hold.
+    canvas.pieces(area.x, area.y, area.width, &[piece(role, sign), piece(role, format!(" {verdict}"))]);
     for (line, finding) in (1..area.height).zip(scene.state.findings.needing_someone(scene.now)) {
         let sign = canvas.glyphs.severity(finding.seen.severity);
         let role = chrome::severity_role(finding.seen.severity);

@@ -15,7 +15,9 @@ use super::list::{ListId, RowKey};
 use super::popups::Popup;
 
 /// A tab's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::EnumIter, strum::EnumString, strum::IntoStaticStr)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::EnumIter, strum::EnumString, strum::IntoStaticStr,
+)]
 #[strum(serialize_all = "lowercase")]
 pub enum TabId {
     /// Cards, processes, host.
@@ -71,7 +73,8 @@ pub trait Tab: Sync {
 }
 
 /// The tabs, in the order of their keys.
-pub const TABS: &[&dyn Tab] = &[&gpu::Gpu, &containers::Containers, &models::Models, &logs::Logs, &checklist::Checklist];
+pub const TABS: &[&dyn Tab] =
+    &[&gpu::Gpu, &containers::Containers, &models::Models, &logs::Logs, &checklist::Checklist];
 
 /// The tab with this id.
 pub fn tab(id: TabId) -> &'static dyn Tab {

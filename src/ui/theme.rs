@@ -9,7 +9,20 @@ use serde::Deserialize;
 use strum::{EnumCount, IntoEnumIterator};
 
 /// What a piece of the screen means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, strum::EnumCount, strum::EnumIter, strum::IntoStaticStr)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Deserialize,
+    strum::EnumCount,
+    strum::EnumIter,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Role {
@@ -108,7 +121,9 @@ pub enum ThemeError {
     #[error("{0}")]
     Syntax(String),
     /// A colour that cannot be read.
-    #[error("role `{role}`: `{value}` is no colour; write #rrggbb, a number from 0 to 255, or a name such as `red` or `bright-blue`")]
+    #[error(
+        "role `{role}`: `{value}` is no colour; write #rrggbb, a number from 0 to 255, or a name such as `red` or `bright-blue`"
+    )]
     Colour {
         /// Which role.
         role: &'static str,
@@ -205,10 +220,16 @@ fn style(look: &Look, palette: &BTreeMap<String, String>, role: Role, depth: Dep
     }
     for (wanted, modifier) in [
         (look.bold, Modifier::BOLD),
-        (look.dim || (depth == Depth::None && matches!(role, Role::Muted | Role::Faint | Role::Rule | Role::Track)), Modifier::DIM),
+        (
+            look.dim || (depth == Depth::None && matches!(role, Role::Muted | Role::Faint | Role::Rule | Role::Track)),
+            Modifier::DIM,
+        ),
         (look.underlined, Modifier::UNDERLINED),
         (look.reversed || (background_lost && role == Role::Selection), Modifier::REVERSED),
-        (depth == Depth::None && matches!(role, Role::Key | Role::Accent | Role::Critical | Role::Strong), Modifier::BOLD),
+        (
+            depth == Depth::None && matches!(role, Role::Key | Role::Accent | Role::Critical | Role::Strong),
+            Modifier::BOLD,
+        ),
     ] {
         if wanted {
             style = style.add_modifier(modifier);

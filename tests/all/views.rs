@@ -127,7 +127,11 @@ fn foreign() -> State {
     script.at(1).docker(names.iter().map(|name| make::container(name)));
     script.memory(0.4).volumes([("/mnt/ünïcode-ディスク", 0.05), ("/", 0.5)]);
     for name in &names {
-        script.log(name, hostler::domain::LogLevel::Error, &hostile("GET \u{9b}2J/\u{90}q#0\u{9c}path Ｆｕｌｌｗｉｄｔｈ \u{200b}text"));
+        script.log(
+            name,
+            hostler::domain::LogLevel::Error,
+            &hostile("GET \u{9b}2J/\u{90}q#0\u{9c}path Ｆｕｌｌｗｉｄｔｈ \u{200b}text"),
+        );
     }
     assessed(script.state)
 }
@@ -200,7 +204,13 @@ fn roles_of(buffer: &Buffer) -> String {
             let cell = &buffer[(x, y)];
             let selected = number(cell.bg) == Some(Role::Selection as u8);
             line.push(match number(cell.fg) {
-                _ if cell.symbol() == " " => if selected { '_' } else { '.' },
+                _ if cell.symbol() == " " => {
+                    if selected {
+                        '_'
+                    } else {
+                        '.'
+                    }
+                }
                 Some(role) if selected => char::from(b'A' + role),
                 Some(role) => char::from(b'a' + role),
                 None => '?',
@@ -250,7 +260,9 @@ fn nothing_foreign_reaches_a_cell() {
     let state = foreign();
     for tab in TabId::iter() {
         let text = text_of(&drawn(&ui(tab, (160, 48), role_theme()), &state));
-        let bad = text.chars().find(|character| (character.is_control() && *character != '\n') || ('\u{202a}'..='\u{202e}').contains(character));
+        let bad = text.chars().find(|character| {
+            (character.is_control() && *character != '\n') || ('\u{202a}'..='\u{202e}').contains(character)
+        });
         assert_eq!(bad, None, "{tab:?}");
     }
 }

@@ -4,20 +4,22 @@
 //! files leaves room ([`Handles`]). A handle of a group that is gone answers with an error, never with another group.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::{Hierarchies, Version, container_in, memberships, without_cache};
+use super::{Hierarchies, Version, memberships, own_group, without_cache};
 use crate::domain::{ContainerId, Why};
 use crate::host::RootedFs;
 
 /// How many handles of each container's counters are kept open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Handles {
     /// None: each file is opened for each reading.
+    #[default]
     None,
     /// Two: processor time and memory, which are read at every turn.
     Often,
@@ -90,16 +92,16 @@ impl Counters {
             hierarchies
                 .folder(&groups, controller)
                 // A process of this number on this machine need not be the container's: the engine may be elsewhere.
-                .filter(|(_, folder)| container_in(&folder.to_string_lossy()).as_ref() == Some(id))
+                .and_then(|(version, folder)| Some((version, own_group(&folder.to_string_lossy(), id)?.into())))
                 .ok_or_else(|| Why::new(format!("no control group of its own counts its {controller}")))
         };
-        let (version, cpu) = folder("cpuacct")?;
+        let (version, cpu): (_, PathBuf) = folder("cpuacct")?;
         let (memory_version, memory) = folder("memory")?;
         let in_version = |version, v1: &'static str, v2: &'static str| match version {
             Version::V1 => v1,
             Version::V2 => v2,
         };
-        let counters = Self {
+        let mut counters = Self {
             version,
             handles,
             cpu: CounterFile::new(&cpu, in_version(version, "cpuacct.usage", "cpu.stat")),
@@ -107,11 +109,9 @@ impl Counters {
             memory_stat: CounterFile::new(&memory, "memory.stat"),
             pids: folder("pids").ok().map(|(_, folder)| CounterFile::new(&folder, "pids.current")),
         };
-        for file in [&counters.cpu, &counters.memory] {
-            if !fs.exists(&file.path) {
-                return Err(Why::new(format!("{}: there is no such file", file.path.display())));
-            }
-        }
+        // Whether they can be read shows only in reading; the handles are then open already.
+        let readable = counters.cpu_ns(fs).and_then(|_| counters.memory_bytes(fs));
+        readable.map_err(|error| Why::new(error.to_string()))?;
         Ok(counters)
     }
 
@@ -188,14 +188,14 @@ impl CounterFile {
     }
 
     fn read(&mut self, fs: &RootedFs, keep: bool, parse: impl FnOnce(&str) -> Option<u64>) -> io::Result<u64> {
-        let mut buffer = [0_u8; Self::BYTES];
+        let mut buffer = [MaybeUninit::uninit(); Self::BYTES];
         let handle = match self.kept.take() {
             Some(handle) => handle,
-            None => OwnedFd::from(fs.open(&self.path)?),
+            None => OwnedFd::from(fs.open(&self.path).map_err(|error| self.named(&error))?),
         };
         // A handle that answers with an error is not kept: the group may have been made anew.
-        let read = rustix::io::pread(&handle, &mut buffer[..], 0)?;
-        let text = std::str::from_utf8(&buffer[..read]).unwrap_or_default();
+        let (read, _) = rustix::io::pread(&handle, &mut buffer, 0)?;
+        let text = std::str::from_utf8(read).unwrap_or_default();
         let value = parse(text).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{} holds no number", self.path.display()))
         })?;
@@ -203,6 +203,11 @@ impl CounterFile {
             self.kept = Some(handle);
         }
         Ok(value)
+    }
+
+    /// The same error with the file's name.
+    fn named(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
     }
 }
 

@@ -147,7 +147,6 @@ fn label(labels: &HashMap<String, String>, key: &str) -> Option<std::sync::Arc<s
 }
 
 fn state(state: &EngineState) -> ContainerState {
-    let flag = |flag: Option<bool>| flag.unwrap_or_default();
     match state.status {
         Some(Status::CREATED) => ContainerState::Created,
         Some(Status::RUNNING | Status::STOPPING) => ContainerState::Running,
@@ -156,14 +155,23 @@ fn state(state: &EngineState) -> ContainerState {
         Some(Status::REMOVING) => ContainerState::Removing,
         Some(Status::EXITED) => ContainerState::Exited,
         Some(Status::DEAD) => ContainerState::Dead,
-        // The flags are older than the word.
-        Some(Status::EMPTY) | None if flag(state.restarting) => ContainerState::Restarting,
-        Some(Status::EMPTY) | None if flag(state.paused) => ContainerState::Paused,
-        Some(Status::EMPTY) | None if flag(state.running) => ContainerState::Running,
-        Some(Status::EMPTY) | None if flag(state.dead) => ContainerState::Dead,
-        Some(Status::EMPTY) | None if state.finished_at.as_deref().and_then(time).is_some() => ContainerState::Exited,
-        Some(Status::EMPTY) | None => ContainerState::Created,
+        Some(Status::EMPTY) | None => flagged_state(state),
     }
+}
+
+/// The state by its flags, which are older than the word.
+fn flagged_state(state: &EngineState) -> ContainerState {
+    let flags = [
+        (state.restarting, ContainerState::Restarting),
+        (state.paused, ContainerState::Paused),
+        (state.running, ContainerState::Running),
+        (state.dead, ContainerState::Dead),
+        (Some(state.finished_at.as_deref().and_then(time).is_some()), ContainerState::Exited),
+    ];
+    flags
+        .into_iter()
+        .find_map(|(flag, word)| flag.unwrap_or_default().then_some(word))
+        .unwrap_or(ContainerState::Created)
 }
 
 fn listed_state(state: Listed) -> ContainerState {

@@ -264,14 +264,13 @@ struct ContextEndpoint {
 /// which is among the sockets anyhow.
 fn context(around: &Surroundings, fs: &RootedFs) -> Option<Candidate> {
     let folder = around.docker_config.as_ref()?;
-    let (name, chosen_by) = match &around.docker_context {
-        Some(name) => (name.clone(), "DOCKER_CONTEXT"),
-        None => {
-            let text = fs.read(folder.join("config.json")).ok()?;
-            let config: CliConfig = serde_json::from_str(&text).ok()?;
-            let name = config.current_context.filter(|name| !name.is_empty())?;
-            (name, "the docker command")
-        }
+    let (name, chosen_by) = if let Some(name) = &around.docker_context {
+        (name.clone(), "DOCKER_CONTEXT")
+    } else {
+        let text = fs.read(folder.join("config.json")).ok()?;
+        let config: CliConfig = serde_json::from_str(&text).ok()?;
+        let name = config.current_context.filter(|name| !name.is_empty())?;
+        (name, "the docker command")
     };
     let shown = foreign::name(&name);
     let because = format!("it is the docker context `{shown}`, chosen by {chosen_by}");
@@ -280,32 +279,31 @@ fn context(around: &Surroundings, fs: &RootedFs) -> Option<Candidate> {
         candidate.named = true;
         return Some(candidate);
     }
-    Some(match find_context(fs, folder, &name) {
-        Some((host, tls)) => {
-            let mut candidate = match absolute(&host) {
-                Some(path) => socket(fs, Path::new(path), because, &Groups::default()),
-                None => named(&host, because, around),
-            };
-            candidate.named = true;
-            if tls {
-                candidate.standing = Standing::Unusable(format!(
-                    "the docker context `{shown}` ({}) uses TLS, which hostler does not speak to an engine",
-                    candidate.shown()
-                ));
-            }
-            candidate
-        }
-        None => Candidate {
+    let Some((host, tls)) = find_context(fs, folder, &name) else {
+        let folder = folder.join("contexts");
+        return Some(Candidate {
             endpoint: String::new(),
             because,
             named: true,
             standing: Standing::Unusable(format!(
-                "the docker context `{shown}`, chosen by {chosen_by}, is not defined in {}/contexts",
+                "the docker context `{shown}`, chosen by {chosen_by}, is not defined in {}",
                 folder.display()
             )),
             group: None,
-        },
-    })
+        });
+    };
+    let mut candidate = match absolute(&host) {
+        Some(path) => socket(fs, Path::new(path), because, &Groups::default()),
+        None => named(&host, because, around),
+    };
+    candidate.named = true;
+    if tls {
+        candidate.standing = Standing::Unusable(format!(
+            "the docker context `{shown}` ({}) uses TLS, which hostler does not speak to an engine",
+            candidate.shown()
+        ));
+    }
+    Some(candidate)
 }
 
 /// The endpoint of a context, and whether TLS material lies beside it. The folders are named by a digest of the context's

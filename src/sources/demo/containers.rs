@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{CYCLE, Faults, wave};
 use crate::domain::{
-    Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind, DockerSample, EngineInfo, Exit,
-    Health, HealthState, PortReach, PublishedPort, Reading, RestartPolicy,
+    Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
+    DockerSample, EngineInfo, Exit, Health, HealthState, PortReach, PublishedPort, Reading, RestartPolicy,
 };
 
 const MIB: u64 = 1 << 20;
@@ -25,7 +25,13 @@ struct Made {
     limit_mib: Option<u64>,
 }
 
-const fn made(project: &'static str, service: &'static str, image: &'static str, healthcheck: bool, usual: (f64, u64)) -> Made {
+const fn made(
+    project: &'static str,
+    service: &'static str,
+    image: &'static str,
+    healthcheck: bool,
+    usual: (f64, u64),
+) -> Made {
     Made { project: Some(project), service, image, healthcheck, port: None, usual, gpu: false, limit_mib: None }
 }
 
@@ -33,9 +39,16 @@ const BOX: &[Made] = &[
     Made { port: Some((5678, PortReach::Lan)), ..made("agents", "n8n-main", "n8nio/n8n:1.118.2", true, (0.021, 611)) },
     Made { limit_mib: Some(512), ..made("agents", "n8n-worker", "n8nio/n8n:1.118.2", false, (0.12, 380)) },
     made("agents", "postgres", "postgres:16.4", true, (0.006, 402)),
-    Made { port: Some((8000, PortReach::Local)), gpu: true, ..made("agents", "vllm", "vllm/vllm-openai:v0.33.0", true, (0.119, 6_340)) },
+    Made {
+        port: Some((8000, PortReach::Local)),
+        gpu: true,
+        ..made("agents", "vllm", "vllm/vllm-openai:v0.33.0", true, (0.119, 6_340))
+    },
     Made { gpu: true, ..made("agents", "embedder", "ghcr.io/ggml-org/llama.cpp:server-b10488", true, (0.012, 1_920)) },
-    Made { port: Some((6333, PortReach::Any)), ..made("agents", "qdrant", "qdrant/qdrant:v1.19.0", true, (0.004, 1_130)) },
+    Made {
+        port: Some((6333, PortReach::Any)),
+        ..made("agents", "qdrant", "qdrant/qdrant:v1.19.0", true, (0.004, 1_130))
+    },
     made("dify", "api", "langgenius/dify-api:1.13.3", true, (0.030, 1_230)),
     made("dify", "worker", "langgenius/dify-api:1.13.3", false, (0.011, 920)),
     made("dify", "web", "langgenius/dify-web:1.13.3", true, (0.002, 181)),
@@ -58,7 +71,9 @@ const DIES_EVERY: u64 = 20;
 
 /// The id of a made-up container.
 pub(super) fn id(service: &str) -> ContainerId {
-    let seed = service.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let seed = service
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let [a, b, c, d] = [0, 1, 2, 3_u32].map(|part| seed.rotate_left(part * 13).wrapping_mul(u64::from(part) * 2 + 3));
     ContainerId::from(format!("{a:016x}{b:016x}{c:016x}{d:016x}").as_str())
 }
@@ -83,7 +98,11 @@ fn death(at: Timestamp) -> [DockerEvent; 3] {
 
 /// Deaths of this second.
 pub(super) fn happened(second: u64, faults: &Faults, now: Timestamp) -> Vec<DockerEvent> {
-    if faults.worker_dies && second > 0 && (second % CYCLE).is_multiple_of(DIES_EVERY) { death(now).into() } else { Vec::new() }
+    if faults.worker_dies && second > 0 && (second % CYCLE).is_multiple_of(DIES_EVERY) {
+        death(now).into()
+    } else {
+        Vec::new()
+    }
 }
 
 /// Deaths of the worker until this second.
@@ -110,7 +129,8 @@ fn container(made: &Made, second: u64, faults: &Faults, now: Timestamp) -> Conta
     let worker = made.service == WORKER;
     let dying = worker && faults.worker_dies;
     let since_death = (second % CYCLE) % DIES_EVERY;
-    let died = ago(now, if faults.worker_dies { since_death.cast_signed() } else { (second % CYCLE).cast_signed() - 120 });
+    let died =
+        ago(now, if faults.worker_dies { since_death.cast_signed() } else { (second % CYCLE).cast_signed() - 120 });
     let sick = made.service == "sandbox" && faults.sandbox_sick;
     let state = if dying && since_death < 3 { ContainerState::Restarting } else { ContainerState::Running };
     Container {
@@ -134,7 +154,12 @@ fn container(made: &Made, second: u64, faults: &Faults, now: Timestamp) -> Conta
         ports: made
             .port
             .into_iter()
-            .map(|(port, reach)| PublishedPort { host_port: port, container_port: port, protocol: "tcp".to_owned(), reach })
+            .map(|(port, reach)| PublishedPort {
+                host_port: port,
+                container_port: port,
+                protocol: "tcp".to_owned(),
+                reach,
+            })
             .collect(),
         log_driver: "json-file".to_owned(),
         log_path: None,

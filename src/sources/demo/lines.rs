@@ -27,7 +27,10 @@ const HABITS: &[Habit] = &[
     habit("ollama", 5, 3, "GET /api/ps 200 in 41 µs"),
     habit("qdrant", 11, 4, "search on docs: 5 points in 3.2 ms"),
     habit("weaviate", 17, 5, "compaction of segment finished"),
-    Habit { level: LogLevel::Warning, ..habit("postgres", 26, 6, "checkpoints are occurring too frequently (21 seconds apart)") },
+    Habit {
+        level: LogLevel::Warning,
+        ..habit("postgres", 26, 6, "checkpoints are occurring too frequently (21 seconds apart)")
+    },
     habit("postgres", 26, 6, "HINT: Consider increasing the configuration parameter max_wal_size."),
     Habit {
         level: LogLevel::Error,

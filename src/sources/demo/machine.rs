@@ -4,15 +4,18 @@ use std::sync::Arc;
 
 use super::{Faults, containers, wave};
 use crate::domain::{
-    Cpu, DiskIo, Ecc, Endpoint, Engine, EngineKind, EngineSample, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample,
-    HostFacts, HostSample, Memory, ModelRef, NetIo, PcieLink, Pressure, Reading, Residency, Swap, Temperature, ThrottleReason, Volume,
+    Cpu, DiskIo, Ecc, Endpoint, Engine, EngineKind, EngineSample, Gpu, GpuDriver, GpuMemory, GpuProcess,
+    GpuProcessKind, GpuSample, HostFacts, HostSample, Memory, ModelRef, NetIo, PcieLink, Pressure, Reading, Residency,
+    Swap, Temperature, ThrottleReason, Volume,
 };
 
 const GIB: u64 = 1 << 30;
 
 pub(super) fn host(second: u64) -> HostSample {
     let busy = 0.06 + 0.16 * wave(second, 37.0, 0.4);
-    let cores = (0..16).map(|core| (busy * (0.3 + 1.6 * wave(second, 11.0 + f64::from(core), f64::from(core)))).min(1.0)).collect();
+    let cores = (0..16)
+        .map(|core| (busy * (0.3 + 1.6 * wave(second, 11.0 + f64::from(core), f64::from(core)))).min(1.0))
+        .collect();
     let used = (36.0 + 4.0 * wave(second, 90.0, 1.0)) * GIB as f64;
     HostSample {
         facts: HostFacts {
@@ -25,14 +28,26 @@ pub(super) fn host(second: u64) -> HostSample {
         load: Reading::Known([1.4 + wave(second, 60.0, 0.0), 2.1, 2.0]),
         memory: Reading::Known(Memory { total_bytes: 64 * GIB, available_bytes: 64 * GIB - used as u64 }),
         swap: Reading::Known(Swap { total_bytes: 8 * GIB, used_bytes: GIB / 5 }),
-        pressure: Reading::Known(Pressure { cpu_ratio: 0.004, memory_ratio: 0.0, io_ratio: 0.01 + 0.02 * wave(second, 23.0, 2.0) }),
-        disks: vec![DiskIo { name: "nvme0n1".to_owned(), read_bytes_per_second: 2.1e6, written_bytes_per_second: 8.4e5 }],
+        pressure: Reading::Known(Pressure {
+            cpu_ratio: 0.004,
+            memory_ratio: 0.0,
+            io_ratio: 0.01 + 0.02 * wave(second, 23.0, 2.0),
+        }),
+        disks: vec![DiskIo {
+            name: "nvme0n1".to_owned(),
+            read_bytes_per_second: 2.1e6,
+            written_bytes_per_second: 8.4e5,
+        }],
         networks: vec![NetIo {
             name: "enp5s0".to_owned(),
             received_bytes_per_second: 2.2e6 * wave(second, 31.0, 0.2),
             transmitted_bytes_per_second: 6.0e5 * wave(second, 31.0, 0.9),
         }],
-        temperatures: vec![Temperature { label: "k10temp Tctl".to_owned(), celsius: 58.0 + 6.0 * busy, critical_celsius: Some(95.0) }],
+        temperatures: vec![Temperature {
+            label: "k10temp Tctl".to_owned(),
+            celsius: 58.0 + 6.0 * busy,
+            critical_celsius: Some(95.0),
+        }],
         uptime_seconds: Reading::Known(41 * 86_400 + 5 * 3_600 + second),
     }
 }
@@ -65,7 +80,8 @@ pub(super) fn gpus(second: u64, faults: &Faults) -> GpuSample {
     let vllm = process(21_044, "VLLM::EngineCore", containers::id("vllm"), 21_300_000_000, busy * 0.97);
     let embedder = process(21_733, "llama-server", containers::id("embedder"), 540_000_000, 0.02);
     let ollama = process(18_210, "ollama", containers::id("ollama"), 18_100_000_000, 0.0);
-    let first = Card { busy, memory: 22_900_000_000, celsius: 63 + (9.0 * busy) as u32 + hot, watts: 60.0 + 300.0 * busy };
+    let first =
+        Card { busy, memory: 22_900_000_000, celsius: 63 + (9.0 * busy) as u32 + hot, watts: 60.0 + 300.0 * busy };
     let second_card = Card { busy: 0.0, memory: 18_200_000_000, celsius: 44, watts: 31.0 };
     GpuSample {
         driver,
@@ -94,7 +110,11 @@ impl Card {
             lost: false,
             compute_ratio: Reading::Known(self.busy),
             bandwidth_ratio: Reading::Known((self.busy * 1.25).min(0.98)),
-            memory: Reading::Known(GpuMemory { total_bytes: 24 * GIB, used_bytes: self.memory, reserved_bytes: GIB / 2 }),
+            memory: Reading::Known(GpuMemory {
+                total_bytes: 24 * GIB,
+                used_bytes: self.memory,
+                reserved_bytes: GIB / 2,
+            }),
             temperature_celsius: Reading::Known(self.celsius),
             slowdown_celsius: Reading::Known(95),
             shutdown_celsius: Reading::Known(98),
@@ -169,7 +189,13 @@ pub(super) fn engines(second: u64, faults: &Faults) -> EngineSample {
     EngineSample { engines: vec![vllm, embedder, ollama], others: 4 }
 }
 
-fn model(name: &str, [family, parameters, quantization]: [&str; 3], gib: f64, context: u64, residency: Residency) -> ModelRef {
+fn model(
+    name: &str,
+    [family, parameters, quantization]: [&str; 3],
+    gib: f64,
+    context: u64,
+    residency: Residency,
+) -> ModelRef {
     ModelRef {
         name: name.to_owned(),
         family: Some(family.to_owned()),

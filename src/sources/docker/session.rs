@@ -1,6 +1,6 @@
 //! One connection's life with an engine: what is known of its containers, and how that is kept true.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::domain::{Container, ContainerId, DockerEvent, DockerSample, Event, Fa
 use crate::host::{Candidate, DockerClient, Inspected};
 
 /// How far back the engine is asked: the longest window of a rule about exits.
-const PAST: Duration = Duration::from_secs(30 * 60);
+const PAST: Duration = Duration::from_mins(30);
 
 /// How long it may take to tell the past. Its 256 events take milliseconds, but an engine whose clock is behind ours waits
 /// until it has come to our present.
@@ -25,7 +25,7 @@ const PAST_PATIENCE: Duration = Duration::from_secs(1);
 const AT_ONCE: usize = 16;
 
 /// The safety net below the events: the list is compared so often.
-const LIST_EVERY: Duration = Duration::from_secs(60);
+const LIST_EVERY: Duration = Duration::from_mins(1);
 
 /// An engine that answered, and what is known of its containers.
 pub(super) struct Session {
@@ -164,8 +164,7 @@ impl Session {
             let container = &answer.as_ref().ok()?.as_ref()?.container;
             Some((id.clone(), container.pid.filter(|_| container.state.is_up())?))
         });
-        let mut cgroups: std::collections::HashMap<_, _> =
-            self.means.cgroups(processes.collect()).await.into_iter().collect();
+        let mut cgroups: HashMap<_, _> = self.means.cgroups(processes.collect()).await.into_iter().collect();
         for (id, answer) in answers {
             match answer {
                 Ok(Some(inspected)) => self.table.put(inspected, cgroups.remove(&id)),

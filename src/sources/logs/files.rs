@@ -47,8 +47,10 @@ struct Followed {
     first: Option<FirstLook>,
     /// Turns in which it is still looked at.
     turns_left: u32,
-    /// Turns since it grew.
+    /// Looks since it grew.
     quiet: u32,
+    /// Turns since the last look.
+    waited: u32,
 }
 
 impl Files {
@@ -69,6 +71,9 @@ impl Files {
     /// Turns in which a container that has ended is still looked at, for its last words.
     const LINGER: u32 = 20;
 
+    /// Turns after which a quiet file is looked at in every fourth one only.
+    const QUIET: u32 = 40;
+
     /// Turns after which a line that was never ended is shown all the same.
     const UNENDED: u32 = 4;
 
@@ -88,7 +93,10 @@ impl Files {
         for index in 0..count {
             // Another one comes first in each turn, so that none is always the one for which nothing is left.
             let file = &mut self.followed[(index + self.turn) % count];
-            if file.turns_left == 0 || (bytes_left == 0 && file.first.is_none()) {
+            file.waited += 1;
+            let is_due = file.quiet < Self::QUIET || file.waited >= 4;
+            let has_room = bytes_left > 0 || file.first.is_some();
+            if file.turns_left == 0 || !is_due || !has_room {
                 continue;
             }
             match file.read(&mut self.tailer, &mut gathered) {
@@ -142,6 +150,7 @@ impl Followed {
             first: Some(if target.is_new { FirstLook::News } else { before }),
             turns_left: u32::MAX,
             quiet: 0,
+            waited: 0,
         }
     }
 
@@ -150,6 +159,7 @@ impl Followed {
         if self.turns_left != u32::MAX {
             self.turns_left -= 1;
         }
+        self.waited = 0;
         let first = self.first.take();
         let limits = TailLimits {
             first: first.unwrap_or(FirstLook::News),

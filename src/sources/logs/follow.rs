@@ -1,4 +1,4 @@
-//! The task that follows the logs of all running containers: four turns a second, whatever the poller does.
+//! The task that follows the logs of all running containers: up to four turns a second, whatever the poller does.
 //!
 //! It has its own pace and its own channel, so that neither a slow store nor a flood of lines holds up any other source:
 //! what the channel cannot take is dropped and counted, and the next batch carries the number.
@@ -11,11 +11,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::sleep;
 
 use super::files::{Files, Gathered, Target};
 use super::streams::{Streams, Wanted};
-use super::{Report, TURN};
+use super::{REST, Report, TURN};
 use crate::domain::{Container, ContainerId, ContainerState, DockerSample, Failure, LogBatch, LogLine, LogOrigin};
 use crate::host::{Reader, Unread};
 use crate::sources::SourceContext;
@@ -42,6 +42,8 @@ pub(super) struct Follower {
     files_up: usize,
     /// How many containers are up and keep no log.
     without_log: usize,
+    /// Turns since something was written, or the containers changed.
+    quiet: u32,
     /// Lines that the channel could not take.
     dropped: u64,
 }
@@ -60,6 +62,9 @@ enum Way<'a> {
 impl Follower {
     /// Lines in one batch: the store takes one in well under a millisecond.
     const BATCH_LINES: usize = 1_000;
+
+    /// Turns without a line after which there are fewer of them.
+    const BUSY_TURNS: u32 = 8;
 
     /// How long a reading of files may take before it is said that it hangs.
     const PATIENCE: Duration = Duration::from_secs(3);
@@ -80,13 +85,12 @@ impl Follower {
             files: 0,
             files_up: 0,
             without_log: 0,
+            quiet: 0,
             dropped: 0,
         }
     }
 
     pub(super) async fn run(mut self) {
-        let mut turns = interval(TURN);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
         if self.to.is_closed() {
             let nobody = Failure::unsupported("nobody asks for log lines");
             self.report.send_replace(Report::Failed(nobody));
@@ -99,7 +103,6 @@ impl Follower {
             }
         }
         loop {
-            turns.tick().await;
             self.aim();
             let mut gathered = self.read_files().await;
             self.aim_again(&mut gathered);
@@ -108,6 +111,16 @@ impl Follower {
                 return;
             }
             self.tell();
+            self.pause().await;
+        }
+    }
+
+    /// Waits for the next turn: longer where nothing is written, but not longer than until the containers change.
+    async fn pause(&mut self) {
+        let pause = if self.quiet < Self::BUSY_TURNS { TURN } else { REST };
+        tokio::select! {
+            () = sleep(pause) => {}
+            Ok(()) = self.roster.changed() => {}
         }
     }
 
@@ -121,6 +134,7 @@ impl Follower {
         if !self.known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &sample)) {
             self.aim_at(&sample);
             self.known = Some(sample);
+            self.quiet = 0;
         }
     }
 
@@ -195,6 +209,7 @@ impl Follower {
     fn pass_on(&mut self, gathered: Gathered) -> bool {
         let Gathered { mut lines, dropped, .. } = gathered;
         self.dropped += dropped;
+        self.quiet = if lines.is_empty() { self.quiet.saturating_add(1) } else { 0 };
         lines.sort_by_key(|line| line.at);
         let live = lines.split_off(lines.partition_point(|line| line.at < self.since));
         self.send(lines, true) && self.send(live, false) && (self.dropped == 0 || self.offer(LogBatch::default()))

@@ -18,8 +18,11 @@ pub(super) struct Meters {
     hierarchies: Option<Result<Hierarchies, Why>>,
     /// The containers that the meters below belong to.
     of: Option<Arc<DockerSample>>,
-    meters: Vec<Meter>,
+    running: Vec<Meter>,
+    /// Containers without a meter that may yet get one: a process that has just begun or ended is in no group of its own.
+    doubtful: Vec<(u32, Unreadable)>,
     unreadable: Arc<[Unreadable]>,
+    handles: Handles,
     turn: usize,
 }
 
@@ -56,53 +59,76 @@ impl Meters {
 
     /// Reads every running container of `sample`.
     pub(super) fn read(&mut self, fs: &RootedFs, sample: &Arc<DockerSample>, at: Moment) -> MetersRead {
-        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, sample)) {
+        if self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, sample)) {
+            self.look_again(fs);
+        } else {
             self.follow(fs, sample);
             self.of = Some(Arc::clone(sample));
         }
+        let missing = self.doubtful.len() + self.unreadable.len();
+        let mut by_id = HashMap::with_capacity(self.running.len() + missing);
+        for (_, Unreadable { id, why }) in &self.doubtful {
+            by_id.insert(id.clone(), unavailable(why.clone()));
+        }
         self.turn = (self.turn + 1) % Self::RARE;
         let turn = self.turn;
-        let mut by_id = HashMap::with_capacity(self.meters.len() + self.unreadable.len());
-        for (place, meter) in self.meters.iter_mut().enumerate() {
+        for (place, meter) in self.running.iter_mut().enumerate() {
             // A container that ended since the engine last spoke of it has no entry.
             if let Some(usage) = meter.read(fs, at, place % Self::RARE == turn) {
                 by_id.insert(meter.id.clone(), usage);
             }
         }
-        let origin = self.meters.first().map_or("stats API", |meter| meter.counters.version().name());
+        let origin = self.running.first().map_or("stats API", |meter| meter.counters.version().name());
         MetersRead { usages: ContainerUsages { by_id, origin }, unreadable: Arc::clone(&self.unreadable) }
     }
 
     /// Opens meters for containers that came or were started again, and drops those of containers that went.
     fn follow(&mut self, fs: &RootedFs, sample: &DockerSample) {
         let mut before: HashMap<_, _> =
-            self.meters.drain(..).map(|meter| ((meter.id.clone(), meter.pid), meter)).collect();
+            self.running.drain(..).map(|meter| ((meter.id.clone(), meter.pid), meter)).collect();
         let running: Vec<_> = sample.containers.iter().filter_map(process).collect();
-        let handles = Handles::for_containers(running.len());
-        let mut unreadable = Vec::new();
+        self.handles = Handles::for_containers(running.len());
+        let mut known_unreadable = Vec::new();
+        self.doubtful.clear();
         for (id, pid) in running {
-            let meter = match before.remove(&(id.clone(), pid)) {
-                Some(meter) => Ok(meter),
-                None => self.find(fs, id, pid, handles),
-            };
-            match meter {
-                Ok(mut meter) => {
-                    meter.counters.keep(handles);
-                    self.meters.push(meter);
+            if let Some(mut meter) = before.remove(&(id.clone(), pid)) {
+                meter.counters.keep(self.handles);
+                self.running.push(meter);
+            } else {
+                match self.find(fs, id, pid) {
+                    Ok(meter) => self.running.push(meter),
+                    Err(why) => {
+                        let unreadable = Unreadable { id: id.clone(), why };
+                        if self.unreadable.iter().any(|known| known.id == *id) {
+                            known_unreadable.push(unreadable);
+                        } else {
+                            self.doubtful.push((pid, unreadable));
+                        }
+                    }
                 }
-                Err(why) => unreadable.push((pid, Unreadable { id: id.clone(), why })),
             }
         }
-        // Where the processes of others are seen, one that is not has ended since the engine spoke of it.
-        let all_hidden = self.meters.is_empty();
-        self.unreadable = unreadable
-            .into_iter()
-            .filter(|(pid, _)| all_hidden || fs.exists(format!("/proc/{pid}")))
-            .map(|(_, unreadable)| unreadable)
-            .collect();
+        self.unreadable = known_unreadable.into();
     }
 
-    fn find(&mut self, fs: &RootedFs, id: &ContainerId, pid: u32, handles: Handles) -> Result<Meter, Why> {
+    /// Looks once more for what was not found at the turn before; what is not there now either is given up.
+    fn look_again(&mut self, fs: &RootedFs) {
+        if self.doubtful.is_empty() {
+            return;
+        }
+        let mut given_up = self.unreadable.to_vec();
+        for (pid, Unreadable { id, .. }) in std::mem::take(&mut self.doubtful) {
+            match self.find(fs, &id, pid) {
+                Ok(meter) => self.running.push(meter),
+                // Where the processes of others are seen, one that is not has ended since the engine spoke of it.
+                Err(_) if !self.running.is_empty() && !fs.exists(format!("/proc/{pid}")) => {}
+                Err(why) => given_up.push(Unreadable { id, why }),
+            }
+        }
+        self.unreadable = given_up.into();
+    }
+
+    fn find(&mut self, fs: &RootedFs, id: &ContainerId, pid: u32) -> Result<Meter, Why> {
         let hierarchies = self
             .hierarchies
             .get_or_insert_with(|| {
@@ -111,7 +137,7 @@ impl Meters {
             .as_ref()
             .map_err(Clone::clone)?;
         Ok(Meter {
-            counters: Counters::find(fs, hierarchies, id, pid, handles)?,
+            counters: Counters::find(fs, hierarchies, id, pid, self.handles)?,
             id: id.clone(),
             pid,
             cpu_before: None,

@@ -20,7 +20,10 @@ pub struct Detail {
 pub(super) fn lines(scene: &Scene<'_>, detail: &Detail) -> (String, Vec<Pieces<'static>>) {
     let gone = || ("Gone".to_owned(), vec![vec![piece(Role::Muted, "It is no longer there.")]]);
     match &detail.of {
-        RowKey::Container(id) => scene.state.container(id).map_or_else(gone, |container| (container.name.to_string(), of_container(scene, container))),
+        RowKey::Container(id) => scene
+            .state
+            .container(id)
+            .map_or_else(gone, |container| (container.name.to_string(), of_container(scene, container))),
         RowKey::Finding(id, subject) => {
             let findings = scene.state.findings.all(scene.now);
             let found = findings.into_iter().find(|finding| finding.seen.id == *id && finding.seen.subject == *subject);
@@ -38,7 +41,10 @@ pub(super) fn lines(scene: &Scene<'_>, detail: &Detail) -> (String, Vec<Pieces<'
         }
         RowKey::Line(number) => scene.state.logs.get(*number).map_or_else(gone, |line| {
             let mut lines = vec![
-                labelled("written", scene.ui.setup.zone.to_datetime(line.at).strftime("%a %-d %b %H:%M:%S.%3f").to_string()),
+                labelled(
+                    "written",
+                    scene.ui.setup.zone.to_datetime(line.at).strftime("%a %-d %b %H:%M:%S.%3f").to_string(),
+                ),
                 labelled("by", line.origin.name.to_string()),
                 Vec::new(),
             ];
@@ -63,7 +69,8 @@ fn wrapped(text: &str, columns: usize) -> Vec<Pieces<'static>> {
     let mut rest: Vec<char> = text.chars().collect();
     while !rest.is_empty() {
         let most = rest.len().min(columns);
-        let space = rest[..most].iter().rposition(|character| *character == ' ').filter(|at| rest.len() > columns && *at > 0);
+        let space =
+            rest[..most].iter().rposition(|character| *character == ' ').filter(|at| rest.len() > columns && *at > 0);
         let tail = rest.split_off(space.unwrap_or(most));
         lines.push(vec![piece(Role::Text, rest.iter().collect::<String>().trim_start().to_owned())]);
         rest = tail;
@@ -89,7 +96,10 @@ fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>
     if let (Some(project), Some(service)) = (&container.project, &container.service) {
         lines.push(labelled("compose", format!("{project}, service {service}")));
     }
-    lines.push(labelled("policy", format!("restart={}, restarted {}×", container.restart_policy, container.restart_count)));
+    lines.push(labelled(
+        "policy",
+        format!("restart={}, restarted {}×", container.restart_policy, container.restart_count),
+    ));
     for (label, at) in [("created", container.created), ("started", container.started)] {
         if let Some(at) = at {
             lines.push(labelled(label, format!("{} ({} ago)", scene.when(at), units::span(scene.now.since_wall(at)))));
@@ -103,7 +113,10 @@ fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>
         lines.push(labelled("start error", error.clone()));
     }
     if let Some(health) = &container.health {
-        lines.push(labelled("health", format!("{:?}, {} failed in a row", health.state, health.failing_streak).to_lowercase()));
+        lines.push(labelled(
+            "health",
+            format!("{:?}, {} failed in a row", health.state, health.failing_streak).to_lowercase(),
+        ));
         if let Some(output) = &health.last_output {
             lines.push(labelled("", output.clone()));
         }
@@ -113,16 +126,30 @@ fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>
         lines.push(labelled("memory", read(&usage.memory_bytes, units::bytes)));
         lines.push(labelled("processes", read(&usage.pids, |pids| pids.to_string())));
     }
-    let memory = container.memory_limit_bytes.map_or_else(|| "no memory limit".to_owned(), |limit| format!("memory {}", units::bytes(limit)));
+    let memory = container
+        .memory_limit_bytes
+        .map_or_else(|| "no memory limit".to_owned(), |limit| format!("memory {}", units::bytes(limit)));
     let cpu = container.cpu_limit.map_or_else(|| "no cpu limit".to_owned(), |limit| format!("{limit} cpu"));
     lines.push(labelled("limits", format!("{memory}, {cpu}")));
     for port in &container.ports {
         lines.push(labelled(
             "port",
-            format!("{} → {}/{}, reach by its bind address: {}", port.host_port, port.container_port, port.protocol, port.reach.word()),
+            format!(
+                "{} → {}/{}, reach by its bind address: {}",
+                port.host_port,
+                port.container_port,
+                port.protocol,
+                port.reach.word()
+            ),
         ));
     }
-    lines.push(labelled("log", container.log_path.as_ref().map_or_else(|| container.log_driver.clone(), |path| format!("{}  {path}", container.log_driver))));
+    lines.push(labelled(
+        "log",
+        container
+            .log_path
+            .as_ref()
+            .map_or_else(|| container.log_driver.clone(), |path| format!("{}  {path}", container.log_driver)),
+    ));
     if let Some(track) = scene.state.tracks.get(&container.id) {
         for exit in track.exits.iter().rev().take(8) {
             let asked = if exit.asked { " (asked for)" } else { "" };
@@ -134,13 +161,16 @@ fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>
 
 fn of_finding(scene: &Scene<'_>, finding: &Finding) -> Vec<Pieces<'static>> {
     let seen = &finding.seen;
-    let mut lines = vec![
-        vec![piece(super::super::screen::severity_role(seen.severity), seen.title.clone())],
-        Vec::new(),
-    ];
-    lines.extend(seen.evidence.iter().map(|evidence| vec![piece(Role::Faint, "· "), piece(Role::Text, evidence.clone())]));
+    let mut lines =
+        vec![vec![piece(super::super::screen::severity_role(seen.severity), seen.title.clone())], Vec::new()];
+    lines.extend(
+        seen.evidence.iter().map(|evidence| vec![piece(Role::Faint, "· "), piece(Role::Text, evidence.clone())]),
+    );
     lines.push(Vec::new());
-    lines.push(labelled("since", format!("{} ({} ago)", scene.when(finding.since), units::span(scene.now.since_wall(finding.since)))));
+    lines.push(labelled(
+        "since",
+        format!("{} ({} ago)", scene.when(finding.since), units::span(scene.now.since_wall(finding.since))),
+    ));
     if let Some(project) = &seen.project {
         lines.push(labelled("project", project.to_string()));
     }
@@ -174,8 +204,17 @@ fn of_process(scene: &Scene<'_>, process: &GpuProcess, engine: Option<&Engine>) 
     let container = process.container.as_ref().and_then(|id| scene.container_name(id));
     vec![
         labelled("name", name),
-        labelled("container", container.map_or_else(|| "none: a process of the host".to_owned(), |name| name.to_string())),
-        labelled("engine", engine.map_or_else(|| "none found".to_owned(), |engine| format!("{} {}", engine.kind.title(), engine.endpoint))),
+        labelled(
+            "container",
+            container.map_or_else(|| "none: a process of the host".to_owned(), |name| name.to_string()),
+        ),
+        labelled(
+            "engine",
+            engine.map_or_else(
+                || "none found".to_owned(),
+                |engine| format!("{} {}", engine.kind.title(), engine.endpoint),
+            ),
+        ),
         labelled("memory", read(&process.memory_used_bytes, units::bytes)),
         labelled("sm", read(&process.sm_ratio, units::percent)),
     ]
@@ -189,7 +228,10 @@ fn of_engine(scene: &Scene<'_>, engine: &Engine) -> Vec<Pieces<'static>> {
     let container = engine.container.as_ref().and_then(|id| scene.container_name(id));
     let mut lines = vec![
         labelled("version", version),
-        labelled("container", container.map_or_else(|| "none: a process of the host".to_owned(), |name| name.to_string())),
+        labelled(
+            "container",
+            container.map_or_else(|| "none: a process of the host".to_owned(), |name| name.to_string()),
+        ),
         labelled("running", read(&engine.requests_running, |count| count.to_string())),
         labelled("waiting", read(&engine.requests_waiting, |count| count.to_string())),
         Vec::new(),
@@ -200,7 +242,10 @@ fn of_engine(scene: &Scene<'_>, engine: &Engine) -> Vec<Pieces<'static>> {
                 let residency = match &model.residency {
                     Residency::Unknown => String::new(),
                     Residency::OnDisk => "  on disk".to_owned(),
-                    Residency::Loaded { vram_bytes, .. } => vram_bytes.map_or_else(|| "  loaded".to_owned(), |bytes| format!("  loaded, {} of video memory", units::bytes(bytes))),
+                    Residency::Loaded { vram_bytes, .. } => vram_bytes.map_or_else(
+                        || "  loaded".to_owned(),
+                        |bytes| format!("  loaded, {} of video memory", units::bytes(bytes)),
+                    ),
                 };
                 lines.push(vec![piece(Role::Strong, model.name.clone()), piece(Role::Muted, residency)]);
             }

@@ -15,14 +15,20 @@ use crate::domain::{Finding, Moment};
 use crate::store::State;
 
 pub(super) fn rows(scene: &Scene<'_>) -> Vec<RowKey> {
-    scene.state.findings.all(scene.now).into_iter().map(|finding| RowKey::Finding(finding.seen.id, finding.seen.subject)).collect()
+    scene
+        .state
+        .findings
+        .all(scene.now)
+        .into_iter()
+        .map(|finding| RowKey::Finding(finding.seen.id, finding.seen.subject))
+        .collect()
 }
 
 pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> Option<Vec<Intent>> {
     let command = ui.setup.keymap.command(Key::from(event), &ui.contexts())?;
     match command {
         Command::Findings | Command::Quit => ui.popup = None,
-        Command::Open | Command::Inspect => {
+        Command::Open => {
             let selected = ui.selected(state, now)?;
             ui.popup = Some(Popup::Detail(Detail { of: selected, top: 0 }));
         }
@@ -34,7 +40,13 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> O
 
 pub(super) fn copy(scene: &Scene<'_>, selected: &RowKey) -> Option<String> {
     let finding = scene.state.findings.all(scene.now).into_iter().find(|finding| key_of(finding) == *selected)?;
-    Some(format!("{} {} {}: {}", finding.seen.id, finding.seen.subject, finding.seen.title, finding.seen.evidence.join(", ")))
+    Some(format!(
+        "{} {} {}: {}",
+        finding.seen.id,
+        finding.seen.subject,
+        finding.seen.title,
+        finding.seen.evidence.join(", ")
+    ))
 }
 
 fn key_of(finding: &Finding) -> RowKey {
@@ -71,7 +83,12 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
             break;
         }
         let text = format!("{} {}: cannot be told yet, {}", entry.id, entry.subject, entry.why);
-        canvas.pieces(inner.x, y, inner.width, &[piece(Role::Faint, canvas.glyphs.unknown), piece(Role::Faint, format!(" {text}"))]);
+        canvas.pieces(
+            inner.x,
+            y,
+            inner.width,
+            &[piece(Role::Faint, canvas.glyphs.unknown), piece(Role::Faint, format!(" {text}"))],
+        );
         y += 1;
     }
     footer(canvas, inner, scene);

@@ -2,9 +2,9 @@
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
 use ratatui::layout::Rect;
+use std::sync::Arc;
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
-use std::sync::Arc;
 
 use super::super::canvas::{Canvas, piece};
 use super::super::theme::Role;
@@ -51,7 +51,12 @@ impl Form {
 
     /// A form to write a note.
     pub fn note() -> Self {
-        Self { kind: FormKind::Note, fields: vec![Field { label: "note", input: Input::default() }], at: 0, error: None }
+        Self {
+            kind: FormKind::Note,
+            fields: vec![Field { label: "note", input: Input::default() }],
+            at: 0,
+            error: None,
+        }
     }
 
     fn value(&self, label: &str) -> &str {
@@ -62,12 +67,18 @@ impl Form {
     fn entry(&self, ui: &Ui, now: Moment) -> Result<JournalEntry, String> {
         if self.kind == FormKind::Note {
             let text = self.value("note").to_owned();
-            return if text.is_empty() { Err("an empty note says nothing".to_owned()) } else { Ok(JournalEntry::Note { text }) };
+            return if text.is_empty() {
+                Err("an empty note says nothing".to_owned())
+            } else {
+                Ok(JournalEntry::Note { text })
+            };
         }
         let until = parse_until(self.value("until"), now.wall, &ui.setup.zone)?;
         let why = self.value("why").to_owned();
         match &self.kind {
-            FormKind::Accept(..) if why.is_empty() => Err("say why it is accepted: next quarter's review will read it".to_owned()),
+            FormKind::Accept(..) if why.is_empty() => {
+                Err("say why it is accepted: next quarter's review will read it".to_owned())
+            }
             FormKind::Accept(id, subject) => {
                 Ok(JournalEntry::Accept { finding: (*id).to_owned(), subject: subject.to_string(), until, why })
             }
@@ -115,14 +126,22 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
     for (y, (index, field)) in (inner.y + 3..).zip(form.fields.iter().enumerate()) {
         let active = index == form.at;
         canvas.put(inner.x, y, 7, field.label, if active { Role::Accent } else { Role::Muted });
-        let x = canvas.put(inner.x + 7, y, inner.width.saturating_sub(9), field.input.value(), if active { Role::Input } else { Role::Text });
+        let x = canvas.put(
+            inner.x + 7,
+            y,
+            inner.width.saturating_sub(9),
+            field.input.value(),
+            if active { Role::Input } else { Role::Text },
+        );
         if active {
             canvas.put(x, y, 1, "_", Role::Accent);
         }
     }
     let (text, role) = match &form.error {
         Some(error) => (error.as_str(), Role::Critical),
-        None => ("enter records   tab next field   esc cancels   an end is a date or a duration such as 7d", Role::Muted),
+        None => {
+            ("enter records   tab next field   esc cancels   an end is a date or a duration such as 7d", Role::Muted)
+        }
     };
     canvas.pieces(inner.x, inner.bottom() - 1, inner.width, &[piece(role, text)]);
 }

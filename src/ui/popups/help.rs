@@ -18,7 +18,10 @@ pub(super) fn lines(scene: &Scene<'_>) -> Vec<Pieces<'static>> {
         if !lines.is_empty() {
             lines.push(Vec::new());
         }
-        lines.push(vec![piece(Role::Accent, context.title()), piece(Role::Muted, if here { "" } else { "  (not here)" })]);
+        lines.push(vec![
+            piece(Role::Accent, context.title()),
+            piece(Role::Muted, if here { "" } else { "  (not here)" }),
+        ]);
         for (command, keys) in keymap.iter().filter(|(command, _)| command.context() == context) {
             let keys = keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
             lines.push(vec![
@@ -29,7 +32,10 @@ pub(super) fn lines(scene: &Scene<'_>) -> Vec<Pieces<'static>> {
         }
     }
     lines.push(Vec::new());
-    lines.push(vec![piece(Role::Muted, "The last column is the name for [keys] in the config. esc and ctrl-c always lead out.")]);
+    lines.push(vec![piece(
+        Role::Muted,
+        "The last column is the name for [keys] in the config. esc and ctrl-c always lead out.",
+    )]);
     lines.push(vec![piece(Role::Muted, "A filter takes words, !word, re:pattern and fields: mem>2g, state!=running.")]);
     lines.push(vec![piece(Role::Muted, "With the mouse on, hold Shift to select text with the terminal's own mouse.")]);
     lines

@@ -17,9 +17,14 @@ pub(super) fn lines(scene: &Scene<'_>) -> Vec<Pieces<'static>> {
                 JournalEntry::Accept { finding, subject, until, why } => {
                     ("accepted", format!("{finding} {subject} until {}: {why}", scene.when(*until)))
                 }
-                JournalEntry::Snooze { finding, subject, until, why } => {
-                    ("snoozed", format!("{finding} {subject} until {}{}{why}", scene.when(*until), if why.is_empty() { "" } else { ": " }))
-                }
+                JournalEntry::Snooze { finding, subject, until, why } => (
+                    "snoozed",
+                    format!(
+                        "{finding} {subject} until {}{}{why}",
+                        scene.when(*until),
+                        if why.is_empty() { "" } else { ": " }
+                    ),
+                ),
                 JournalEntry::Note { text } => ("note", text.clone()),
                 JournalEntry::Visit => return None,
             };

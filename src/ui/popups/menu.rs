@@ -66,9 +66,14 @@ fn entries(scene: &Scene<'_>, menu: &Menu) -> Vec<Entry> {
             columns.iter().map(|(id, title)| ((*title).to_owned(), (*id).to_owned(), state.sort == Some(id))).collect()
         }),
         MenuKind::Columns => columns().map_or_else(Vec::new, |(columns, state)| {
-            columns.iter().map(|(id, title)| ((*title).to_owned(), (*id).to_owned(), !state.hidden.contains(id))).collect()
+            columns
+                .iter()
+                .map(|(id, title)| ((*title).to_owned(), (*id).to_owned(), !state.hidden.contains(id)))
+                .collect()
         }),
-        MenuKind::Theme => BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), String::new(), ui.setup.theme.name == *name)).collect(),
+        MenuKind::Theme => {
+            BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), String::new(), ui.setup.theme.name == *name)).collect()
+        }
     };
     let words: Vec<String> = menu.typed.value().to_lowercase().split_whitespace().map(str::to_owned).collect();
     all.into_iter()
@@ -93,7 +98,9 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> V
         KeyCode::PageDown => return ui.command(Command::PageDown, state, now),
         KeyCode::PageUp => return ui.command(Command::PageUp, state, now),
         KeyCode::Enter => return chosen(ui, state, now),
-        KeyCode::Char(' ') if matches!(&ui.popup, Some(Popup::Menu(menu)) if menu.kind == MenuKind::Columns) => return chosen(ui, state, now),
+        KeyCode::Char(' ') if matches!(&ui.popup, Some(Popup::Menu(menu)) if menu.kind == MenuKind::Columns) => {
+            return chosen(ui, state, now);
+        }
         _ => {
             if let Some(Popup::Menu(menu)) = &mut ui.popup {
                 menu.typed.handle_event(&TerminalEvent::Key(event));
@@ -170,6 +177,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, menu:
         }
         canvas.hit(row, Hit::Row(ListId::Popup, key.clone()));
     }
-    let hint = if menu.kind == MenuKind::Columns { "space shows or hides   esc back" } else { "enter chooses   esc back" };
+    let hint =
+        if menu.kind == MenuKind::Columns { "space shows or hides   esc back" } else { "enter chooses   esc back" };
     canvas.put(inner.x, inner.bottom() - 1, inner.width, hint, Role::Muted);
 }

@@ -66,7 +66,9 @@ fn tally(scene: &Scene<'_>) -> Pieces<'static> {
     let findings = scene.state.findings.needing_someone(scene.now);
     let count = |severity| findings.iter().filter(|finding| finding.seen.severity == severity).count();
     let mut pieces = Vec::new();
-    for (severity, one, many) in [(Severity::Critical, "critical", "critical"), (Severity::Warning, "warning", "warnings")] {
+    for (severity, one, many) in
+        [(Severity::Critical, "critical", "critical"), (Severity::Warning, "warning", "warnings")]
+    {
         let count = count(severity);
         if count > 0 {
             let word = if count == 1 { one } else { many };
@@ -95,7 +97,13 @@ pub(super) fn tabs(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         let badge = entry.badge(scene);
         let begin = x;
         x = canvas.put(x, area.y, area.right() - x, &format!(" {key} "), if active { Role::Key } else { Role::Muted });
-        x = canvas.put(x, area.y, area.right().saturating_sub(x), entry.title(), if active { Role::Strong } else { Role::Text });
+        x = canvas.put(
+            x,
+            area.y,
+            area.right().saturating_sub(x),
+            entry.title(),
+            if active { Role::Strong } else { Role::Text },
+        );
         let mut end = x;
         if !badge.is_empty() {
             end = canvas.pieces(x + 1, area.y, area.right().saturating_sub(x + 1), &badge);

@@ -44,10 +44,15 @@ pub(super) fn strip(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, find
 
 fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, finding: &Finding, more: usize) {
     let keys = keys(scene, finding);
-    let begin = if area.width >= 100 { canvas.pieces_right(area.right() - 1, area.y, area.width / 3, &keys) } else { area.right() };
+    let begin = if area.width >= 100 {
+        canvas.pieces_right(area.right() - 1, area.y, area.width / 3, &keys)
+    } else {
+        area.right()
+    };
     let role = severity_role(finding.seen.severity);
     let sign = canvas.glyphs.severity(finding.seen.severity);
-    let subject = finding.seen.service.as_deref().filter(|_| finding.seen.project.is_some()).unwrap_or(&finding.seen.subject);
+    let subject =
+        finding.seen.service.as_deref().filter(|_| finding.seen.project.is_some()).unwrap_or(&finding.seen.subject);
     let title = if finding.seen.evidence.is_empty() {
         finding.seen.title.clone()
     } else {
@@ -55,7 +60,8 @@ fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, finding: &Findin
     };
     let more = if more > 0 { format!("   +{more} more") } else { String::new() };
     let since = vec![piece(Role::Muted, format!("   since {}{more}", scene.when(finding.since)))];
-    let left = vec![piece(role, sign), piece(Role::Strong, format!(" {subject}")), piece(Role::Text, format!("  {title}"))];
+    let left =
+        vec![piece(role, sign), piece(Role::Strong, format!(" {subject}")), piece(Role::Text, format!("  {title}"))];
     let room = begin.saturating_sub(area.x + 4);
     // The evidence is cut before the time is.
     let for_text = room.saturating_sub(width(&since));
@@ -95,7 +101,9 @@ fn nothing_wrong(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
                 let when = scene.when(visit);
                 let text = match changes.last() {
                     None => format!("   nothing changed since your last visit ({when})"),
-                    Some(last) => format!("   since your last visit ({when}): {} changes, last: {}", changes.len(), last.text),
+                    Some(last) => {
+                        format!("   since your last visit ({when}): {} changes, last: {}", changes.len(), last.text)
+                    }
                 };
                 pieces.push(piece(Role::Muted, text));
             }

@@ -41,7 +41,9 @@ fn gpu(scene: &Scene<'_>) -> Pieces<'static> {
     }
     let Some(sample) = scene.state.gpus.get().filter(|sample| !sample.gpus.is_empty()) else {
         return match scene.state.sources.status(SourceId::Gpu, scene.now) {
-            SourceStatus::Failed | SourceStatus::Stale | SourceStatus::Denied => vec![piece(Role::Muted, "gpu"), piece(Role::Warning, " not read")],
+            SourceStatus::Failed | SourceStatus::Stale | SourceStatus::Denied => {
+                vec![piece(Role::Muted, "gpu"), piece(Role::Warning, " not read")]
+            }
             _ => Vec::new(),
         };
     };
@@ -63,7 +65,8 @@ fn vram(scene: &Scene<'_>) -> Pieces<'static> {
     if too_old("vram", SourceId::Gpu, scene).is_some() {
         return Vec::new();
     }
-    let memories = scene.state.gpus.get().into_iter().flat_map(|sample| &sample.gpus).filter_map(|gpu| gpu.memory.get());
+    let memories =
+        scene.state.gpus.get().into_iter().flat_map(|sample| &sample.gpus).filter_map(|gpu| gpu.memory.get());
     let total = memories.fold(GpuMemory::default(), |sum, memory| GpuMemory {
         total_bytes: sum.total_bytes + memory.total_bytes,
         used_bytes: sum.used_bytes + memory.used_bytes,
@@ -72,7 +75,10 @@ fn vram(scene: &Scene<'_>) -> Pieces<'static> {
     if total.total_bytes == 0 {
         return Vec::new();
     }
-    vec![piece(Role::Muted, "vram"), piece(Role::Text, format!(" {}", units::bytes_of(total.used_bytes, total.total_bytes)))]
+    vec![
+        piece(Role::Muted, "vram"),
+        piece(Role::Text, format!(" {}", units::bytes_of(total.used_bytes, total.total_bytes))),
+    ]
 }
 
 fn cpu(scene: &Scene<'_>) -> Pieces<'static> {
@@ -91,7 +97,10 @@ fn memory(scene: &Scene<'_>) -> Pieces<'static> {
     }
     match scene.state.host.get().and_then(|host| host.memory.get()).map(Memory::used_ratio) {
         Some(used) => {
-            vec![piece(Role::Muted, "ram"), piece(memory_role(used, &scene.state.thresholds), format!(" {}", units::percent(used)))]
+            vec![
+                piece(Role::Muted, "ram"),
+                piece(memory_role(used, &scene.state.thresholds), format!(" {}", units::percent(used))),
+            ]
         }
         None => unavailable("ram", scene),
     }
@@ -102,7 +111,11 @@ fn disk(scene: &Scene<'_>) -> Pieces<'static> {
     if let Some(old) = too_old("disk", SourceId::Volumes, scene) {
         return old;
     }
-    let fullest = scene.state.volumes.get().and_then(|volumes| volumes.iter().min_by(|a, b| a.free_ratio().total_cmp(&b.free_ratio())));
+    let fullest = scene
+        .state
+        .volumes
+        .get()
+        .and_then(|volumes| volumes.iter().min_by(|a, b| a.free_ratio().total_cmp(&b.free_ratio())));
     let Some(volume) = fullest else { return unavailable("disk", scene) };
     let role = free_role(volume.free_ratio(), &scene.state.thresholds);
     let sign = if role == Role::Ok { String::new() } else { format!(" {}", scene.ui.glyphs().warning) };
@@ -124,8 +137,18 @@ fn containers(scene: &Scene<'_>) -> Pieces<'static> {
         SourceStatus::Fresh => {}
     }
     let (up, all) = scene.state.containers_running(scene.now);
-    let wrong = scene.state.findings.needing_someone(scene.now).iter().filter(|finding| finding.seen.container.is_some()).count();
-    let mut pieces = vec![piece(Role::Muted, "containers"), piece(Role::Text, format!(" {up}")), piece(Role::Muted, format!("/{all}"))];
+    let wrong = scene
+        .state
+        .findings
+        .needing_someone(scene.now)
+        .iter()
+        .filter(|finding| finding.seen.container.is_some())
+        .count();
+    let mut pieces = vec![
+        piece(Role::Muted, "containers"),
+        piece(Role::Text, format!(" {up}")),
+        piece(Role::Muted, format!("/{all}")),
+    ];
     if wrong > 0 {
         pieces.push(piece(Role::Critical, format!(" {}", scene.ui.glyphs().critical)));
     }
@@ -136,11 +159,16 @@ fn requests(scene: &Scene<'_>) -> Pieces<'static> {
     if let Some(old) = too_old("requests", SourceId::Engines, scene) {
         return old;
     }
-    let Some(engines) = scene.state.engines.get().map(|sample| &sample.engines).filter(|engines| !engines.is_empty()) else {
+    let Some(engines) = scene.state.engines.get().map(|sample| &sample.engines).filter(|engines| !engines.is_empty())
+    else {
         return Vec::new();
     };
-    let sum = |known: fn(&crate::domain::Engine) -> Option<u64>| engines.iter().filter_map(known).reduce(|sum, more| sum + more);
-    let (Some(running), Some(waiting)) = (sum(|engine| engine.requests_running.get()), sum(|engine| engine.requests_waiting.get())) else {
+    let sum = |known: fn(&crate::domain::Engine) -> Option<u64>| {
+        engines.iter().filter_map(known).reduce(|sum, more| sum + more)
+    };
+    let (Some(running), Some(waiting)) =
+        (sum(|engine| engine.requests_running.get()), sum(|engine| engine.requests_waiting.get()))
+    else {
         return Vec::new();
     };
     let role = if waiting > 0 { Role::Warning } else { Role::Text };

@@ -11,8 +11,8 @@ use super::super::filter::{Fields, Value};
 use super::super::list::{ListId, RowKey};
 use super::super::popups::{Detail, Popup, of_duty};
 use super::super::theme::Role;
-use super::super::widgets::table::{self, Column, TableRow};
 use super::super::widgets::rule;
+use super::super::widgets::table::{self, Column, TableRow};
 use super::{Tab, TabId};
 use crate::domain::{Cadence, CheckResult, DutyStanding};
 
@@ -36,7 +36,8 @@ fn rows(scene: &Scene<'_>) -> Vec<Row> {
     let list = scene.ui.list(ListId::Duties);
     let mut rows = Vec::new();
     for cadence in Cadence::iter() {
-        let mine: Vec<&DutyStanding> = scene.state.routine.iter().filter(|standing| standing.spec.cadence == cadence).collect();
+        let mine: Vec<&DutyStanding> =
+            scene.state.routine.iter().filter(|standing| standing.spec.cadence == cadence).collect();
         let Some(first) = mine.first() else { continue };
         let word: &'static str = cadence.into();
         let passed = mine.iter().filter(|standing| standing.outcome.result == CheckResult::Pass).count();
@@ -109,25 +110,49 @@ fn role(result: CheckResult) -> Role {
 }
 
 const COLUMNS: &[Column<Row>] = &[
-    Column { id: "duty", title: "  duty", width: 36, grow: 4, right: false, drop: 0, cell: |row, scene| match row {
-        Row::Duty(standing) => {
-            let result = standing.outcome.result;
-            let sign = scene.ui.glyphs().result(result);
-            vec![piece(role(result), format!("  {sign} ")), piece(Role::Text, format!(" {}", standing.spec.title))]
-        }
-        Row::Cadence { .. } => Vec::new(),
-    } },
-    Column { id: "evidence", title: "evidence", width: 20, grow: 80, right: false, drop: 0, cell: |row, _| match row {
-        Row::Duty(standing) => {
-            let role = if standing.outcome.result == CheckResult::Fail { Role::Critical } else { Role::Muted };
-            vec![piece(role, standing.outcome.evidence.join(", "))]
-        }
-        Row::Cadence { .. } => Vec::new(),
-    } },
-    Column { id: "how", title: "", width: 6, grow: 0, right: false, drop: 1, cell: |row, _| match row {
-        Row::Duty(standing) if standing.outcome.result != CheckResult::Unknown => vec![piece(Role::Faint, "auto")],
-        _ => Vec::new(),
-    } },
+    Column {
+        id: "duty",
+        title: "  duty",
+        width: 36,
+        grow: 4,
+        right: false,
+        drop: 0,
+        cell: |row, scene| match row {
+            Row::Duty(standing) => {
+                let result = standing.outcome.result;
+                let sign = scene.ui.glyphs().result(result);
+                vec![piece(role(result), format!("  {sign} ")), piece(Role::Text, format!(" {}", standing.spec.title))]
+            }
+            Row::Cadence { .. } => Vec::new(),
+        },
+    },
+    Column {
+        id: "evidence",
+        title: "evidence",
+        width: 20,
+        grow: 80,
+        right: false,
+        drop: 0,
+        cell: |row, _| match row {
+            Row::Duty(standing) => {
+                let role = if standing.outcome.result == CheckResult::Fail { Role::Critical } else { Role::Muted };
+                vec![piece(role, standing.outcome.evidence.join(", "))]
+            }
+            Row::Cadence { .. } => Vec::new(),
+        },
+    },
+    Column {
+        id: "how",
+        title: "",
+        width: 6,
+        grow: 0,
+        right: false,
+        drop: 1,
+        cell: |row, _| match row {
+            Row::Duty(standing) if standing.outcome.result != CheckResult::Unknown => vec![piece(Role::Faint, "auto")],
+            _ => Vec::new(),
+        },
+    },
 ];
 
 impl Tab for Checklist {
@@ -144,7 +169,8 @@ impl Tab for Checklist {
     }
 
     fn badge(&self, scene: &Scene<'_>) -> Pieces<'static> {
-        let daily: Vec<&DutyStanding> = scene.state.routine.iter().filter(|standing| standing.spec.cadence == Cadence::Daily).collect();
+        let daily: Vec<&DutyStanding> =
+            scene.state.routine.iter().filter(|standing| standing.spec.cadence == Cadence::Daily).collect();
         if daily.is_empty() {
             return Vec::new();
         }
@@ -191,7 +217,13 @@ impl Tab for Checklist {
         rule::heading(canvas, list, "Routine", true, &[piece(Role::Muted, format!("daily {minutes} min"))]);
         let body = rule::body(list);
         if rows.is_empty() {
-            canvas.put(body.x + 2, body.y + 1, body.width.saturating_sub(3), "the checks have not looked yet", Role::Muted);
+            canvas.put(
+                body.x + 2,
+                body.y + 1,
+                body.width.saturating_sub(3),
+                "the checks have not looked yet",
+                Role::Muted,
+            );
         } else {
             table::table(canvas, body, scene, ListId::Duties, COLUMNS, &rows);
         }

@@ -49,7 +49,15 @@ impl Tab for Containers {
     }
 
     fn hints(&self) -> &'static [Command] {
-        &[Command::ContainerLogs, Command::Inspect, Command::Mark, Command::Filter, Command::Sort, Command::Columns, Command::Copy]
+        &[
+            Command::ContainerLogs,
+            Command::Inspect,
+            Command::Mark,
+            Command::Filter,
+            Command::Sort,
+            Command::Columns,
+            Command::Copy,
+        ]
     }
 
     fn rows(&self, _list: ListId, scene: &Scene<'_>) -> Vec<RowKey> {
@@ -87,7 +95,11 @@ impl Tab for Containers {
         heading(canvas, list, scene, &shown);
         let body = rule::body(list);
         if shown.is_empty() {
-            let text = if scene.state.containers().is_empty() { "the engine has no containers" } else { "no container passes the filter" };
+            let text = if scene.state.containers().is_empty() {
+                "the engine has no containers"
+            } else {
+                "no container passes the filter"
+            };
             canvas.put(body.x + 1, body.y + 1, body.width - 1, text, Role::Muted);
         } else {
             table::table(canvas, body, scene, ListId::Containers, rows::COLUMNS, &shown);
@@ -150,6 +162,12 @@ fn absent(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         canvas.put(area.x + 2, area.y + 3, area.width.saturating_sub(3), remedy, Role::Text);
     }
     if status != SourceStatus::Waiting {
-        canvas.put(area.x + 2, area.y + 5, area.width.saturating_sub(3), "`hostler doctor` lists every place that was tried.", Role::Muted);
+        canvas.put(
+            area.x + 2,
+            area.y + 5,
+            area.width.saturating_sub(3),
+            "`hostler doctor` lists every place that was tried.",
+            Role::Muted,
+        );
     }
 }

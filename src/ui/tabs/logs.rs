@@ -74,7 +74,15 @@ impl Tab for Logs {
     }
 
     fn hints(&self) -> &'static [Command] {
-        &[Command::NextError, Command::PreviousError, Command::Filter, Command::Open, Command::Copy, Command::Wrap, Command::Bottom]
+        &[
+            Command::NextError,
+            Command::PreviousError,
+            Command::Filter,
+            Command::Open,
+            Command::Copy,
+            Command::Wrap,
+            Command::Bottom,
+        ]
     }
 
     fn rows(&self, _list: ListId, scene: &Scene<'_>) -> Vec<RowKey> {
@@ -122,7 +130,8 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let trouble = source.and_then(|source| source.trouble(scene.now));
     let plural = if logs.followed == 1 { "container" } else { "containers" };
     right.push(piece(Role::Muted, trouble.unwrap_or_else(|| format!("{} {plural}", logs.followed))));
-    let follows = if scene.ui.following { (Role::Muted, " · following") } else { (Role::Accent, " · held: G follows") };
+    let follows =
+        if scene.ui.following { (Role::Muted, " · following") } else { (Role::Accent, " · held: G follows") };
     right.push(piece(follows.0, follows.1));
     rule::heading(canvas, area, "Stream", true, &right);
 }
@@ -145,7 +154,11 @@ fn stream_pane(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         Some(selected) => {
             let below = height.saturating_sub(1).saturating_sub(list.index.saturating_sub(list.top));
             let after = lines(scene).filter(|(number, _)| *number > selected).take(below).count();
-            let last: Vec<_> = lines(scene).rev().skip_while(|(number, _)| *number > selected).take(height - after.min(height)).collect();
+            let last: Vec<_> = lines(scene)
+                .rev()
+                .skip_while(|(number, _)| *number > selected)
+                .take(height - after.min(height))
+                .collect();
             let mut newer: Vec<_> = lines(scene).filter(|(number, _)| *number > selected).take(after).collect();
             newer.reverse();
             newer.into_iter().chain(last).collect()
@@ -161,7 +174,10 @@ fn stream_pane(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let heights: Vec<u16> = shown.iter().map(|(_, line)| line_height(scene, area.width, line)).collect();
     let mut skipped = 0;
     // Wrapped lines may be too many: the oldest go, but never the selected one.
-    while heights[skipped..].iter().sum::<u16>() > area.height && skipped + 1 < shown.len() && Some(shown[skipped].0) != selected {
+    while heights[skipped..].iter().sum::<u16>() > area.height
+        && skipped + 1 < shown.len()
+        && Some(shown[skipped].0) != selected
+    {
         skipped += 1;
     }
     for ((number, line), height) in shown.iter().zip(&heights).skip(skipped) {

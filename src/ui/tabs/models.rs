@@ -55,8 +55,12 @@ fn rows(scene: &Scene<'_>) -> Vec<Row> {
 impl Fields for Row {
     fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Engine(engine) | Self::Silent(engine, _) => format!("{} {}", engine.kind.title(), engine.endpoint).into(),
-            Self::Model(engine, model) => format!("{} {} {}", engine.kind.title(), model.name, model.family.as_deref().unwrap_or_default()).into(),
+            Self::Engine(engine) | Self::Silent(engine, _) => {
+                format!("{} {}", engine.kind.title(), engine.endpoint).into()
+            }
+            Self::Model(engine, model) => {
+                format!("{} {} {}", engine.kind.title(), model.name, model.family.as_deref().unwrap_or_default()).into()
+            }
         }
     }
 
@@ -133,20 +137,88 @@ fn residency(model: &ModelRef) -> (&'static str, Role) {
 }
 
 const COLUMNS: &[Column<Row>] = &[
-    Column { id: "name", title: "  model", width: 26, grow: 30, right: false, drop: 0, cell: |row, _| model(row, |model| vec![piece(Role::Text, format!("  {}", model.name))]) },
-    Column { id: "family", title: "family", width: 10, grow: 6, right: false, drop: 4, cell: |row, scene| text(row, scene, |model| model.family.as_deref()) },
-    Column { id: "params", title: "params", width: 7, grow: 0, right: true, drop: 3, cell: |row, scene| text(row, scene, |model| model.parameters.as_deref()) },
-    Column { id: "quant", title: "quant", width: 8, grow: 4, right: false, drop: 2, cell: |row, scene| text(row, scene, |model| model.quantization.as_deref()) },
-    Column { id: "size", title: "size", width: 6, grow: 0, right: true, drop: 0, cell: |row, scene| number(row, scene, |model| model.size_bytes.map(format::narrow_bytes)) },
-    Column { id: "context", title: "context", width: 8, grow: 0, right: true, drop: 5, cell: |row, scene| number(row, scene, |model| model.context_tokens.map(|tokens| tokens.to_string())) },
-    Column { id: "vram", title: "vram", width: 6, grow: 0, right: true, drop: 6, cell: |row, scene| number(row, scene, |model| match model.residency {
-        Residency::Loaded { vram_bytes, .. } => vram_bytes.map(format::narrow_bytes),
-        _ => None,
-    }) },
-    Column { id: "state", title: "state", width: 9, grow: 10, right: false, drop: 1, cell: |row, _| model(row, |model| {
-        let (word, role) = residency(model);
-        vec![piece(role, word)]
-    }) },
+    Column {
+        id: "name",
+        title: "  model",
+        width: 26,
+        grow: 30,
+        right: false,
+        drop: 0,
+        cell: |row, _| model(row, |model| vec![piece(Role::Text, format!("  {}", model.name))]),
+    },
+    Column {
+        id: "family",
+        title: "family",
+        width: 10,
+        grow: 6,
+        right: false,
+        drop: 4,
+        cell: |row, scene| text(row, scene, |model| model.family.as_deref()),
+    },
+    Column {
+        id: "params",
+        title: "params",
+        width: 7,
+        grow: 0,
+        right: true,
+        drop: 3,
+        cell: |row, scene| text(row, scene, |model| model.parameters.as_deref()),
+    },
+    Column {
+        id: "quant",
+        title: "quant",
+        width: 8,
+        grow: 4,
+        right: false,
+        drop: 2,
+        cell: |row, scene| text(row, scene, |model| model.quantization.as_deref()),
+    },
+    Column {
+        id: "size",
+        title: "size",
+        width: 6,
+        grow: 0,
+        right: true,
+        drop: 0,
+        cell: |row, scene| number(row, scene, |model| model.size_bytes.map(format::narrow_bytes)),
+    },
+    Column {
+        id: "context",
+        title: "context",
+        width: 8,
+        grow: 0,
+        right: true,
+        drop: 5,
+        cell: |row, scene| number(row, scene, |model| model.context_tokens.map(|tokens| tokens.to_string())),
+    },
+    Column {
+        id: "vram",
+        title: "vram",
+        width: 6,
+        grow: 0,
+        right: true,
+        drop: 6,
+        cell: |row, scene| {
+            number(row, scene, |model| match model.residency {
+                Residency::Loaded { vram_bytes, .. } => vram_bytes.map(format::narrow_bytes),
+                _ => None,
+            })
+        },
+    },
+    Column {
+        id: "state",
+        title: "state",
+        width: 9,
+        grow: 10,
+        right: false,
+        drop: 1,
+        cell: |row, _| {
+            model(row, |model| {
+                let (word, role) = residency(model);
+                vec![piece(role, word)]
+            })
+        },
+    },
 ];
 
 fn model<'a>(row: &'a Row, write: impl FnOnce(&'a ModelRef) -> Pieces<'a>) -> Pieces<'a> {

@@ -14,7 +14,13 @@ pub fn heading(canvas: &mut Canvas<'_>, area: Rect, title: &str, focused: bool, 
     canvas.repeat(area.x, area.y, area.width, rule, Role::Rule);
     let room = area.width - 4;
     canvas.put(area.x + 2, area.y, 1, " ", Role::Text);
-    let end = canvas.put(area.x + 3, area.y, room.saturating_sub(2), title, if focused { Role::Accent } else { Role::Strong });
+    let end = canvas.put(
+        area.x + 3,
+        area.y,
+        room.saturating_sub(2),
+        title,
+        if focused { Role::Accent } else { Role::Strong },
+    );
     canvas.put(end, area.y, 1, " ", Role::Text);
     let wanted = width(right);
     let left = (area.right() - 3).saturating_sub(end + 2);

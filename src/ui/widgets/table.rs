@@ -42,7 +42,14 @@ pub trait TableRow: Fields {
 const GAP: u16 = 2;
 
 /// Draws column headings and rows. Returns how many rows fit.
-pub fn table<'a, T: TableRow>(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'a>, list: ListId, columns: &[Column<T>], rows: &'a [T]) -> u16 {
+pub fn table<'a, T: TableRow>(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    scene: &Scene<'a>,
+    list: ListId,
+    columns: &[Column<T>],
+    rows: &'a [T],
+) -> u16 {
     if area.height < 2 || area.width < 8 {
         return 0;
     }
@@ -97,8 +104,10 @@ struct Shown {
 
 /// Chooses the columns that fit `room` and places them.
 fn fit<T>(columns: &[Column<T>], state: &ListState, room: u16) -> Vec<Shown> {
-    let mut chosen: Vec<usize> = (0..columns.len()).filter(|index| !state.hidden.contains(columns[*index].id)).collect();
-    let taken = |chosen: &[usize]| chosen.iter().map(|index| columns[*index].width + GAP).sum::<u16>().saturating_sub(GAP);
+    let mut chosen: Vec<usize> =
+        (0..columns.len()).filter(|index| !state.hidden.contains(columns[*index].id)).collect();
+    let taken =
+        |chosen: &[usize]| chosen.iter().map(|index| columns[*index].width + GAP).sum::<u16>().saturating_sub(GAP);
     while taken(&chosen) > room {
         let droppable = chosen.iter().enumerate().filter(|(_, index)| columns[**index].drop > 0);
         let Some((at, _)) = droppable.max_by_key(|(at, index)| (columns[**index].drop, *at)) else { break };
@@ -106,7 +115,8 @@ fn fit<T>(columns: &[Column<T>], state: &ListState, room: u16) -> Vec<Shown> {
     }
     let mut spare = room.saturating_sub(taken(&chosen));
     let mut x = 0;
-    let mut placed: Vec<Shown> = chosen.into_iter().map(|index| Shown { index, x: 0, width: columns[index].width }).collect();
+    let mut placed: Vec<Shown> =
+        chosen.into_iter().map(|index| Shown { index, x: 0, width: columns[index].width }).collect();
     // A cell at a time to each that may still grow, so that they grow alike.
     loop {
         let mut grown = false;
@@ -130,7 +140,14 @@ fn fit<T>(columns: &[Column<T>], state: &ListState, room: u16) -> Vec<Shown> {
     placed
 }
 
-fn headings<T>(canvas: &mut Canvas<'_>, area: Rect, list: ListId, columns: &[Column<T>], shown: &[Shown], state: &ListState) {
+fn headings<T>(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    list: ListId,
+    columns: &[Column<T>],
+    shown: &[Shown],
+    state: &ListState,
+) {
     for column in shown {
         let spec = &columns[column.index];
         let sorted = state.sort == Some(spec.id);
@@ -150,7 +167,14 @@ fn headings<T>(canvas: &mut Canvas<'_>, area: Rect, list: ListId, columns: &[Col
     }
 }
 
-fn draw_row<'a, T: TableRow>(canvas: &mut Canvas<'_>, place: Rect, scene: &Scene<'a>, columns: &[Column<T>], shown: &[Shown], row: &'a T) {
+fn draw_row<'a, T: TableRow>(
+    canvas: &mut Canvas<'_>,
+    place: Rect,
+    scene: &Scene<'a>,
+    columns: &[Column<T>],
+    shown: &[Shown],
+    row: &'a T,
+) {
     if let Some(heading) = row.heading(scene) {
         canvas.pieces(place.x + 1, place.y, place.width - 2, &heading);
         return;

@@ -7,7 +7,8 @@ use std::sync::LazyLock;
 /// What stands before a program and its arguments so that it starts in a network without anything in it; empty where
 /// such a network cannot be made. The process id stays the same.
 pub(crate) fn alone() -> &'static [&'static str] {
-    const WAYS: [&[&str]; 2] = [&["unshare", "--net", "--"], &["unshare", "--user", "--map-current-user", "--net", "--"]];
+    const WAYS: [&[&str]; 2] =
+        [&["unshare", "--net", "--"], &["unshare", "--user", "--map-current-user", "--net", "--"]];
     static WAY: LazyLock<&[&str]> = LazyLock::new(|| WAYS.into_iter().find(|way| works(way)).unwrap_or_default());
     *WAY
 }

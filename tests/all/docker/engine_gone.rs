@@ -248,7 +248,7 @@ fn without_an_engine_its_absence_is_a_normal_state() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    let mut watcher = Watcher::with(hostler::host::Ports::new(root.path()), None);
+    let mut watcher = Watcher::with(&hostler::host::Ports::new(root.path()), None);
     for id in [SourceId::Docker, SourceId::Usage] {
         let absent = watcher.until("the absence is told", |state| failure(state, id));
         assert_eq!(absent.kind, FailureKind::Unsupported, "{absent}");
@@ -268,6 +268,7 @@ fn a_named_engine_that_is_absent_has_failed() {
 #[test]
 fn a_socket_that_may_not_be_opened_says_how_to_get_the_right() {
     const SOCKET: &str = "HOSTLER_TEST_CLOSED_SOCKET";
+    const NOBODY: u32 = 65_534;
     if let Some(socket) = env::var_os(SOCKET) {
         return assert_denied(Path::new(&socket));
     }
@@ -280,7 +281,6 @@ fn a_socket_that_may_not_be_opened_says_how_to_get_the_right() {
         return assert_denied(&socket);
     }
     // Root may open anything, so this very test is run again by nobody.
-    const NOBODY: u32 = 65_534;
     let again = Command::new(env::current_exe().unwrap())
         .args(["--exact", "docker::engine_gone::a_socket_that_may_not_be_opened_says_how_to_get_the_right"])
         .env(SOCKET, &socket)

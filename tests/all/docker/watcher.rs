@@ -33,11 +33,11 @@ pub(crate) struct Watcher {
 impl Watcher {
     /// Watches the engine at `endpoint`, named as the config would.
     pub(crate) fn start(endpoint: &str) -> Self {
-        Self::with(Ports::new("/"), Some(endpoint))
+        Self::with(&Ports::new("/"), Some(endpoint))
     }
 
     /// Watches the engine at `endpoint`, or the one that is found, on this machine.
-    pub(crate) fn with(ports: Ports, endpoint: Option<&str>) -> Self {
+    pub(crate) fn with(ports: &Ports, endpoint: Option<&str>) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let tasks = LocalSet::new();
         let (events, arrived) = mpsc::channel(1024);

@@ -16,10 +16,11 @@ use tempfile::TempDir;
 use unicode_width::UnicodeWidthStr;
 
 use crate::bed::{self, DEADLINE};
-use crate::pty::{ExitReport, Screen, Spec, Term};
+use crate::pty::{ExitReport, Failure, Screen, Spec, Term};
 
 /// Thresholds under which no level of a real machine is a finding.
-pub(crate) const QUIET: &str = "[thresholds]\ndisk_free_warning = 0\ndisk_free_critical = 0\nmemory_used_warning = 1\nmemory_used_critical = 1\n";
+pub(crate) const QUIET: &str =
+    "[thresholds]\ndisk_free_warning = 0\ndisk_free_critical = 0\nmemory_used_warning = 1\nmemory_used_critical = 1\n";
 
 /// Thresholds under which the memory of every machine is a finding, and nothing else.
 pub(crate) const LOUD: &str = "[thresholds]\ndisk_free_warning = 0\ndisk_free_critical = 0\nmemory_used_warning = 0\nmemory_used_critical = 1\nmemory_hold_for = \"1s\"\n";
@@ -211,12 +212,42 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// Waits until the screen is as wished.
+    /// Waits until the screen is as wished. Only whole frames are looked at: a terminal shows no other.
     #[track_caller]
     pub(crate) fn until(&mut self, what: &str, wished: impl FnMut(&Screen) -> bool) {
-        if let Err(why) = self.term.wait_for(wished, DEADLINE) {
+        if let Err(why) = self.within(DEADLINE, wished) {
             panic!("waited in vain until {what}: {why}");
         }
+    }
+
+    /// Waits until the screen is as wished, but no longer than this.
+    pub(crate) fn within(
+        &mut self,
+        deadline: Duration,
+        mut wished: impl FnMut(&Screen) -> bool,
+    ) -> Result<Duration, Failure> {
+        let whole = |screen: &Screen| !screen.other_modes().contains(&"synchronized output");
+        self.term.wait_for(|screen| whole(screen) && wished(screen), deadline)
+    }
+
+    /// The screen as it is now.
+    #[track_caller]
+    pub(crate) fn screen(&mut self) -> &Screen {
+        self.until("a frame is whole", |_| true);
+        self.term.screen()
+    }
+
+    /// Gives the terminal another size and waits until all of it is drawn anew.
+    #[track_caller]
+    pub(crate) fn resize(&mut self, cols: u16, rows: u16) {
+        let before = self.term.bytes_written();
+        self.term.resize(cols, rows).unwrap();
+        let term = &self.term;
+        bed::wait_until(DEADLINE, "the size is drawn", || {
+            let written = &term.raw()[before..];
+            let cleared = written.windows(4).position(|part| part == b"\x1b[2J")?;
+            written[cleared..].windows(8).any(|part| part == b"\x1b[?2026l").then_some(())
+        });
     }
 
     /// Waits until a row holds the text.

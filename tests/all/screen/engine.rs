@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use super::{Desk, Home};
-use crate::bed::{self, DEADLINE, Engine, Restart, Share, faults};
-use crate::pty::PATIENCE;
+use crate::bed::{self, Container, Engine, Restart, Share, faults};
 
 /// The engine reports what happens; a list is only asked for each ten seconds, so what is seen sooner was reported.
 const AT_ONCE: Duration = Duration::from_secs(5);
+
+/// A container that does nothing, seen on screen by the name of its service.
+fn service(engine: &Engine, name: &str) -> Container {
+    engine.run(name, |spec| spec.compose("shop", name))
+}
 
 /// hostler on the Containers tab, beside the containers of this test alone.
 #[track_caller]
@@ -19,17 +23,16 @@ fn open(share: &Share) -> Desk {
 fn running_containers_are_seen_with_what_they_use() {
     let Some(engine) = bed::engine() else { return };
     let share = Share::of(&engine);
-    let steady = faults::steady(&engine);
+    let _db = service(&engine, "db");
     let web = engine.run("web", |spec| spec.compose("shop", "web").healthcheck("true"));
     let mut desk = open(&share);
-    desk.see(steady.name());
-    desk.see("shop  compose · 1 of 1 running");
+    desk.see("shop  compose · 2 of 2 running");
     desk.see("● web ");
     desk.see("containers 2/2");
     let version = engine.block_on(engine.docker().version()).unwrap().version.unwrap();
     desk.see(&format!("2 · engine {version}"));
     // Rates need two readings.
-    desk.read(&format!(r"● {} +running .* ([0-9.]+%) ", &steady.name()[..12]));
+    desk.read(r"● db +running .* ([0-9.]+%) ");
     desk.read(r"● web +running +(ok) ");
     desk.see("nothing needs you");
     desk.press_see("i", &format!(" {} ", web.name()));
@@ -49,7 +52,7 @@ fn a_crash_loop_is_named_with_its_evidence() {
     desk.see("✖ 1 critical");
     let exits: u32 = desk.read(r"again and again: (\d+) exits in 5 min, exit code 1").parse().unwrap();
     assert!(exits >= 3, "{exits}");
-    assert!(!desk.term.screen().contains(&format!("✖ {}", healthy.name())), "the healthy one is blamed");
+    assert!(!desk.screen().contains(&format!("✖ {}", healthy.name())), "the healthy one is blamed");
     desk.press_see("a", "container.restart-loop   since");
     desk.press_see("l", &format!("/source={}", looping.name()));
     desk.see("cannot reach the database");
@@ -59,30 +62,26 @@ fn a_crash_loop_is_named_with_its_evidence() {
 fn what_starts_and_goes_is_seen_at_once() {
     let Some(engine) = bed::engine() else { return };
     let share = Share::of(&engine);
-    let first = faults::steady(&engine);
+    let _first = service(&engine, "first");
     let mut desk = open(&share);
-    desk.see(first.name());
+    desk.see("● first ");
     desk.see("containers 1/1");
 
-    let second = faults::steady(&engine);
-    desk.term.wait_for(|screen| screen.contains(second.name()), AT_ONCE).unwrap();
-    desk.see("containers 2/2");
+    let second = service(&engine, "second");
+    desk.within(AT_ONCE, |screen| screen.contains("● second ") && screen.contains("containers 2/2")).unwrap();
     second.stop();
-    desk.term.wait_for(|screen| screen.contains("containers 1/2"), AT_ONCE).unwrap();
+    desk.within(AT_ONCE, |screen| screen.contains("containers 1/2")).unwrap();
     second.start();
-    desk.term.wait_for(|screen| screen.contains("containers 2/2"), AT_ONCE).unwrap();
-    let name = second.name().to_owned();
+    desk.within(AT_ONCE, |screen| screen.contains("containers 2/2")).unwrap();
     drop(second);
-    desk.term.wait_for(|screen| !screen.contains(&name), AT_ONCE).unwrap();
-    desk.see("containers 1/1");
+    desk.within(AT_ONCE, |screen| !screen.contains(" second ") && screen.contains("containers 1/1")).unwrap();
 }
 
 #[test]
 fn a_selected_container_that_goes_leaves_the_cursor_on_a_neighbour() {
     let Some(engine) = bed::engine() else { return };
     let share = Share::of(&engine);
-    let run = |name: &str, engine: &Engine| engine.run(name, |spec| spec.compose("shop", name));
-    let [_a, b, c] = ["a", "b", "c"].map(|name| run(name, &engine));
+    let [_a, b, c] = ["a", "b", "c"].map(|name| service(&engine, name));
     let mut desk = open(&share);
     desk.see("● c ");
     let row = desk.place("● b ");
@@ -102,9 +101,8 @@ fn logs_are_followed_from_all_containers() {
     let Some(engine) = bed::engine() else { return };
     let share = Share::of(&engine);
     let logger = faults::logger(&engine, 5);
-    let failing = engine.run("failing", |spec| {
-        spec.shell("echo begin; echo ERROR no space left on device; exec sleep inf")
-    });
+    let failing =
+        engine.run("failing", |spec| spec.shell("echo begin; echo ERROR no space left on device; exec sleep inf"));
     let mut desk = Home::new().engine(share.endpoint()).args(["--tab", "logs"]).open();
     desk.see("2 containers · following");
     desk.see("ERROR no space left on device");
@@ -135,7 +133,8 @@ fn a_container_that_ended_for_good_is_critical_until_it_runs_again() {
     let Some(engine) = bed::engine() else { return };
     let share = Share::of(&engine);
     let worker = engine.run("worker", |spec| {
-        spec.shell("if [ -e /tmp/once ]; then exec sleep inf; fi; touch /tmp/once; exit 3").restart(Restart::OnFailure(1))
+        spec.shell("if [ -e /tmp/once ]; then exec sleep inf; fi; touch /tmp/once; exit 3")
+            .restart(Restart::OnFailure(1))
     });
     let done = faults::completed(&engine);
     let exhausted = faults::retries_exhausted(&engine);
@@ -145,8 +144,8 @@ fn a_container_that_ended_for_good_is_critical_until_it_runs_again() {
     });
     desk.see("exit code 7");
     for innocent in [worker.name(), done.name()] {
-        assert!(!desk.term.screen().contains(&format!("✖ {innocent}")), "{}", desk.term.screen());
+        assert!(!desk.screen().contains(&format!("✖ {innocent}")), "{}", desk.screen());
     }
     drop(exhausted);
-    desk.term.wait_for(|screen| screen.contains("nothing needs you"), PATIENCE.max(DEADLINE)).unwrap();
+    desk.see("nothing needs you");
 }

@@ -70,7 +70,7 @@ fn the_mouse_can_be_given_back() {
 
     let mut without = Home::new().configured("[ui]\nmouse = false\n").args(["--demo"]).open();
     without.see("n8n-worker");
-    assert!(!without.term.screen().mouse());
+    assert!(!without.screen().mouse());
     assert!(!without.written().contains("\x1b[?1000h"));
 }
 
@@ -83,7 +83,7 @@ fn y_puts_the_selected_name_on_the_clipboard() {
     desk.press_see("y", "copied: agents-qdrant-1");
     let sequence = format!("\x1b]52;c;{}\x1b\\", base64("agents-qdrant-1"));
     assert!(desk.written().contains(&sequence));
-    assert_eq!(desk.term.screen().clipboard(), [base64("agents-qdrant-1").into_bytes()]);
+    assert_eq!(desk.screen().clipboard(), [base64("agents-qdrant-1").into_bytes()]);
     assert!(!desk.written().contains("\x1bP"), "nothing is wrapped where nothing lies between");
     desk.press("1");
     desk.press_see("/", "enter keeps");
@@ -91,7 +91,7 @@ fn y_puts_the_selected_name_on_the_clipboard() {
     desk.see("process_");
     desk.press("Enter");
     desk.press_see("y", "nothing to copy here");
-    assert_eq!(desk.term.screen().clipboard().len(), 1);
+    assert_eq!(desk.screen().clipboard().len(), 1);
 }
 
 #[test]
@@ -112,6 +112,6 @@ fn a_popup_is_copied_whole() {
     desk.press_see("?", " Keys ");
     desk.press("y");
     desk.until("the keys are copied", |screen| screen.clipboard().len() == 1);
-    let copied = desk.term.screen().clipboard()[0].clone();
+    let copied = desk.screen().clipboard()[0].clone();
     assert!(copied.len() > 1000, "{} bytes", copied.len());
 }

@@ -1,11 +1,6 @@
 //! Sizes: from a wall to one cell and back, at the start and while it runs.
 
-use super::demo;
-use crate::pty::Screen;
-
-fn first_row(screen: &Screen) -> String {
-    screen.rows().next().unwrap_or_default()
-}
+use super::{demo, first_row};
 
 #[test]
 fn any_size_is_drawn_and_the_way_back_is_whole() {
@@ -13,21 +8,25 @@ fn any_size_is_drawn_and_the_way_back_is_whole() {
     desk.see("── Containers ──");
     desk.see("n8n-worker");
     // Too small for a tab: the verdict and the worst findings, a line each.
-    desk.term.resize(20, 5).unwrap();
+    desk.resize(20, 5);
     desk.until("the verdict is drawn", |screen| first_row(screen) == "✖ critical");
     desk.see("✖ agents-n8n-worke");
-    desk.term.resize(1, 1).unwrap();
+    desk.resize(1, 1);
     desk.until("its sign is drawn", |screen| screen.text() == "✖");
     for (cols, rows) in [(1, 48), (160, 1), (2, 2), (59, 15), (60, 14), (300, 100)] {
-        desk.term.resize(cols, rows).unwrap();
-        desk.until("the size is drawn", |screen| screen.rows().count() == usize::from(rows) && screen.filled() > 0);
+        desk.resize(cols, rows);
+        assert!(desk.screen().filled() > 0, "{cols}x{rows}");
     }
     desk.see("── Containers ──");
-    desk.term.resize(60, 15).unwrap();
-    desk.until("the smallest whole screen is drawn", |screen| screen.contains("── Containers ──") && screen.contains("q quit"));
-    desk.term.resize(160, 48).unwrap();
+    desk.resize(60, 15);
+    desk.until("the smallest whole screen is drawn", |screen| {
+        screen.contains("── Containers ──") && screen.contains("q quit")
+    });
+    desk.resize(160, 48);
     desk.until("all of it is drawn again", |screen| {
-        screen.contains("── agents-embedder-1 ──") && screen.contains("ollama  ") && first_row(screen).contains("gpubox-01")
+        screen.contains("── agents-embedder-1 ──")
+            && screen.contains("ollama  ")
+            && first_row(screen).contains("gpubox-01")
     });
     desk.press("q");
     assert!(desk.end().is_clean());
@@ -38,11 +37,13 @@ fn popups_bear_any_size() {
     let mut desk = demo().open();
     desk.see("restarting again and again");
     desk.press_see("f", "FROZEN");
-    for (popup, title) in [("?", " Keys "), (":", " Commands "), ("a", " Findings "), ("N", " Note "), ("J", " Journal ")] {
+    for (popup, title) in
+        [("?", " Keys "), (":", " Commands "), ("a", " Findings "), ("N", " Note "), ("J", " Journal ")]
+    {
         desk.press_see(popup, title);
         for (cols, rows) in [(3, 3), (60, 15), (1, 1), (160, 48)] {
-            desk.term.resize(cols, rows).unwrap();
-            desk.until("the size is drawn", |screen| screen.rows().count() == usize::from(rows) && screen.filled() > 0);
+            desk.resize(cols, rows);
+            assert!(desk.screen().filled() > 0, "{cols}x{rows}");
         }
         desk.see(title);
         desk.press("Esc");
@@ -52,7 +53,9 @@ fn popups_bear_any_size() {
 
 #[test]
 fn it_starts_at_any_size() {
-    for (cols, rows, sign) in [(1, 1, "✖"), (20, 5, "✖ critical"), (60, 15, "hostler"), (80, 24, "DEMO"), (300, 90, "DEMO")] {
+    for (cols, rows, sign) in
+        [(1, 1, "✖"), (20, 5, "✖ critical"), (60, 15, "hostler"), (80, 24, "DEMO"), (300, 90, "DEMO")]
+    {
         let mut desk = demo().size(cols, rows).open();
         desk.see(sign);
         desk.press("q");

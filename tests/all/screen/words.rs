@@ -25,8 +25,9 @@ fn a_snoozed_finding_leaves_the_strip_and_stands_in_the_journal() {
     assert_eq!((text(&journal[0], "kind"), text(&journal[0], "finding")), ("snooze", "memory.used"));
     assert_eq!((text(&journal[0], "subject"), text(&journal[0], "by")), ("host", "ada"));
     assert_eq!(text(&journal[0], "why"), "until the new modules come");
-    desk.press_see("a", "until the new modules come");
+    desk.press_see("a", "snoozed by ada until");
     desk.press("Esc");
+    desk.miss("snoozed by ada until");
     desk.press_see("J", " Journal ");
     desk.see("until the new modules come");
     // It holds at the next start too.
@@ -83,6 +84,18 @@ fn a_note_is_recorded_and_shown() {
     desk.press("Esc");
     desk.miss(" Note ");
     assert_eq!(home.journal().len(), 1);
+}
+
+#[test]
+fn what_was_said_last_is_not_lost_by_leaving() {
+    for leave in ["q", "\x03"] {
+        let home = Home::new();
+        let mut desk = home.open();
+        desk.press_see("N", " Note ");
+        desk.write(&format!("last words\r{leave}"));
+        assert!(desk.end().is_clean());
+        assert_eq!(home.journal().len(), 1, "{leave:?}");
+    }
 }
 
 #[test]

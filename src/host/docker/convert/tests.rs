@@ -23,19 +23,13 @@ fn timestamp(text: &str) -> Timestamp {
 
 #[test]
 fn a_running_container_of_1_41() {
-    let Inspected {
-        container: it,
-        finished,
-    } = inspect(fixture!("inspect-1.41-running.json"));
+    let Inspected { container: it, finished } = inspect(fixture!("inspect-1.41-running.json"));
     assert_eq!(&*it.name, "bed-app");
     assert_eq!(it.image, "127.0.0.1:5000/bed/app:stable");
     assert_eq!(it.state, ContainerState::Running);
     assert_eq!(it.pid, Some(22478));
     assert_eq!(it.restart_policy, RestartPolicy::UnlessStopped);
-    assert_eq!(
-        it.started,
-        Some(timestamp("2026-11-23T18:31:14.646668175Z"))
-    );
+    assert_eq!(it.started, Some(timestamp("2026-11-23T18:31:14.646668175Z")));
     assert_eq!((it.last_exit, finished), (None, None), "it never ended");
     assert_eq!((it.health, it.start_error), (None, None));
     assert_eq!((it.memory_limit_bytes, it.cpu_limit), (None, None));
@@ -50,10 +44,7 @@ fn a_failing_health_check_tells_since_when() {
     let health = it.health.unwrap();
     assert_eq!(health.state, HealthState::Unhealthy);
     assert_eq!(health.failing_streak, 17);
-    assert_eq!(
-        health.failing_since,
-        Some(timestamp("2026-11-23T18:33:48.033222104Z"))
-    );
+    assert_eq!(health.failing_since, Some(timestamp("2026-11-23T18:33:48.033222104Z")));
     assert_eq!(health.last_output, None, "its probes print nothing");
 }
 
@@ -76,19 +67,13 @@ fn a_streak_begins_after_the_last_success() {
         ]),
     })
     .unwrap();
-    assert_eq!(
-        health.failing_since,
-        Some(timestamp("2026-11-23T18:00:20Z"))
-    );
+    assert_eq!(health.failing_since, Some(timestamp("2026-11-23T18:00:20Z")));
     assert_eq!(health.last_output.as_deref(), Some("refused again"));
 }
 
 #[test]
 fn a_kill_for_memory_is_an_exit() {
-    let Inspected {
-        container: it,
-        finished,
-    } = inspect(fixture!("inspect-1.41-oom-killed.json"));
+    let Inspected { container: it, finished } = inspect(fixture!("inspect-1.41-oom-killed.json"));
     assert_eq!(it.state, ContainerState::Exited);
     let exit = it.last_exit.unwrap();
     assert_eq!((exit.code, exit.oom_killed), (137, true));
@@ -117,10 +102,7 @@ fn a_container_that_could_not_start_says_why() {
 
 #[test]
 fn the_shape_of_1_52_is_understood() {
-    let Inspected {
-        container: it,
-        finished,
-    } = inspect(fixture!("inspect-1.52.json"));
+    let Inspected { container: it, finished } = inspect(fixture!("inspect-1.52.json"));
     assert_eq!(it.project.as_deref(), Some("agents"));
     assert_eq!(it.service.as_deref(), Some("vllm"));
     assert_eq!(it.health.unwrap().state, HealthState::Healthy);
@@ -130,18 +112,9 @@ fn the_shape_of_1_52_is_understood() {
     assert_eq!(it.cpu_limit, Some(6.5));
     assert!(it.wants_gpu && it.tty);
     assert_eq!(it.log_path, None);
-    let ports: Vec<_> = it
-        .ports
-        .iter()
-        .map(|port| (port.host_port, port.container_port, &*port.protocol, port.reach))
-        .collect();
-    assert_eq!(
-        ports,
-        [
-            (8000, 8000, "tcp", PortReach::Local),
-            (39090, 9090, "udp", PortReach::Any),
-        ]
-    );
+    let ports: Vec<_> =
+        it.ports.iter().map(|port| (port.host_port, port.container_port, &*port.protocol, port.reach)).collect();
+    assert_eq!(ports, [(8000, 8000, "tcp", PortReach::Local), (39090, 9090, "udp", PortReach::Any),]);
     assert_eq!(it.last_exit, None, "a start clears the exit code");
     assert_eq!(finished, Some(timestamp("2026-11-23T06:00:58.25Z")));
 }
@@ -152,16 +125,11 @@ fn lists_of_both_shapes_agree_with_inspections() {
     let inspected = inspect(fixture!("inspect-1.52.json")).container;
     assert_eq!(new[0].ports, inspected.ports);
     assert_eq!(new[0].name, inspected.name);
-    assert_eq!(
-        new[0].health.as_ref().map(|health| health.state),
-        Some(HealthState::Healthy)
-    );
+    assert_eq!(new[0].health.as_ref().map(|health| health.state), Some(HealthState::Healthy));
     assert_eq!((new[1].state, &new[1].health), (ContainerState::Exited, &None));
     let old = list(fixture!("list-1.41.json"));
-    let states: Vec<_> = old
-        .iter()
-        .map(|it| (&*it.name, it.state, it.health.as_ref().map(|health| health.state)))
-        .collect();
+    let states: Vec<_> =
+        old.iter().map(|it| (&*it.name, it.state, it.health.as_ref().map(|health| health.state))).collect();
     assert_eq!(
         states,
         [

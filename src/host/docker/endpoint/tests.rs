@@ -82,10 +82,7 @@ fn sockets_are_taken_in_order() {
     let machine = machine.socket("run/user/1000/podman/podman.sock");
     assert_eq!(
         machine.chosen(|_| {}),
-        (
-            "unix:///run/user/1000/podman/podman.sock".to_owned(),
-            "it is rootless Podman's socket".to_owned()
-        )
+        ("unix:///run/user/1000/podman/podman.sock".to_owned(), "it is rootless Podman's socket".to_owned())
     );
     let machine = machine.socket("run/user/1000/docker.sock");
     assert_eq!(machine.chosen(|_| {}).1, "it is rootless Docker's socket");
@@ -100,10 +97,7 @@ fn what_is_named_is_taken_even_if_it_is_not_there() {
         .file("home/me/.docker/config.json", r#"{"auths":{},"currentContext":"lab"}"#);
     assert_eq!(
         machine.chosen(|_| {}),
-        (
-            "unix:///run/lab.sock".to_owned(),
-            "it is the docker context `lab`, chosen by the docker command".to_owned()
-        )
+        ("unix:///run/lab.sock".to_owned(), "it is the docker context `lab`, chosen by the docker command".to_owned())
     );
     let from_environment =
         |around: &mut Surroundings| around.docker_host = Some("unix:///nowhere/docker.sock".to_owned());
@@ -115,10 +109,7 @@ fn what_is_named_is_taken_even_if_it_is_not_there() {
         from_environment(around);
         around.configured = Some("tcp://127.0.0.1:2375".to_owned());
     };
-    assert_eq!(
-        machine.chosen(from_config),
-        ("tcp://127.0.0.1:2375".to_owned(), "the config names it".to_owned())
-    );
+    assert_eq!(machine.chosen(from_config), ("tcp://127.0.0.1:2375".to_owned(), "the config names it".to_owned()));
     assert_eq!(machine.candidates(from_environment)[0].standing, Standing::Missing);
 }
 
@@ -143,17 +134,13 @@ fn contexts_are_found_by_name() {
 
 #[test]
 fn the_docker_command_without_a_context_means_the_sockets() {
-    let machine = Machine::new()
-        .file("home/me/.docker/config.json", r#"{"auths":{}}"#)
-        .socket("run/docker.sock");
+    let machine = Machine::new().file("home/me/.docker/config.json", r#"{"auths":{}}"#).socket("run/docker.sock");
     assert_eq!(machine.chosen(|_| {}).0, "unix:///run/docker.sock");
 }
 
 #[test]
 fn endpoints_are_understood_or_refused_in_words() {
-    let address = |endpoint: &str| {
-        named(endpoint, "DOCKER_HOST is set".to_owned(), &Surroundings::default()).address()
-    };
+    let address = |endpoint: &str| named(endpoint, "DOCKER_HOST is set".to_owned(), &Surroundings::default()).address();
     assert_eq!(address("unix:///run/x.sock"), Ok(Address::Unix("/run/x.sock".into())));
     assert_eq!(address("tcp://127.0.0.1"), Ok(Address::Tcp("127.0.0.1:2375".into())));
     assert_eq!(address("tcp://[::1]"), Ok(Address::Tcp("[::1]:2375".into())));
@@ -170,38 +157,22 @@ fn endpoints_are_understood_or_refused_in_words() {
         assert!(failure.what.contains(word), "{endpoint}: {failure}");
         assert!(failure.remedy.is_some(), "{endpoint}");
     }
-    let tls = Surroundings {
-        tls_verify: true,
-        ..Surroundings::default()
-    };
+    let tls = Surroundings { tls_verify: true, ..Surroundings::default() };
     let tls = named("tcp://box:2376", "DOCKER_HOST is set".to_owned(), &tls);
     assert!(tls.address().unwrap_err().what.contains("DOCKER_TLS_VERIFY"));
 }
 
 #[test]
 fn a_password_in_an_endpoint_is_not_shown() {
-    let candidate = named(
-        "tcp://me:secret@box:2375",
-        "DOCKER_HOST is set".to_owned(),
-        &Surroundings::default(),
-    );
+    let candidate = named("tcp://me:secret@box:2375", "DOCKER_HOST is set".to_owned(), &Surroundings::default());
     assert_eq!(candidate.shown(), "tcp://box:2375");
-    let refused = named(
-        "ssh://me:secret@box",
-        "DOCKER_HOST is set".to_owned(),
-        &Surroundings::default(),
-    );
+    let refused = named("ssh://me:secret@box", "DOCKER_HOST is set".to_owned(), &Surroundings::default());
     assert!(!format!("{}", refused.address().unwrap_err()).contains("secret"));
 }
 
 #[test]
 fn the_group_that_owns_a_socket_is_named() {
-    let fs = RootedFs::new(
-        Machine::new()
-            .file("etc/group", "root:x:0:\ndocker:x:998:me\n")
-            .root
-            .keep(),
-    );
+    let fs = RootedFs::new(Machine::new().file("etc/group", "root:x:0:\ndocker:x:998:me\n").root.keep());
     let groups = Groups::default();
     assert_eq!(groups.name(&fs, 998).as_deref(), Some("docker"));
     assert_eq!(groups.name(&fs, 0), None, "root's own sockets are for root");

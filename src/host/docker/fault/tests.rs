@@ -19,18 +19,12 @@ fn io(kind: io::ErrorKind) -> Error {
 
 #[test]
 fn who_may_not_is_told_how_to_get_the_right() {
-    let denied = failure(
-        &place(Standing::Exists, Some("docker")),
-        &io(io::ErrorKind::PermissionDenied),
-    );
+    let denied = failure(&place(Standing::Exists, Some("docker")), &io(io::ErrorKind::PermissionDenied));
     assert_eq!(denied.kind, FailureKind::Denied);
     let remedy = denied.remedy.unwrap();
     assert!(remedy.contains("sudo usermod -aG docker $USER"), "{remedy}");
     assert!(remedy.contains("log in again"), "{remedy}");
-    let hidden = failure(
-        &place(Standing::Hidden, None),
-        &Error::SocketNotFoundError("/run/docker.sock".to_owned()),
-    );
+    let hidden = failure(&place(Standing::Hidden, None), &Error::SocketNotFoundError("/run/docker.sock".to_owned()));
     assert_eq!(hidden.kind, FailureKind::Denied);
     assert!(hidden.remedy.unwrap().contains("sudo hostler"));
 }

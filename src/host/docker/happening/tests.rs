@@ -3,17 +3,12 @@
 use super::*;
 
 fn events(lines: &str) -> Vec<DockerEvent> {
-    lines
-        .lines()
-        .filter_map(|line| event(&serde_json::from_str(line).unwrap()))
-        .collect()
+    lines.lines().filter_map(|line| event(&serde_json::from_str(line).unwrap())).collect()
 }
 
 #[test]
 fn events_of_containers_are_told_and_others_are_not() {
-    let told = events(include_str!(
-        "../../../../tests/all/fixtures/docker/events-1.41.ndjson"
-    ));
+    let told = events(include_str!("../../../../tests/all/fixtures/docker/events-1.41.ndjson"));
     let kinds: Vec<_> = told.iter().map(|event| event.kind).collect();
     assert_eq!(
         kinds,
@@ -26,10 +21,7 @@ fn events_of_containers_are_told_and_others_are_not() {
         ],
         "neither networks nor the probes of health checks"
     );
-    assert_eq!(
-        told[0].at,
-        Timestamp::from_nanosecond(1_795_458_799_287_626_822).unwrap()
-    );
+    assert_eq!(told[0].at, Timestamp::from_nanosecond(1_795_458_799_287_626_822).unwrap());
 }
 
 #[test]
@@ -56,10 +48,7 @@ fn events_of_newer_engines_and_of_podman_are_understood() {
 
 #[test]
 fn the_engine_filters_the_probes_of_health_checks() {
-    let request = request(
-        Timestamp::from_nanosecond(1_795_458_799_000_000_007).unwrap(),
-        None,
-    );
+    let request = request(Timestamp::from_nanosecond(1_795_458_799_000_000_007).unwrap(), None);
     assert_eq!(request.since.as_deref(), Some("1795458799.000000007"));
     assert_eq!(request.until, None);
     let filters = request.filters.unwrap();

@@ -25,14 +25,18 @@ pub(super) fn detail(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, con
 
 fn facts(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container) -> u16 {
     rule::heading(canvas, area, &container.name, false, &[]);
-    let started = container.started.filter(|_| container.state.is_up()).map(|at| {
-        format!("{} ago", units::span(scene.now.since_wall(at)))
-    });
+    let started = container
+        .started
+        .filter(|_| container.state.is_up())
+        .map(|at| format!("{} ago", units::span(scene.now.since_wall(at))));
     let memory = container.memory_limit_bytes.map(units::bytes);
     let cpu = container.cpu_limit.map(|limit| format!("{limit} cpu"));
     let limits: Vec<String> = memory.into_iter().chain(cpu).collect();
-    let ports: Vec<String> =
-        container.ports.iter().map(|port| format!("{}→{} {}", port.host_port, port.container_port, port.reach.word())).collect();
+    let ports: Vec<String> = container
+        .ports
+        .iter()
+        .map(|port| format!("{}→{} {}", port.host_port, port.container_port, port.reach.word()))
+        .collect();
     let lines = [
         ("image", Some(container.image.clone())),
         ("id", Some(container.id.short().to_owned())),
@@ -60,18 +64,28 @@ fn trouble(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &C
     let findings = scene.state.findings.needing_someone(scene.now);
     for finding in findings.iter().filter(|finding| finding.seen.container.as_ref() == Some(&container.id)) {
         let role = severity_role(finding.seen.severity);
-        lines.push(vec![piece(role, format!("{} {}", canvas.glyphs.severity(finding.seen.severity), finding.seen.title))]);
+        lines.push(vec![piece(
+            role,
+            format!("{} {}", canvas.glyphs.severity(finding.seen.severity), finding.seen.title),
+        )]);
         lines.extend(finding.seen.evidence.iter().map(|evidence| vec![piece(Role::Text, format!("  {evidence}"))]));
     }
     if let Some(exit) = container.last_exit.filter(|_| !container.state.is_up() || container.restart_count > 0) {
         let at = exit.at.map(|at| format!("  {}", scene.when(at))).unwrap_or_default();
-        lines.push(vec![piece(Role::Muted, "last run ended: "), piece(Role::Text, exit.to_string()), piece(Role::Muted, at)]);
+        lines.push(vec![
+            piece(Role::Muted, "last run ended: "),
+            piece(Role::Text, exit.to_string()),
+            piece(Role::Muted, at),
+        ]);
     }
     if let Some(error) = &container.start_error {
         lines.push(vec![piece(Role::Critical, error.as_str())]);
     }
-    if let Some(output) =
-        container.health.as_ref().filter(|health| health.state != HealthState::Healthy).and_then(|health| health.last_output.as_ref())
+    if let Some(output) = container
+        .health
+        .as_ref()
+        .filter(|health| health.state != HealthState::Healthy)
+        .and_then(|health| health.last_output.as_ref())
     {
         lines.push(vec![piece(Role::Muted, "health check: "), piece(Role::Text, output.as_str())]);
     }
@@ -108,7 +122,12 @@ fn usage(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Con
         let values = stretched(ring, columns);
         let top = values.iter().flatten().fold(least, |top, value| top.max(*value * 1.1));
         let text = text.unwrap_or_else(|| canvas.glyphs.none.to_owned());
-        canvas.pieces(area.x + 2, y, area.width - 2, &[piece(Role::Muted, format!("{label} ")), piece(Role::Text, text)]);
+        canvas.pieces(
+            area.x + 2,
+            y,
+            area.width - 2,
+            &[piece(Role::Muted, format!("{label} ")), piece(Role::Text, text)],
+        );
         graph::graph(canvas, Rect { x: area.x + 2, y: y + 1, width, height: 2 }, &values, top, role);
         y += 3;
     }
@@ -140,7 +159,12 @@ fn last_lines(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container:
             LogLevel::Warning => Role::Warning,
             LogLevel::Info => Role::Text,
         };
-        canvas.pieces(area.x + 2, y, area.width - 2, &[piece(Role::Faint, format!("{} ", scene.clock(line.at))), piece(role, &*line.text)]);
+        canvas.pieces(
+            area.x + 2,
+            y,
+            area.width - 2,
+            &[piece(Role::Faint, format!("{} ", scene.clock(line.at))), piece(role, &*line.text)],
+        );
     }
     lines.len() as u16 + 1
 }

@@ -14,7 +14,8 @@ use super::super::super::widgets::table::{self, Column, TableRow};
 use crate::domain::{Container, ContainerState, HealthState, PortReach, Severity};
 
 /// The typed fields of a filter.
-pub(super) const FIELDS: &[&str] = &["name", "state", "health", "rst", "cpu", "mem", "vram", "ports", "image", "project"];
+pub(super) const FIELDS: &[&str] =
+    &["name", "state", "health", "rst", "cpu", "mem", "vram", "ports", "image", "project"];
 
 /// A row.
 pub(super) enum Row {
@@ -129,7 +130,10 @@ impl TableRow for Row {
         Some(vec![
             piece(Role::Accent, if closed { glyphs.closed } else { glyphs.open }),
             piece(Role::Accent, format!(" {}", name.as_deref().unwrap_or("single"))),
-            piece(Role::Muted, format!("  {kind}{}{running} of {all} running", if kind.is_empty() { "" } else { " · " })),
+            piece(
+                Role::Muted,
+                format!("  {kind}{}{running} of {all} running", if kind.is_empty() { "" } else { " · " }),
+            ),
         ])
     }
 }

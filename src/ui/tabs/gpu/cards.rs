@@ -141,14 +141,18 @@ fn details(scene: &Scene<'_>, gpu: &Gpu, room: u16) -> Pieces<'static> {
     let mut pieces: Pieces<'static> = vec![piece(Role::Muted, "temp "), temperature];
     let ecc = gpu.ecc.get().filter(|ecc| ecc.enabled);
     let facts = [
-        gpu.slowdown_celsius.get().map(|slows| [piece(Role::Muted, " (slows at "), piece(Role::Muted, format!("{slows})"))]),
+        gpu.slowdown_celsius
+            .get()
+            .map(|slows| [piece(Role::Muted, " (slows at "), piece(Role::Muted, format!("{slows})"))]),
         gpu.sm_clock_mhz.get().map(|clock| [piece(Role::Muted, "   sm "), piece(Role::Text, format!("{clock} MHz"))]),
         gpu.fan_ratio.get().map(|fan| [piece(Role::Muted, "   fan "), piece(Role::Text, units::percent(fan))]),
         ecc.map(|ecc| {
             let role = if ecc.uncorrected > 0 { Role::Critical } else { Role::Text };
             [piece(Role::Muted, "   ecc "), piece(role, format!("{}/{}", ecc.corrected, ecc.uncorrected))]
         }),
-        gpu.pcie.get().map(|link| [piece(Role::Muted, "   pcie "), piece(Role::Text, format!("{}x{}", link.generation, link.width))]),
+        gpu.pcie.get().map(|link| {
+            [piece(Role::Muted, "   pcie "), piece(Role::Text, format!("{}x{}", link.generation, link.width))]
+        }),
     ];
     for fact in facts.into_iter().flatten() {
         if width(&pieces) + width(&fact) <= room {
@@ -175,7 +179,9 @@ fn bottleneck(scene: &Scene<'_>, gpu: &Gpu) -> (String, Role) {
         (Some(compute), _) if compute >= 0.9 && throttle.contains(&ThrottleReason::PowerCap) => {
             ("compute-bound, at its power limit".to_owned(), Role::Text)
         }
-        (Some(compute), _) if compute >= 0.9 => ("compute-bound: prompts or batches keep it busy".to_owned(), Role::Text),
+        (Some(compute), _) if compute >= 0.9 => {
+            ("compute-bound: prompts or batches keep it busy".to_owned(), Role::Text)
+        }
         (Some(compute), _) if compute < 0.05 => (idle(scene, gpu), Role::Muted),
         (Some(_), _) => ("has room for more".to_owned(), Role::Muted),
         (None, _) => (
@@ -214,7 +220,8 @@ fn draw_line(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, gpu: &Gpu) 
     x += bar + 7;
     let memory = gpu.memory.get();
     meter::meter(canvas, x, area.y, bar, memory.map(crate::domain::GpuMemory::used_ratio), Role::Memory);
-    let text = memory.map_or_else(|| canvas.glyphs.none.to_owned(), |memory| units::bytes_of(memory.used_bytes, memory.total_bytes));
+    let text = memory
+        .map_or_else(|| canvas.glyphs.none.to_owned(), |memory| units::bytes_of(memory.used_bytes, memory.total_bytes));
     x = canvas.put(x + bar + 1, area.y, 13, &text, Role::Text).max(x + bar + 14);
     let mut rest: Pieces<'_> = Vec::new();
     if let Some(celsius) = gpu.temperature_celsius.get() {

@@ -69,15 +69,45 @@ fn plots(scene: &Scene<'_>) -> Vec<Plot> {
     let mut plots = Vec::new();
     for gpu in scene.state.gpus.get().into_iter().flat_map(|sample| &sample.gpus) {
         let compute = SeriesId::GpuCompute(gpu.uuid.clone());
-        plots.push(Plot { label: format!("compute gpu{}", gpu.index), series: compute, top: Some(1.0), write_top: percent, role: Role::Compute });
+        plots.push(Plot {
+            label: format!("compute gpu{}", gpu.index),
+            series: compute,
+            top: Some(1.0),
+            write_top: percent,
+            role: Role::Compute,
+        });
         let memory = gpu.memory.get().map(|memory| memory.total_bytes as f32);
         let series = SeriesId::GpuMemory(gpu.uuid.clone());
-        plots.push(Plot { label: format!("vram gpu{}", gpu.index), series, top: memory, write_top: bytes, role: Role::Memory });
+        plots.push(Plot {
+            label: format!("vram gpu{}", gpu.index),
+            series,
+            top: memory,
+            write_top: bytes,
+            role: Role::Memory,
+        });
     }
-    plots.push(Plot { label: "cpu".to_owned(), series: SeriesId::Cpu, top: Some(1.0), write_top: percent, role: Role::Compute });
-    plots.push(Plot { label: "ram".to_owned(), series: SeriesId::Memory, top: Some(1.0), write_top: percent, role: Role::Memory });
+    plots.push(Plot {
+        label: "cpu".to_owned(),
+        series: SeriesId::Cpu,
+        top: Some(1.0),
+        write_top: percent,
+        role: Role::Compute,
+    });
+    plots.push(Plot {
+        label: "ram".to_owned(),
+        series: SeriesId::Memory,
+        top: Some(1.0),
+        write_top: percent,
+        role: Role::Memory,
+    });
     let rate: fn(f32) -> String = |value| units::rate(f64::from(value));
-    plots.push(Plot { label: "received".to_owned(), series: SeriesId::NetReceived, top: None, write_top: rate, role: Role::Bandwidth });
+    plots.push(Plot {
+        label: "received".to_owned(),
+        series: SeriesId::NetReceived,
+        top: None,
+        write_top: rate,
+        role: Role::Bandwidth,
+    });
     plots
 }
 
@@ -103,7 +133,10 @@ fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, plot: &Plot) {
             graph::graph(canvas, body, &values, top, plot.role);
         }
         Some(None) => {
-            let text = format!("{} are beyond memory: they need the recorder, which keeps history on disk", spelled(range.word));
+            let text = format!(
+                "{} are beyond memory: they need the recorder, which keeps history on disk",
+                spelled(range.word)
+            );
             canvas.put(body.x, body.y, body.width, &text, Role::Muted);
         }
         None => {

@@ -53,7 +53,9 @@ fn host_rows(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, rows: &[Hos
     super::heading(canvas, area, scene, "Host", SourceId::Host, &right);
     let mut y = area.y + 1;
     for row in rows {
-        if y < area.bottom() && row(canvas, Rect { x: area.x + 2, y, width: area.width.saturating_sub(2), height: 1 }, scene, host) {
+        if y < area.bottom()
+            && row(canvas, Rect { x: area.x + 2, y, width: area.width.saturating_sub(2), height: 1 }, scene, host)
+        {
             y += 1;
         }
     }
@@ -116,7 +118,9 @@ fn pressure(canvas: &mut Canvas<'_>, row: Rect, _scene: &Scene<'_>, host: &HostS
     let mut pieces: Pieces<'_> = vec![piece(Role::Muted, "pressure")];
     match &host.pressure {
         Reading::Known(pressure) => {
-            for (label, ratio) in [("cpu", pressure.cpu_ratio), ("memory", pressure.memory_ratio), ("io", pressure.io_ratio)] {
+            for (label, ratio) in
+                [("cpu", pressure.cpu_ratio), ("memory", pressure.memory_ratio), ("io", pressure.io_ratio)]
+            {
                 let role = if ratio >= 0.10 { Role::Warning } else { Role::Text };
                 pieces.push(piece(Role::Muted, format!("  {label} ")));
                 pieces.push(piece(role, units::percent_fine(ratio)));
@@ -138,7 +142,11 @@ fn temperature(canvas: &mut Canvas<'_>, row: Rect, _scene: &Scene<'_>, host: &Ho
         row.x,
         row.y,
         row.width,
-        &[piece(Role::Muted, "hottest "), piece(role, format!("{:.0}{celsius}", hottest.celsius)), piece(Role::Muted, format!("  {}", hottest.label))],
+        &[
+            piece(Role::Muted, "hottest "),
+            piece(role, format!("{:.0}{celsius}", hottest.celsius)),
+            piece(Role::Muted, format!("  {}", hottest.label)),
+        ],
     );
     true
 }
@@ -167,7 +175,13 @@ fn disks(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u16 {
         y += 1;
     }
     if shown.len() < volumes.len() && y < area.bottom() {
-        canvas.put(area.x + 2, y, area.width - 2, &format!("and {} with more room", volumes.len() - shown.len()), Role::Faint);
+        canvas.put(
+            area.x + 2,
+            y,
+            area.width - 2,
+            &format!("and {} with more room", volumes.len() - shown.len()),
+            Role::Faint,
+        );
         y += 1;
     }
     y - area.y
@@ -217,7 +231,12 @@ fn changes(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u16 {
     let mut y = area.y + 1;
     for change in shown {
         let at = format!("{:<column$}", scene.when(change.at));
-        canvas.pieces(area.x + 2, y, area.width - 2, &[piece(Role::Muted, at), piece(Role::Text, change.text.as_str())]);
+        canvas.pieces(
+            area.x + 2,
+            y,
+            area.width - 2,
+            &[piece(Role::Muted, at), piece(Role::Text, change.text.as_str())],
+        );
         y += 1;
     }
     if changes.is_empty() {
@@ -238,7 +257,9 @@ fn sources(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u16 {
         let (text, role) = match status {
             SourceStatus::Fresh => (source.detail.clone(), Role::Muted),
             SourceStatus::Waiting => ("waiting".to_owned(), Role::Faint),
-            SourceStatus::Unsupported => (format!("absent: {}", source.trouble(scene.now).unwrap_or_default()), Role::Faint),
+            SourceStatus::Unsupported => {
+                (format!("absent: {}", source.trouble(scene.now).unwrap_or_default()), Role::Faint)
+            }
             SourceStatus::Stale | SourceStatus::Failed | SourceStatus::Denied => {
                 let age = source.age(scene.now).map(|age| format!(" {}", coarse(age))).unwrap_or_default();
                 (format!("{}{age}: {}", status.word(), source.trouble(scene.now).unwrap_or_default()), Role::Warning)

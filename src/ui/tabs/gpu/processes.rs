@@ -10,8 +10,8 @@ use super::super::super::filter::{Fields, Value};
 use super::super::super::format;
 use super::super::super::list::{ListId, RowKey};
 use super::super::super::theme::Role;
-use super::super::super::widgets::table::{self, Column, TableRow};
 use super::super::super::widgets::rule;
+use super::super::super::widgets::table::{self, Column, TableRow};
 use crate::domain::{SourceId, units};
 use crate::store::GpuRow;
 
@@ -54,7 +54,8 @@ impl Row {
 impl Fields for Row {
     fn text(&self) -> Cow<'_, str> {
         let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
-        format!("{} {} {} {}", self.process, or_empty(&self.container), or_empty(&self.engine), or_empty(&self.model)).into()
+        format!("{} {} {} {}", self.process, or_empty(&self.container), or_empty(&self.engine), or_empty(&self.model))
+            .into()
     }
 
     fn field(&self, name: &str) -> Option<Value<'_>> {
@@ -80,11 +81,51 @@ impl TableRow for Row {
 }
 
 const COLUMNS: &[Column<Row>] = &[
-    Column { id: "gpu", title: "gpu", width: 3, grow: 0, right: false, drop: 0, cell: |row, _| vec![piece(Role::Text, row.gpu.to_string())] },
-    Column { id: "process", title: "process", width: 12, grow: 8, right: false, drop: 0, cell: |row, _| vec![piece(Role::Text, row.process.as_str())] },
-    Column { id: "container", title: "container", width: 14, grow: 10, right: false, drop: 2, cell: |row, scene| optional(row.container.as_deref(), scene) },
-    Column { id: "engine", title: "engine", width: 11, grow: 4, right: false, drop: 3, cell: |row, scene| optional(row.engine.as_deref(), scene) },
-    Column { id: "model", title: "model", width: 14, grow: 16, right: false, drop: 1, cell: |row, scene| optional(row.model.as_deref(), scene) },
+    Column {
+        id: "gpu",
+        title: "gpu",
+        width: 3,
+        grow: 0,
+        right: false,
+        drop: 0,
+        cell: |row, _| vec![piece(Role::Text, row.gpu.to_string())],
+    },
+    Column {
+        id: "process",
+        title: "process",
+        width: 12,
+        grow: 8,
+        right: false,
+        drop: 0,
+        cell: |row, _| vec![piece(Role::Text, row.process.as_str())],
+    },
+    Column {
+        id: "container",
+        title: "container",
+        width: 14,
+        grow: 10,
+        right: false,
+        drop: 2,
+        cell: |row, scene| optional(row.container.as_deref(), scene),
+    },
+    Column {
+        id: "engine",
+        title: "engine",
+        width: 11,
+        grow: 4,
+        right: false,
+        drop: 3,
+        cell: |row, scene| optional(row.engine.as_deref(), scene),
+    },
+    Column {
+        id: "model",
+        title: "model",
+        width: 14,
+        grow: 16,
+        right: false,
+        drop: 1,
+        cell: |row, scene| optional(row.model.as_deref(), scene),
+    },
     Column {
         id: "vram",
         title: "vram",

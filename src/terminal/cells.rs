@@ -1,0 +1,153 @@
+//! Changed cells as a terminal reads them: where, how they look, what they show.
+//!
+//! The sixteen colours that the user chose for the terminal are sent by the numbers that every terminal knows (30 to 37,
+//! 90 to 97). A look is one sequence, and only what differs from the look before is said.
+
+use std::io::Write as _;
+
+use ratatui::buffer::Cell;
+use ratatui::style::{Color, Modifier};
+
+/// How a cell looks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Look {
+    fg: Color,
+    bg: Color,
+    modifier: Modifier,
+}
+
+/// How a terminal writes before it is told anything.
+const PLAIN: Look = Look { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() };
+
+/// The attributes and their numbers (ECMA-48, SGR).
+const ATTRIBUTES: [(Modifier, u8); 9] = [
+    (Modifier::BOLD, 1),
+    (Modifier::DIM, 2),
+    (Modifier::ITALIC, 3),
+    (Modifier::UNDERLINED, 4),
+    (Modifier::SLOW_BLINK, 5),
+    (Modifier::RAPID_BLINK, 6),
+    (Modifier::REVERSED, 7),
+    (Modifier::HIDDEN, 8),
+    (Modifier::CROSSED_OUT, 9),
+];
+
+/// Appends the cells, each with its column and row. The terminal is taken to be at no place that is known, and is left
+/// writing plainly.
+pub(super) fn write<'a>(out: &mut Vec<u8>, cells: impl IntoIterator<Item = (u16, u16, &'a Cell)>) {
+    let (mut look, mut here) = (PLAIN, None);
+    for (x, y, cell) in cells {
+        // After a wide character the place is told anew: terminals differ on what is wide.
+        if here != Some((x, y)) {
+            put(out, format_args!("\x1b[{};{}H", y + 1, x + 1));
+        }
+        here = Some((x + 1, y));
+        let wanted = Look { fg: cell.fg, bg: cell.bg, modifier: cell.modifier };
+        change(out, look, wanted);
+        look = wanted;
+        out.extend_from_slice(cell.symbol().as_bytes());
+    }
+    change(out, look, PLAIN);
+}
+
+/// Appends the one sequence that leads from one look to another.
+fn change(out: &mut Vec<u8>, from: Look, to: Look) {
+    if from == to {
+        return;
+    }
+    // Attributes are only ever taken away together.
+    let anew = !(from.modifier - to.modifier).is_empty() || to == PLAIN;
+    let base = if anew { PLAIN } else { from };
+    out.extend_from_slice(b"\x1b[");
+    if anew {
+        out.extend_from_slice(b"0;");
+    }
+    for (modifier, number) in ATTRIBUTES {
+        if (to.modifier - base.modifier).contains(modifier) {
+            put(out, format_args!("{number};"));
+        }
+    }
+    if to.fg != base.fg {
+        colour(out, to.fg, 30);
+    }
+    if to.bg != base.bg {
+        colour(out, to.bg, 40);
+    }
+    // Each part ends in a semicolon; the last one gives way to the end of the sequence.
+    out.pop();
+    out.push(b'm');
+}
+
+/// Appends a colour's numbers; `ground` is 30 for the character's colour and 40 for the one behind it.
+fn colour(out: &mut Vec<u8>, colour: Color, ground: u8) {
+    let number = match colour {
+        Color::Reset => 9,
+        Color::Black => 0,
+        Color::Red => 1,
+        Color::Green => 2,
+        Color::Yellow => 3,
+        Color::Blue => 4,
+        Color::Magenta => 5,
+        Color::Cyan => 6,
+        Color::Gray => 7,
+        Color::DarkGray => 60,
+        Color::LightRed => 61,
+        Color::LightGreen => 62,
+        Color::LightYellow => 63,
+        Color::LightBlue => 64,
+        Color::LightMagenta => 65,
+        Color::LightCyan => 66,
+        Color::White => 67,
+        Color::Indexed(index) => return put(out, format_args!("{};5;{index};", ground + 8)),
+        Color::Rgb(r, g, b) => return put(out, format_args!("{};2;{r};{g};{b};", ground + 8)),
+    };
+    put(out, format_args!("{};", ground + number));
+}
+
+fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    // A vector takes everything.
+    let _taken = out.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::style::Style;
+
+    use super::*;
+
+    fn cell(symbol: &str, style: Style) -> Cell {
+        let mut cell = Cell::EMPTY;
+        cell.set_symbol(symbol).set_style(style);
+        cell
+    }
+
+    fn written(cells: &[(u16, u16, Cell)]) -> String {
+        let mut out = Vec::new();
+        write(&mut out, cells.iter().map(|(x, y, cell)| (*x, *y, cell)));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn neighbours_share_place_and_look() {
+        let red = Style::new().fg(Color::Red);
+        let cells = [(4, 1, cell("a", red)), (5, 1, cell("b", red)), (7, 1, cell("c", Style::new()))];
+        assert_eq!(written(&cells), "\x1b[2;5H\x1b[31mab\x1b[2;8H\x1b[0mc");
+        assert_eq!(written(&[]), "");
+    }
+
+    #[test]
+    fn only_what_differs_is_said() {
+        let base = Style::new().fg(Color::Rgb(1, 2, 3)).bg(Color::Indexed(17));
+        let cells = [
+            (0, 0, cell("a", base)),
+            (1, 0, cell("b", base.add_modifier(Modifier::BOLD))),
+            (2, 0, cell("c", base.add_modifier(Modifier::REVERSED))),
+            (3, 0, cell("d", base.fg(Color::White).add_modifier(Modifier::REVERSED))),
+            (4, 0, cell("e", Style::new().bg(Color::LightBlue))),
+            (5, 0, cell("f", Style::new().fg(Color::DarkGray))),
+        ];
+        let expected = "\x1b[1;1H\x1b[38;2;1;2;3;48;5;17ma\x1b[1mb\x1b[0;7;38;2;1;2;3;48;5;17mc\x1b[97md\
+                        \x1b[0;104me\x1b[90;49mf\x1b[0m";
+        assert_eq!(written(&cells), expected);
+    }
+}
