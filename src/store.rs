@@ -196,7 +196,7 @@ impl State {
                 JournalEntry::Visit if record.at < self.started.wall => self.last_visit = Some(record.at),
                 JournalEntry::Visit => {}
                 JournalEntry::Accept { .. } | JournalEntry::Snooze { .. } | JournalEntry::Note { .. } => {
-                    self.journal.push(record)
+                    self.journal.push(record);
                 }
             }
         }

@@ -109,9 +109,9 @@ impl Terminal {
     pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
         self.mouse = on;
         if on {
-            queue!(self.out, EnableMouseCapture)?
+            queue!(self.out, EnableMouseCapture)?;
         } else {
-            queue!(self.out, DisableMouseCapture)?
+            queue!(self.out, DisableMouseCapture)?;
         }
         self.send()
     }

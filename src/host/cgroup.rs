@@ -89,7 +89,7 @@ mod tests {
         }
         let id = ContainerId::from(id.as_str());
         for (path, own) in [
-            (format!("/docker/{id}", id = id.0), format!("/docker/{}", id.0)),
+            (format!("/docker/{}", id.0), format!("/docker/{}", id.0)),
             (format!("/docker/{}/init", id.0), format!("/docker/{}", id.0)),
             (format!("/a.slice/libpod-{}.scope/container", id.0), format!("/a.slice/libpod-{}.scope", id.0)),
         ] {
@@ -99,6 +99,6 @@ mod tests {
         assert_eq!(own_group(&nested, &id), Some(&*format!("/docker/{}", id.0)));
         assert_eq!(own_group("/docker/other", &id), None);
         assert_eq!(container_in("/user.slice/session-3.scope"), None);
-        assert_eq!(container_in(&format!("/docker/{id}0")), None);
+        assert_eq!(container_in(&format!("/docker/{}0", id.0)), None);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A look at a file that did not grow costs one `stat`. A file that grew faster than it may be read is skipped ahead, so
 //! that what is handed out is always the newest, and the lines in between are counted. Start with [`Tailer::read`].
+#![expect(clippy::disallowed_types, reason = "a port: it keeps the files open that it follows")]
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -266,7 +267,7 @@ impl Tailer {
         tail.growing = true;
         tail.size = seen.size();
         tail.changed = changed(seen);
-        if !self.still_at_a_line(tail, file, seen.size())? {
+        if !Self::still_at_a_line(tail, file, seen.size())? {
             tail.position = 0;
             tail.overlong = false;
         }
@@ -308,7 +309,7 @@ impl Tailer {
 
     /// Whether the place still lies behind the end of a line: a file that was truncated and written anew has other bytes
     /// there, or none.
-    fn still_at_a_line(&self, tail: &Tail, file: &File, size: u64) -> io::Result<bool> {
+    fn still_at_a_line(tail: &Tail, file: &File, size: u64) -> io::Result<bool> {
         if tail.position == 0 || tail.overlong {
             return Ok(tail.position <= size);
         }
@@ -383,4 +384,5 @@ fn count_lines(bytes: &[u8]) -> u64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "tests rotate and truncate files of their own")]
 mod tests;

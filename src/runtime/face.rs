@@ -43,9 +43,10 @@ pub fn tui(setup: &Setup) -> anyhow::Result<()> {
     let result = LocalSet::new().block_on(&runtime, async {
         let mut face = Face::open(setup.clone())?;
         let result = face.run().await;
-        let Face { setup, core, terminal, .. } = face;
+        let Face { setup, core, keeper, terminal, .. } = face;
         // The terminal is given back before anything is written.
         drop(terminal);
+        keeper.finish().await;
         keeper::remember(&setup.state_dir, &core.state);
         match result {
             // A terminal that was closed is a way out like any other.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::domain::{JournalEntry, JournalRecord, SourceId};
 use crate::history::{HistoryError, JournalReader, StateDir};
@@ -36,8 +37,14 @@ pub(super) enum News {
     Failed(String),
 }
 
+/// How long the last orders may take when the screen is left: a disk that hangs must not hold the shell back.
+const LAST_ORDERS: Duration = Duration::from_secs(2);
+
 /// Takes orders.
-pub(super) struct Keeper(mpsc::Sender<Order>);
+pub(super) struct Keeper {
+    orders: mpsc::Sender<Order>,
+    task: JoinHandle<()>,
+}
 
 impl Keeper {
     /// Begins to keep. Must be called within a [`LocalSet`](tokio::task::LocalSet).
@@ -46,19 +53,27 @@ impl Keeper {
         let (news, told) = mpsc::channel(QUEUE);
         let of = dir.clone();
         let reader = Lane::new("store").reader(move || JournalReader::new(&of));
-        tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self(orders), told)
+        let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
+        (Self { orders, task }, told)
+    }
+
+    /// Waits until everything that was ordered is done: what was said last is not lost by leaving.
+    pub(super) async fn finish(self) {
+        drop(self.orders);
+        if timeout(LAST_ORDERS, self.task).await.is_err() {
+            tracing::warn!("The state folder did not answer in time; what was said last may be lost.");
+        }
     }
 
     /// Writes what somebody said; it comes back as news. False when too much waits already.
     pub(super) fn record(&self, entry: JournalEntry, at: Timestamp) -> bool {
-        self.0.try_send(Order::Record(entry, at)).is_ok()
+        self.orders.try_send(Order::Record(entry, at)).is_ok()
     }
 
     /// Keeps in mind how the box stands.
     pub(super) fn remember(&self, state: &State) {
         // One that is not kept because the disk hangs is followed by another in a minute.
-        let _full = self.0.try_send(Order::Remember(Box::new(LastState::of(state)), read_once(state)));
+        let _full = self.orders.try_send(Order::Remember(Box::new(LastState::of(state)), read_once(state)));
     }
 }
 
@@ -110,9 +125,8 @@ async fn keep(
             }
             Err(_) => continue,
         };
-        if news.send(item).await.is_err() {
-            return;
-        }
+        // Nobody is there to be told when the screen is left; orders are carried out all the same.
+        let _nobody = news.send(item).await;
     }
 }
 

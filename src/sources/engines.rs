@@ -25,10 +25,16 @@ use crate::host::{Http, HttpError, Origin, Ports, Reader, foreign};
 
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Engines,
-    interval: Some(Duration::from_secs(5)),
+    interval: Some(TURN),
     timeout: Duration::from_secs(4),
     build: |context| Box::new(Engines::new(context)),
 };
+
+/// The time between two turns.
+const TURN: Duration = Duration::from_secs(5);
+
+/// The time between two readings of the list of sockets, if nothing asks for one earlier.
+const LISTEN_EVERY: Duration = Duration::from_secs(20);
 
 /// Servers asked at the same time.
 const AT_ONCE: usize = 8;
@@ -49,6 +55,10 @@ struct Engines {
     refused: Vec<String>,
     /// A whole turn is over.
     begun: bool,
+    /// When the turn before began.
+    turn: Option<Duration>,
+    /// When the list of sockets was read.
+    listened: Option<Duration>,
 }
 
 impl Engines {
@@ -67,12 +77,17 @@ impl Engines {
             ledger,
             refused,
             begun: false,
+            turn: None,
+            listened: None,
         }
     }
 
     async fn read(&mut self) -> Result<Read, Failure> {
-        let listeners = self.listeners().await?;
-        self.ledger.reconcile(&listeners);
+        if self.must_listen() {
+            let listeners = self.listeners().await?;
+            self.ledger.reconcile(&listeners);
+            self.listened = Some(self.ports.clock.now().mono);
+        }
         let strangers = self.ledger.strangers();
         if !strangers.is_empty() {
             let owners = self.owners(&strangers).await?;
@@ -81,6 +96,16 @@ impl Engines {
         self.ask().await;
         self.begun = true;
         Ok(self.told(0))
+    }
+
+    /// Whether the list of sockets is to be read in this turn: the kernel walks its whole table of connections for it, so
+    /// not in each; but at once when somebody asked for a reading before its time, or a known server did not answer.
+    fn must_listen(&mut self) -> bool {
+        let now = self.ports.clock.now().mono;
+        let before = std::mem::replace(&mut self.turn, Some(now));
+        let asked_for = before.is_none_or(|before| now.saturating_sub(before) < TURN / 2);
+        let is_due = self.listened.is_none_or(|listened| now.saturating_sub(listened) >= LISTEN_EVERY);
+        asked_for || is_due || self.ledger.engines().iter().any(|engine| engine.models.known().is_none())
     }
 
     async fn listeners(&mut self) -> Result<Vec<Listener>, Failure> {

@@ -134,7 +134,7 @@ impl Ui {
             | Command::TabChecklist => self.open_tab(command),
             Command::NextPane | Command::PreviousPane => self.move_pane(command == Command::NextPane),
             Command::Down | Command::Up | Command::PageDown | Command::PageUp | Command::Top | Command::Bottom => {
-                self.move_cursor(command, state, now)
+                self.move_cursor(command, state, now);
             }
             Command::Open => self.open(state, now),
             Command::Inspect => self.inspect(state, now),
@@ -164,7 +164,7 @@ impl Ui {
             Command::Quit => return vec![Intent::Quit],
             Command::ContainerLogs => self.container_logs(state, now),
             Command::NextError | Command::PreviousError => {
-                self.move_to_error(command == Command::NextError, state, now)
+                self.move_to_error(command == Command::NextError, state, now);
             }
             Command::Wrap => self.wrap = !self.wrap,
         }

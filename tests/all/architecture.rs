@@ -137,6 +137,10 @@ pub(crate) const LAYERS: &[Layer] = &[
             "rustix::stdio",
             "rustix::termios",
             "std::env",
+            // A panic of the thread that draws ends the process, after the terminal was given back.
+            "std::process::exit",
+            "std::thread::current",
+            "tracing",
         ],
         pure: false,
     },
@@ -151,6 +155,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "futures_util",
             "jiff::tz::TimeZone::system",
             "ratatui::layout",
+            "rustix::io::Errno",
             "rustix::process",
             "std::env",
             "tokio",
@@ -236,8 +241,10 @@ const BEYOND: &[Exception] = &[
 
 /// Widgets name roles; one file knows what a role looks like.
 const COLOURS: &[&str] = &["Color", "Colors", "Stylize"];
-const COLOURED: &[Exception] =
-    &[Exception { path: "src/ui/theme.rs", name: "Color", why: "it is where roles become colours" }];
+const COLOURED: &[Exception] = &[
+    Exception { path: "src/ui/theme.rs", name: "Color", why: "it is where roles become colours" },
+    Exception { path: "src/terminal/cells.rs", name: "Color", why: "it writes colours as the terminal's numbers" },
+];
 
 /// Nothing shares state by locking it.
 const LOCKS: &[&str] = &["Mutex", "RwLock", "ReentrantLock"];

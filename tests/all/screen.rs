@@ -17,11 +17,10 @@ pub(crate) use desk::{Desk, Home, LOUD, PROMPT, QUIET, looks as looks_in, withou
 
 use std::fs;
 
-use crate::bed::DEADLINE;
 use crate::pty::Screen;
 
 /// The tabs with their keys, and what stands on each of them at 160 columns, and on no other.
-const TABS: [(&str, &str); 5] = [
+pub(crate) const TABS: [(&str, &str); 5] = [
     ("1", "── Disks ──"),
     ("2", "── Containers ──"),
     ("3", "── Inference servers ──"),
@@ -97,7 +96,7 @@ fn a_made_up_box_is_always_marked() {
     }
     desk.press_see("f", "FROZEN");
     for key in ["?", "Esc", ":", "Esc", "a", "Esc", "T", "Esc", "/", "Esc"] {
-        desk.term.answer(key, DEADLINE).unwrap();
+        desk.tap(key);
         marked(&mut desk);
     }
     for (cols, rows) in [(120, 40), (80, 24), (60, 15)] {

@@ -79,6 +79,10 @@ pub(crate) struct Term {
 impl Term {
     /// Starts the program; the clock of the first wait runs from just before the fork.
     pub(crate) fn start(spec: &Spec) -> Result<Self, Failure> {
+        // One at a time: a pseudo-terminal is marked as closed on exec only after it was opened, and a program forked
+        // between the two would hold another one's terminal open when it is hung up.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _alone = tape::lock(&ONE_AT_A_TIME);
         let cannot = |what: &'static str| move |cause: anyhow::Error| Failure::because(what, &cause);
         let pair =
             portable_pty::native_pty_system().openpty(pty_size(spec.size)).map_err(cannot("no pseudo-terminal"))?;

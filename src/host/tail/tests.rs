@@ -173,8 +173,8 @@ fn a_file_that_grows_too_fast_is_skipped_ahead_and_the_gap_is_counted() {
     with_and_without_handle(|mut bed| {
         bed.append("0\n");
         bed.look();
-        let many: String = (1..=100_000).map(|number| format!("line {number}\n")).collect();
-        bed.append(&many);
+        let many: Vec<String> = (1..=100_000).map(|number| format!("line {number}")).collect();
+        bed.append(many.join("\n") + "\n");
         let little = TailLimits { look_bytes: 1000, behind_bytes: 1000, ..LIMITS };
         let (lines, grown) = bed.look_within(little);
         assert_eq!(lines.last().unwrap(), "line 100000");
@@ -196,7 +196,8 @@ fn a_burst_is_read_over_several_looks() {
         let mut seen = Vec::new();
         for look in 0..20 {
             let (lines, grown) = bed.look_within(little);
-            assert!(grown.bytes <= Tailer::LINE_BYTES as u64 && grown.skipped == 0);
+            // When the file is put aside all that is left of it is read in one look.
+            assert!(grown.skipped == 0 && (look > 3 || grown.bytes <= Tailer::LINE_BYTES as u64));
             seen.extend(lines);
             if look == 3 {
                 // What is left of a file that is put aside is read before the new one.

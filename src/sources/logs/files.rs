@@ -187,4 +187,5 @@ impl Followed {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests write log files of their own")]
 mod tests;

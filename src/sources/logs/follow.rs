@@ -258,28 +258,32 @@ impl Follower {
             return Report::Failed(failure.clone());
         }
         let streams = self.streams.followed();
-        let mut detail = match (self.files_up, streams) {
-            (0, 0) => "nothing to follow".to_owned(),
-            (files, 0) => format!("{files} by their files"),
-            (0, streams) => format!("{streams} through the engine"),
-            (files, streams) => format!("{files} by their files, {streams} through the engine"),
-        };
+        let followed = self.files_up + streams;
+        let mut parts = Vec::new();
+        if self.files_up > 0 {
+            parts.push(format!("{} by their files", self.files_up));
+        }
+        if streams > 0 {
+            parts.push(format!("{streams} through the engine"));
+        }
         if self.without_log > 0 {
-            detail += &format!(", {} keep no log", self.without_log);
+            parts.push(format!("{} keep no log", self.without_log));
         }
         let mut failures: Vec<_> = self.streams.failures().collect();
         failures.sort_by_key(|(origin, _)| &origin.name);
         if let Some((origin, failure)) = failures.first() {
-            let followed = self.files_up + streams;
             let why = self.refused.get(&origin.container);
             let file = why.map_or_else(String::new, |why| format!(" (its file: {why})"));
             let what = format!("the log of {} cannot be followed: {failure}{file}", origin.name);
             if followed == 0 {
                 return Report::Failed(Failure { what, ..(*failure).clone() });
             }
-            detail += &format!("; {} not: {what}", failures.len());
+            parts.push(format!("{} not: {what}", failures.len()));
         }
-        Report::Following { followed: self.files_up + streams, detail }
+        if parts.is_empty() {
+            parts.push("no container runs".to_owned());
+        }
+        Report::Following { followed, detail: parts.join(", ") }
     }
 }
 

@@ -34,7 +34,7 @@ fn klog(line: &[u8]) -> Option<LogLevel> {
     }
 }
 
-/// The field of a JSON line that holds its level: `level`, `log.level`, `levelname`, `severity`, MongoDB's `s`.
+/// The field of a JSON line that holds its level: `level`, `log.level`, `levelname`, `severity`, `MongoDB`'s `s`.
 fn json(line: &[u8]) -> Option<LogLevel> {
     let mut rest = line;
     while let Some(colon) = rest.iter().position(|byte| *byte == b':') {
@@ -64,7 +64,7 @@ fn is_level_key(before: &[u8]) -> bool {
         .any(|known| key.len() >= known.len() && key[key.len() - known.len()..].eq_ignore_ascii_case(known))
 }
 
-/// A level in one letter, as MongoDB writes.
+/// A level in one letter, as `MongoDB` writes.
 fn letter(value: &[u8]) -> Option<LogLevel> {
     match value {
         b"E" | b"F" => Some(LogLevel::Error),

@@ -71,7 +71,11 @@ fn outer(layer: &Layer, path: &[String]) -> Option<String> {
     // The guards on the way; a glob also passes all that lie below it.
     let is_passed = |guard: &&str| lies_in(whole, guard) || (whole.len() < written.len() && lies_in(guard, whole));
     let guard = GUARDED.iter().copied().filter(is_passed).max_by_key(|guard| guard.len());
-    let by_table = |granted: &&str| lies_in(whole, granted) && guard.is_none_or(|guard| lies_in(granted, guard));
+    let by_table = |granted: &&str| {
+        // A module on the way to something granted gives nothing away: what is taken from it is looked at by itself.
+        let leads_there = whole.len() == written.len() && lies_in(granted, whole);
+        leads_there || (lies_in(whole, granted) && guard.is_none_or(|guard| lies_in(granted, guard)))
+    };
     let by_nature =
         || guard.is_none() && path.first().is_some_and(|name| is_standard(name) || PLAIN.contains(&name.as_str()));
     (!layer.crates.iter().any(by_table) && !by_nature()).then(|| format!("may not be named in `{}`", layer.name))

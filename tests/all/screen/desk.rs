@@ -317,11 +317,27 @@ impl Desk {
         found.unwrap()
     }
 
-    /// Sends a mouse event (SGR 1006) at this cell: 0 is the left button, 64 and 65 are the wheel.
+    /// Clicks at this cell with the left button (SGR 1006).
     #[track_caller]
-    pub(crate) fn mouse(&mut self, button: u8, (col, row): (u16, u16)) {
+    pub(crate) fn click(&mut self, (col, row): (u16, u16)) {
         let (col, row) = (col + 1, row + 1);
-        self.term.keys(format!("\x1b[<{button};{col};{row}M\x1b[<{button};{col};{row}m").as_bytes()).unwrap();
+        self.term.keys(format!("\x1b[<0;{col};{row}M\x1b[<0;{col};{row}m").as_bytes()).unwrap();
+    }
+
+    /// Turns the wheel by one notch, down or up.
+    #[track_caller]
+    pub(crate) fn wheel(&mut self, down: bool, (col, row): (u16, u16)) {
+        let (button, col, row) = (64 + u8::from(down), col + 1, row + 1);
+        self.term.keys(format!("\x1b[<{button};{col};{row}M").as_bytes()).unwrap();
+    }
+
+    /// Presses a key and waits for a frame that differs from the one before. Something else may change it too, unless
+    /// the screen is frozen.
+    #[track_caller]
+    pub(crate) fn tap(&mut self, key: &str) {
+        let before = self.screen().frame();
+        self.press(key);
+        self.until(&format!("{key} changes something"), |screen| screen.visibly_differs(&before));
     }
 
     /// How the cell under the first character of the text looks. Only while the terminal has had one size.

@@ -35,7 +35,10 @@ fn running_containers_are_seen_with_what_they_use() {
     desk.read(r"● db +running .* ([0-9.]+%) ");
     desk.read(r"● web +running +(ok) ");
     desk.see("nothing needs you");
-    desk.press_see("i", &format!(" {} ", web.name()));
+    let row = desk.place("● web ");
+    desk.click(row);
+    desk.see(&format!("── {} ──", web.name()));
+    desk.press_see("i", &format!(" {} ──", web.name()));
     desk.see(web.id());
     desk.press("Esc");
     desk.miss(web.id());
@@ -68,13 +71,13 @@ fn what_starts_and_goes_is_seen_at_once() {
     desk.see("containers 1/1");
 
     let second = service(&engine, "second");
-    desk.within(AT_ONCE, |screen| screen.contains("● second ") && screen.contains("containers 2/2")).unwrap();
+    desk.within(AT_ONCE, |screen| screen.contains("● second ") && screen.contains("2 of 2 running")).unwrap();
     second.stop();
-    desk.within(AT_ONCE, |screen| screen.contains("containers 1/2")).unwrap();
+    desk.within(AT_ONCE, |screen| screen.contains("○ second ") && screen.contains("1 of 2 running")).unwrap();
     second.start();
-    desk.within(AT_ONCE, |screen| screen.contains("containers 2/2")).unwrap();
+    desk.within(AT_ONCE, |screen| screen.contains("● second ") && screen.contains("2 of 2 running")).unwrap();
     drop(second);
-    desk.within(AT_ONCE, |screen| !screen.contains(" second ") && screen.contains("containers 1/1")).unwrap();
+    desk.within(AT_ONCE, |screen| !screen.contains(" second ") && screen.contains("1 of 1 running")).unwrap();
 }
 
 #[test]
@@ -85,10 +88,10 @@ fn a_selected_container_that_goes_leaves_the_cursor_on_a_neighbour() {
     let mut desk = open(&share);
     desk.see("● c ");
     let row = desk.place("● b ");
-    desk.mouse(0, row);
+    desk.click(row);
     desk.see(&format!("── {} ──", b.name()));
     desk.press_see("Space", "· 1 marked");
-    desk.mouse(0, row);
+    desk.click(row);
     desk.see(&format!("── {} ──", b.name()));
     drop(b);
     desk.miss("● b ");

@@ -36,7 +36,7 @@ fn assert_ends(desk: &mut Desk, by: By) {
         By::Signal(signal) => desk.term.signal(signal).unwrap(),
         By::HangUp => desk.term.hang_up(),
     }
-    let report = desk.end();
+    let report = desk.term.wait_exit(DEADLINE).unwrap_or_else(|why| panic!("{by:?}: {why}"));
     assert!(report.is_clean(), "{by:?}: {report:?}");
     assert_eq!(report.status, Ending::Code(0), "{by:?}: {report:?}");
 }

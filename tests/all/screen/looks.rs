@@ -1,7 +1,6 @@
 //! Colours and signs: what the terminal is said to show is all that is sent.
 
 use super::{Desk, TABS, demo, looks_in};
-use crate::bed::DEADLINE;
 
 /// Goes through all tabs and popups. Frozen, so that nothing but a key changes a cell.
 #[track_caller]
@@ -10,16 +9,16 @@ fn look_around(desk: &mut Desk) {
     desk.press_see("f", "FROZEN");
     for (key, _) in TABS {
         if key != "1" {
-            desk.term.answer(key, DEADLINE).unwrap();
+            desk.tap(key);
         }
         for popup in ["?", "a", "J", "T", ":", "N", "z"] {
-            desk.term.answer(popup, DEADLINE).unwrap();
-            desk.term.answer("Esc", DEADLINE).unwrap();
+            desk.tap(popup);
+            desk.tap("Esc");
         }
     }
-    desk.term.answer("2", DEADLINE).unwrap();
+    desk.tap("2");
     for key in ["Enter", "Esc", "Space", "s", "C", "Esc", "/"] {
-        desk.term.answer(key, DEADLINE).unwrap();
+        desk.tap(key);
     }
 }
 

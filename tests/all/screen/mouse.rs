@@ -28,34 +28,34 @@ fn base64_is_as_the_standard_has_it() {
 fn a_click_goes_where_it_points() {
     let mut desk = demo().open();
     let tab = desk.place("Containers");
-    desk.mouse(0, tab);
+    desk.click(tab);
     desk.see("── Containers ──");
     let row = desk.place("● weaviate ");
-    desk.mouse(0, row);
+    desk.click(row);
     desk.see("── dify-weaviate-1 ──");
     // A second click opens what is selected.
-    desk.mouse(0, row);
+    desk.click(row);
     desk.see(" dify-weaviate-1 ");
     desk.see("image id");
-    desk.mouse(0, (0, 47));
+    desk.click((0, 47));
     desk.miss("image id");
-    desk.mouse(65, row);
+    desk.wheel(true, row);
     desk.see("── dify-web-1 ──");
-    desk.mouse(64, row);
+    desk.wheel(false, row);
     desk.see("── dify-weaviate-1 ──");
     let column = desk.place(" mem ");
-    desk.mouse(0, (column.0 + 1, column.1));
+    desk.click((column.0 + 1, column.1));
     desk.see("mem↓");
-    desk.mouse(0, (column.0 + 1, column.1));
+    desk.click((column.0 + 1, column.1));
     desk.see("mem↑");
     // A finding in the strip opens the findings.
     let finding = desk.place("n8n-worker  restarting");
-    desk.mouse(0, finding);
+    desk.click(finding);
     desk.see("container.restart-loop   since");
     desk.press("Esc");
     desk.miss("container.restart-loop   since");
     let help = desk.place("? help");
-    desk.mouse(0, help);
+    desk.click(help);
     desk.see(" Keys ");
 }
 
@@ -78,7 +78,7 @@ fn the_mouse_can_be_given_back() {
 fn y_puts_the_selected_name_on_the_clipboard() {
     let mut desk = demo_containers();
     let row = desk.place("● qdrant ");
-    desk.mouse(0, row);
+    desk.click(row);
     desk.see("── agents-qdrant-1 ──");
     desk.press_see("y", "copied: agents-qdrant-1");
     let sequence = format!("\x1b]52;c;{}\x1b\\", base64("agents-qdrant-1"));
@@ -98,7 +98,7 @@ fn y_puts_the_selected_name_on_the_clipboard() {
 fn in_tmux_the_clipboard_is_reached_through_it() {
     let mut desk = demo().args(["--tab", "containers"]).env("TMUX", "/tmp/tmux-0/default,1,0").open();
     let row = desk.place("● qdrant ");
-    desk.mouse(0, row);
+    desk.click(row);
     desk.see("── agents-qdrant-1 ──");
     desk.press_see("y", "copied: agents-qdrant-1");
     let bare = format!("\x1b]52;c;{}\x1b\\", base64("agents-qdrant-1"));
