@@ -29,7 +29,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample, HostSample,
-    JournalEntry, JournalRecord, Moment, Sample, Thresholds, Volume, XidEvent,
+    JournalEntry, JournalRecord, Moment, Sample, SourceId, Thresholds, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -107,8 +107,13 @@ impl State {
         match event {
             Event::Sampled { sample, detail, at } => {
                 self.advance(at);
-                self.sources.succeeded(sample.source(), detail, at);
+                let id = sample.source();
+                let came_back = self.sources.succeeded(id, detail, at);
                 self.sampled(sample, at);
+                if came_back && id == SourceId::Docker {
+                    // What builds upon the engine may be waiting out its own failures.
+                    effects.extend([SourceId::Usage, SourceId::Logs].map(Effect::RefreshNow));
+                }
             }
             Event::SourceFailed { source, failure, at } => {
                 self.advance(at);
@@ -125,7 +130,7 @@ impl State {
                 self.xids.push(xid);
                 let surplus = self.xids.len().saturating_sub(Self::XIDS_KEPT);
                 self.xids.drain(..surplus);
-                effects.push(Effect::RefreshNow(crate::domain::SourceId::Gpu));
+                effects.push(Effect::RefreshNow(SourceId::Gpu));
             }
             Event::Logs(batch) => self.logs.push(batch),
             Event::Assessed { observations, unassessed, at } => {

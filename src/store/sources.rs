@@ -90,13 +90,15 @@ impl Sources {
         self.0.values().all(|source| source.last_ok.is_some() || source.failure.is_some())
     }
 
-    pub(super) fn succeeded(&mut self, id: SourceId, detail: String, at: Moment) {
-        if let Some(source) = self.0.get_mut(&id) {
-            source.last_ok = Some(at);
-            source.failure = None;
-            source.attempts = 0;
-            source.detail = detail;
-        }
+    /// Takes in that a source was read; true if it could not be read before.
+    pub(super) fn succeeded(&mut self, id: SourceId, detail: String, at: Moment) -> bool {
+        let Some(source) = self.0.get_mut(&id) else { return false };
+        let came_back = source.last_ok.is_none() || source.failure.is_some();
+        source.last_ok = Some(at);
+        source.failure = None;
+        source.attempts = 0;
+        source.detail = detail;
+        came_back
     }
 
     pub(super) fn failed(&mut self, id: SourceId, failure: Failure, at: Moment) {
