@@ -131,6 +131,16 @@ impl StateDir {
         files::can_be_made(path)
     }
 
+    /// The folder of hostler's own diagnostics, made if it is not there.
+    ///
+    /// # Errors
+    /// When there is no state folder, or it cannot be written.
+    pub fn log_folder(&self) -> Result<PathBuf, HistoryError> {
+        let folder = self.path().ok_or(HistoryError::NoFolder)?.join("log");
+        files::make(&folder)?;
+        Ok(folder)
+    }
+
     /// Records of the journal, oldest first, as far as they can be read.
     pub fn journal(&self) -> Vec<JournalRecord> {
         self.read_journal().map(|read| read.records).unwrap_or_default()

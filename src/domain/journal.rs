@@ -1,6 +1,6 @@
 //! One-line records of what people said: accepted, snoozed, noted. The file that holds them belongs to `history`.
 
-use jiff::civil::{Date, DateTime, Time};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,6 @@ pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timest
         || format!("`{text}` is no end; write a date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, 12h)");
     let end = if let Ok(at) = text.parse::<Timestamp>() {
         at
-    } else if let Ok(date) = text.parse::<Date>() {
-        zone.to_timestamp(date.to_datetime(Time::midnight())).map_err(|_| unreadable())?
     } else if let Ok(time) = text.parse::<DateTime>() {
         zone.to_timestamp(time).map_err(|_| unreadable())?
     } else if let Ok(span) = text.parse::<Span>() {

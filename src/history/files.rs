@@ -53,8 +53,13 @@ pub(super) fn can_be_made(folder: &Path) -> Result<(), HistoryError> {
 /// Makes the folder of `path`, for its owner alone; one that is there stays as it is.
 fn make_folder(path: &Path) -> Result<&Path, HistoryError> {
     let folder = path.parent().ok_or(HistoryError::NoFolder)?;
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(HistoryError::file(folder))?;
+    make(folder)?;
     Ok(folder)
+}
+
+/// Makes a folder of the store, for its owner alone; one that is there stays as it is.
+pub(super) fn make(folder: &Path) -> Result<(), HistoryError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(HistoryError::file(folder))
 }
 
 /// Gives a file that was just made its rights, whatever the umask says.

@@ -14,7 +14,7 @@ const DAYS: usize = 7;
 /// Begins to write. Without a folder that can be written, nothing is. What is still to be written goes when the guard is
 /// dropped.
 pub(super) fn begin(state_dir: &StateDir) -> Option<WorkerGuard> {
-    let folder = state_dir.path().filter(|_| state_dir.writable().is_ok())?.join("log");
+    let folder = state_dir.log_folder().ok()?;
     let builder = Builder::new().rotation(Rotation::DAILY).filename_prefix("hostler").filename_suffix("log");
     let files = builder.max_log_files(DAYS).build(folder).ok()?;
     let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(LINES).finish(files);

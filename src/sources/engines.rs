@@ -102,7 +102,7 @@ impl Engines {
     /// not in each; but at once when somebody asked for a reading before its time, or a known server did not answer.
     fn must_listen(&mut self) -> bool {
         let now = self.ports.clock.now().mono;
-        let before = std::mem::replace(&mut self.turn, Some(now));
+        let before = self.turn.replace(now);
         let asked_for = before.is_none_or(|before| now.saturating_sub(before) < TURN / 2);
         let is_due = self.listened.is_none_or(|listened| now.saturating_sub(listened) >= LISTEN_EVERY);
         asked_for || is_due || self.ledger.engines().iter().any(|engine| engine.models.known().is_none())
