@@ -272,7 +272,8 @@ impl Ui {
         let about = match self.selected(state, now) {
             Some(RowKey::Finding(id, subject)) => {
                 let findings = self.scene(state, now).state.findings.all(now);
-                let found = findings.into_iter().find(|finding| finding.seen.id == id && finding.seen.subject == subject);
+                let found =
+                    findings.into_iter().find(|finding| finding.seen.id == id && finding.seen.subject == subject);
                 found.and_then(|finding| finding.seen.container)
             }
             _ => None,

@@ -184,9 +184,8 @@ fn long_lines_do_not_stop_the_stream() {
     let script = "echo before; head -c 1048576 /dev/zero | tr '\\0' x; printf '\\n\\n'; \
                   i=0; while :; do i=$((i+1)); echo after $i; sleep 0.2; done";
     let drivers = ["json-file", "local"];
-    let _writers = drivers.map(|driver| {
-        engine.run(driver, |spec| spec.log_driver(driver).compose("logs", driver).shell(script))
-    });
+    let _writers =
+        drivers.map(|driver| engine.run(driver, |spec| spec.log_driver(driver).compose("logs", driver).shell(script)));
     let mut desk = Home::new().engine(share.endpoint()).args(["--tab", "logs"]).open();
     desk.see("2 containers · following");
     for driver in drivers {

@@ -4,6 +4,7 @@
 //! Each request is carried to the engine on a connection of its own. Lists and events are asked for with one more
 //! filter, the label that names the test.
 
+use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -196,20 +197,20 @@ fn decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
         let hex = || u8::from_str_radix(std::str::from_utf8(tail.get(..2)?).ok()?, 16).ok();
-        match (first, hex()) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(if first == b'+' { b' ' } else { first });
-                rest = tail;
-            }
+        if let (b'%', Some(byte)) = (first, hex()) {
+            bytes.push(byte);
+            rest = &tail[2..];
+        } else {
+            bytes.push(if first == b'+' { b' ' } else { first });
+            rest = tail;
         }
     }
     String::from_utf8(bytes).unwrap()
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        write!(encoded, "%{byte:02X}").unwrap();
+        encoded
+    })
 }

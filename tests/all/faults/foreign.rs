@@ -68,13 +68,14 @@ fn containers(engine: &Engine) -> Vec<Container> {
 /// The machine's own files: the system's name, a mounted stick.
 fn write_machine(home: &Home) {
     let root = home.path().join("root");
-    let stick = foreign::text().replace('/', "").replace(' ', "");
+    let stick = foreign::text().replace(['/', ' '], "");
     let stick: String = stick.chars().take(60).collect();
     for folder in ["etc", "proc/self", &format!("media/{stick}")] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
     fs::write(root.join("etc/os-release"), format!("PRETTY_NAME=\"{}\"\n", foreign::text().replace('"', ""))).unwrap();
-    let table = format!("22 1 254:1 / / rw - ext4 /dev/vda1 rw\n23 22 254:9 / /media/{stick} rw - vfat /dev/{stick} rw\n");
+    let table =
+        format!("22 1 254:1 / / rw - ext4 /dev/vda1 rw\n23 22 254:9 / /media/{stick} rw - vfat /dev/{stick} rw\n");
     fs::write(root.join("proc/self/mountinfo"), table).unwrap();
 }
 
@@ -123,7 +124,8 @@ fn look_at_everything(desk: &mut Desk) {
 fn plain_looks(written: &str) -> BTreeSet<String> {
     let colour = Regex::new("[34]8;2;[0-9]+;[0-9]+;[0-9]+").unwrap();
     let looks = looks_in(written).into_iter().map(|look| colour.replace_all(&look, "").into_owned());
-    let numbers: BTreeSet<String> = looks.flat_map(|look| look.split(';').map(str::to_owned).collect::<Vec<_>>()).collect();
+    let numbers: BTreeSet<String> =
+        looks.flat_map(|look| look.split(';').map(str::to_owned).collect::<Vec<_>>()).collect();
     numbers
 }
 

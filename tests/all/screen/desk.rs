@@ -4,6 +4,7 @@
 //! finding. Every wait is for something on the screen.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -124,7 +125,7 @@ impl Home {
         let mut text = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n".to_owned();
         for port in ports {
             let queues = "00000000:00000000 00:00000000 00000000     0        0";
-            text += &format!("   0: 0100007F:{port:04X} 00000000:0000 0A {queues} {port} 1\n");
+            writeln!(text, "   0: 0100007F:{port:04X} 00000000:0000 0A {queues} {port} 1").unwrap();
         }
         fs::create_dir_all(table.parent().unwrap()).unwrap();
         fs::write(table, text).unwrap();

@@ -19,9 +19,8 @@ fn job() -> Desk {
 #[track_caller]
 fn pid(desk: &Desk) -> Pid {
     let shell = desk.term.pid();
-    let found = wait_until(DEADLINE, "the shell has a child", || {
-        session_members(shell).into_iter().find(|pid| *pid != shell)
-    });
+    let found =
+        wait_until(DEADLINE, "the shell has a child", || session_members(shell).into_iter().find(|pid| *pid != shell));
     Pid::from_raw(found.try_into().unwrap()).unwrap()
 }
 
@@ -39,7 +38,8 @@ fn bring_back(desk: &mut Desk) {
     desk.write("\r");
     desk.until("all of the screen is drawn again", |screen| {
         let title = first_row(screen);
-        title.contains("gpubox-01") && ["── Containers ──", "n8n-main", "q quit"].iter().all(|text| screen.contains(text))
+        title.contains("gpubox-01")
+            && ["── Containers ──", "n8n-main", "q quit"].iter().all(|text| screen.contains(text))
     });
     let screen = desk.screen();
     assert!(screen.alternate() && screen.mouse() && screen.bracketed_paste() && !screen.cursor_visible());
