@@ -275,6 +275,10 @@ impl Face {
     fn news(&mut self, news: News) -> Next {
         match news {
             News::Records(records) => self.core.take(Event::Journal(records)),
+            News::Recorded(records) => {
+                self.core.take(Event::Journal(records));
+                self.ui.say("recorded in the journal", self.core.clock.now());
+            }
             News::Failed(why) => {
                 let now = self.core.clock.now();
                 self.ui.say(format!("not recorded: {why}"), now);

@@ -33,6 +33,8 @@ enum Order {
 pub(super) enum News {
     /// Records that were not known before.
     Records(Vec<JournalRecord>),
+    /// The same, and among them what was said here.
+    Recorded(Vec<JournalRecord>),
     /// Something could not be kept.
     Failed(String),
 }
@@ -112,10 +114,12 @@ async fn keep(
             _ = turns.tick() => Order::Look,
         };
         let told = matches!(order, Order::Record(..));
+        let said = told && !matches!(order, Order::Record(JournalEntry::Visit, _));
         let dir = dir.clone();
         let done = reader.read(move |journal| carry_out(&dir, journal, order)).await;
         let item = match done {
             Ok(Ok(records)) if records.is_empty() => continue,
+            Ok(Ok(records)) if said => News::Recorded(records),
             Ok(Ok(records)) => News::Records(records),
             Ok(Err(error)) if told => News::Failed(error.to_string()),
             Err(why) if told => News::Failed(format!("the state folder does not answer: {why}")),

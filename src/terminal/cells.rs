@@ -111,6 +111,11 @@ fn put(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU16;
+
+    use proptest::prelude::*;
+    use ratatui::buffer::Buffer;
+    use ratatui::layout::Rect;
     use ratatui::style::Style;
 
     use super::*;
@@ -149,5 +154,48 @@ mod tests {
         let expected = "\x1b[1;1H\x1b[38;2;1;2;3;48;5;17ma\x1b[1mb\x1b[0;7;38;2;1;2;3;48;5;17mc\x1b[97md\
                         \x1b[0;104me\x1b[90;49mf\x1b[0m";
         assert_eq!(written(&cells), expected);
+    }
+
+    const SIZE: (u16, u16) = (12, 2);
+
+    /// The rows of a buffer as a terminal shows them: what a wide character covers is not there.
+    fn rows(buffer: &Buffer) -> Vec<String> {
+        let mut rows = Vec::new();
+        for y in 0..SIZE.1 {
+            let (mut row, mut x) = (String::new(), 0);
+            while x < SIZE.0 {
+                let symbol = buffer[(x, y)].symbol();
+                row.push_str(symbol);
+                x += unicode_width::UnicodeWidthStr::width(symbol).max(1) as u16;
+            }
+            rows.push(row.trim_end().to_owned());
+        }
+        rows
+    }
+
+    proptest! {
+        /// Whatever stood there before, wide or narrow: a terminal that is sent what differs shows what was drawn.
+        #[test]
+        fn a_terminal_shows_what_was_drawn(
+            frames in prop::collection::vec(prop::collection::vec(("[ab日👩é…●]{0,12}", 0..SIZE.0, 0..SIZE.1), 0..4), 1..5)
+        ) {
+            let area = Rect { x: 0, y: 0, width: SIZE.0, height: SIZE.1 };
+            let mut shown = Buffer::empty(area);
+            let size = |cells: u16| NonZeroU16::new(cells).unwrap();
+            let mut terminal = vt100::Parser::new(size(SIZE.1), size(SIZE.0), 0);
+            for texts in frames {
+                let mut drawn = Buffer::empty(area);
+                for (text, x, y) in &texts {
+                    let text = text.replace('é', "e\u{301}");
+                    drawn.set_stringn(*x, *y, &text, (SIZE.0 - x).into(), Style::new());
+                }
+                let mut out = Vec::new();
+                write(&mut out, shown.diff(&drawn));
+                terminal.process(&out);
+                let seen: Vec<_> = terminal.screen().rows(0, SIZE.0).map(|row| row.trim_end().to_owned()).collect();
+                prop_assert_eq!(seen, rows(&drawn), "{:?}", String::from_utf8(out).unwrap());
+                shown = drawn;
+            }
+        }
     }
 }

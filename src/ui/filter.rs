@@ -66,7 +66,8 @@ const COMPARISONS: &[(&str, Comparison)] = &[
 enum Test {
     Word(String),
     Pattern(Regex),
-    Number(String, Comparison, f64),
+    /// The last is the number as it was typed, in lower case: a field may hold a text after all.
+    Number(String, Comparison, f64, String),
     Text(String, bool, String),
 }
 
@@ -113,7 +114,7 @@ impl Test {
         match self {
             Self::Word(word) => contains_folded(text, word),
             Self::Pattern(regex) => regex.is_match(text),
-            Self::Number(name, comparison, wanted) => match row.field(name) {
+            Self::Number(name, comparison, wanted, typed) => match row.field(name) {
                 Some(Value::Number(Some(value))) => match comparison {
                     Comparison::Less => value < *wanted,
                     Comparison::LessOrEqual => value <= *wanted,
@@ -121,6 +122,11 @@ impl Test {
                     Comparison::GreaterOrEqual => value >= *wanted,
                     Comparison::Equal => (value - wanted).abs() < f64::EPSILON,
                     Comparison::Unequal => (value - wanted).abs() >= f64::EPSILON,
+                },
+                Some(Value::Text(value)) => match comparison {
+                    Comparison::Equal => contains_folded(&value, typed),
+                    Comparison::Unequal => !contains_folded(&value, typed),
+                    _ => false,
                 },
                 _ => false,
             },
@@ -151,7 +157,7 @@ fn parse_term(term: &str, fields: &[&str]) -> Result<(bool, Test), FilterError> 
         return Err(FilterError::NoField { name: name.to_owned(), known: fields.join(", ") });
     };
     let test = match (number(value), comparison) {
-        (Some(number), _) => Test::Number((*field).to_owned(), comparison, number),
+        (Some(number), _) => Test::Number((*field).to_owned(), comparison, number, value.to_lowercase()),
         (None, Comparison::Equal | Comparison::Unequal) => {
             Test::Text((*field).to_owned(), comparison == Comparison::Equal, value.to_lowercase())
         }
@@ -225,6 +231,10 @@ mod tests {
             ("!state=exited", true),
             ("vram>0", false),
             ("vram<1g", false),
+            // A number may be looked for in a text.
+            ("state=8", false),
+            ("state!=8", true),
+            ("state>8", false),
         ] {
             let filter = Filter::parse(typed, FIELDS).unwrap().unwrap();
             assert_eq!(filter.passes(&Row), passes, "{typed}");

@@ -170,7 +170,7 @@ fn a_socket_that_may_not_be_opened_says_how_to_get_the_right() {
     });
     desk.see("containers no permission");
     // A lack of rights is no fault of the box.
-    desk.see("✔ well");
+    desk.see("nothing needs you");
     assert_all_else_lives(&mut desk);
     desk.press("q");
     assert!(desk.end().is_clean());

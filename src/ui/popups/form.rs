@@ -99,10 +99,7 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, now: Moment) -> Vec<Intent> {
         KeyCode::BackTab | KeyCode::Up => form.at = (form.at + last) % form.fields.len(),
         KeyCode::Enter if form.at < last => form.at += 1,
         KeyCode::Enter => match form.entry(ui, now) {
-            Ok(entry) => {
-                ui.say("recorded in the journal", now);
-                return vec![Intent::Record(entry)];
-            }
+            Ok(entry) => return vec![Intent::Record(entry)],
             Err(error) => form.error = Some(error),
         },
         _ => {
