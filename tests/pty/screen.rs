@@ -82,18 +82,30 @@ pub(crate) struct Frame(vt100::Screen);
 /// A screen that is fed what a program writes.
 pub(crate) struct Screen {
     parser: Parser<Notes>,
+    /// The beginning of a replacement character, whose end has not come yet.
+    cut: Vec<u8>,
 }
+
+/// U+FFFD. `vt100` leaves it out; a terminal shows it in one cell, as it does its stand-in here.
+const REPLACEMENT: (&[u8], u8) = ("\u{fffd}".as_bytes(), b'?');
 
 impl Screen {
     /// A blank screen in the state in which a terminal starts.
     pub(crate) fn new(size: Size) -> Self {
         let (rows, cols) = size.non_zero();
-        Self { parser: Parser::new_with_callbacks(rows, cols, 0, Notes::default()) }
+        Self { parser: Parser::new_with_callbacks(rows, cols, 0, Notes::default()), cut: Vec::new() }
     }
 
     /// Takes in output of the program; a sequence may be cut anywhere between two calls.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        self.parser.process(bytes);
+        let mut bytes = [std::mem::take(&mut self.cut).as_slice(), bytes].concat();
+        let (character, stand_in) = REPLACEMENT;
+        let begun = (1..character.len()).rev().find(|length| bytes.ends_with(&character[..*length]));
+        self.cut = bytes.split_off(bytes.len() - begun.unwrap_or(0));
+        while let Some(at) = bytes.windows(character.len()).position(|part| part == character) {
+            bytes.splice(at..at + character.len(), [stand_in]);
+        }
+        self.parser.process(&bytes);
     }
 
     /// Gives the terminal another size, as a window manager would.
