@@ -103,10 +103,7 @@ extern "C" fn nvmlDeviceGetCudaComputeCapability(
 
 /// The numbers of vendor and product are not scripted: both read 0.
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetPciInfo_v3(
-    device: nvmlDevice_t,
-    out: Out<'_, nvml::nvmlPciInfo_t>,
-) -> nvmlReturn_t {
+extern "C" fn nvmlDeviceGetPciInfo_v3(device: nvmlDevice_t, out: Out<'_, nvml::nvmlPciInfo_t>) -> nvmlReturn_t {
     answer(|| {
         let address = gpu(device, "pci", |gpu| gpu.pci)?;
         let mut info = nvml::nvmlPciInfo_t {
@@ -150,21 +147,11 @@ extern "C" fn nvmlDeviceGetDecoderUtilization(
 
 /// The older form, in which `used` includes what is reserved.
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetMemoryInfo(
-    device: nvmlDevice_t,
-    out: Out<'_, nvml::nvmlMemory_t>,
-) -> nvmlReturn_t {
+extern "C" fn nvmlDeviceGetMemoryInfo(device: nvmlDevice_t, out: Out<'_, nvml::nvmlMemory_t>) -> nvmlReturn_t {
     answer(|| {
         let memory = gpu(device, "memory", |gpu| gpu.memory)?;
         let used = memory.used.saturating_add(memory.reserved);
-        put(
-            out,
-            nvml::nvmlMemory_t {
-                total: memory.total,
-                free: memory.total.saturating_sub(used),
-                used,
-            },
-        )
+        put(out, nvml::nvmlMemory_t { total: memory.total, free: memory.total.saturating_sub(used), used })
     })
 }
 
@@ -183,9 +170,7 @@ extern "C" fn nvmlDeviceGetMemoryInfo_v2(
         out.total = memory.total;
         out.reserved = memory.reserved;
         out.used = memory.used;
-        out.free = memory
-            .total
-            .saturating_sub(memory.used.saturating_add(memory.reserved));
+        out.free = memory.total.saturating_sub(memory.used.saturating_add(memory.reserved));
         Ok(())
     })
 }

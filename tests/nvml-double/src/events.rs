@@ -18,11 +18,7 @@ use crate::status::{Answer, Status};
 /// How often a wait looks at the script.
 const WAIT_STEP: Duration = Duration::from_millis(20);
 
-static EVENTS: Mutex<State> = Mutex::new(State {
-    last_set: 0,
-    sets: BTreeMap::new(),
-    delivered: BTreeSet::new(),
-});
+static EVENTS: Mutex<State> = Mutex::new(State { last_set: 0, sets: BTreeMap::new(), delivered: BTreeSet::new() });
 
 struct State {
     /// The number of the newest set; a set's handle is its number, never an address.
@@ -59,11 +55,7 @@ extern "C" fn nvmlEventSetFree(set: nvmlEventSet_t) -> nvmlReturn_t {
 
 /// All requested types must be supported, as with the real library.
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceRegisterEvents(
-    device: nvmlDevice_t,
-    types: c_ulonglong,
-    set: nvmlEventSet_t,
-) -> nvmlReturn_t {
+extern "C" fn nvmlDeviceRegisterEvents(device: nvmlDevice_t, types: c_ulonglong, set: nvmlEventSet_t) -> nvmlReturn_t {
     answer(|| {
         let supported = gpu(device, "events", |gpu| Some(gpu.events.0))?;
         if types & !supported != 0 {

@@ -45,12 +45,8 @@ extern "C" fn nvmlDeviceGetTotalEccErrors(
         let count = match (is_volatile, is_corrected) {
             (true, true) => gpu(device, "ecc.corrected", |gpu| gpu.ecc.corrected),
             (true, false) => gpu(device, "ecc.uncorrected", |gpu| gpu.ecc.uncorrected),
-            (false, true) => gpu(device, "ecc.aggregate_corrected", |gpu| {
-                gpu.ecc.aggregate_corrected
-            }),
-            (false, false) => gpu(device, "ecc.aggregate_uncorrected", |gpu| {
-                gpu.ecc.aggregate_uncorrected
-            }),
+            (false, true) => gpu(device, "ecc.aggregate_corrected", |gpu| gpu.ecc.aggregate_corrected),
+            (false, false) => gpu(device, "ecc.aggregate_uncorrected", |gpu| gpu.ecc.aggregate_uncorrected),
         };
         put(out, count?)
     })
@@ -93,10 +89,7 @@ unsafe extern "C" fn nvmlDeviceGetRetiredPages_v2(
     })
 }
 
-fn retired_pages(
-    device: nvmlDevice_t,
-    cause: nvml::nvmlPageRetirementCause_t,
-) -> Answer<Vec<Page>> {
+fn retired_pages(device: nvmlDevice_t, cause: nvml::nvmlPageRetirementCause_t) -> Answer<Vec<Page>> {
     use nvml::{
         nvmlPageRetirementCause_enum_NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR as DOUBLE_BIT,
         nvmlPageRetirementCause_enum_NVML_PAGE_RETIREMENT_CAUSE_MULTIPLE_SINGLE_BIT_ECC_ERRORS as SINGLE_BIT,
@@ -157,10 +150,7 @@ unsafe extern "C" fn nvmlDeviceGetFieldValues(
     })
 }
 
-fn field_value(
-    device: nvmlDevice_t,
-    id: c_uint,
-) -> Answer<(nvml::nvmlValueType_t, nvml::nvmlValue_t)> {
+fn field_value(device: nvmlDevice_t, id: c_uint) -> Answer<(nvml::nvmlValueType_t, nvml::nvmlValue_t)> {
     use nvml::field_id as field;
     let number = |reading: &str, pick: fn(&Gpu) -> Option<c_uint>| {
         let kind = nvml::nvmlValueType_enum_NVML_VALUE_TYPE_UNSIGNED_INT;
@@ -168,9 +158,7 @@ fn field_value(
     };
     let rows = |pick| number("remapped_rows", pick);
     match id {
-        field::NVML_FI_DEV_MEMORY_TEMP => {
-            number("memory_temperature", |gpu| gpu.memory_temperature)
-        }
+        field::NVML_FI_DEV_MEMORY_TEMP => number("memory_temperature", |gpu| gpu.memory_temperature),
         field::NVML_FI_DEV_REMAPPED_COR => rows(|gpu| Some(gpu.remapped_rows?.corrected)),
         field::NVML_FI_DEV_REMAPPED_UNC => rows(|gpu| Some(gpu.remapped_rows?.uncorrected)),
         field::NVML_FI_DEV_REMAPPED_PENDING => rows(|gpu| Some(gpu.remapped_rows?.pending.into())),

@@ -24,12 +24,8 @@ const SCRIPT_VARIABLE: &str = "HOSTLER_NVML_DOUBLE";
 /// How often a call that hangs looks whether it still should.
 const HANG_STEP: Duration = Duration::from_millis(50);
 
-static LIBRARY: Mutex<Library> = Mutex::new(Library {
-    path: None,
-    loaded: None,
-    limits_mw: BTreeMap::new(),
-    initialised: 0,
-});
+static LIBRARY: Mutex<Library> =
+    Mutex::new(Library { path: None, loaded: None, limits_mw: BTreeMap::new(), initialised: 0 });
 
 struct Library {
     /// Where the script is; settled at each initialisation.
@@ -69,9 +65,7 @@ impl Library {
         {
             return loaded.script.clone();
         }
-        let read = fs::read(path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| Script::parse(&text));
+        let read = fs::read(path).map_err(|error| error.to_string()).and_then(|text| Script::parse(&text));
         let note = with_suffix(path.as_os_str(), ".error");
         // The note only helps whoever writes a script; that it cannot be written changes nothing.
         let _ = match &read {
@@ -80,18 +74,14 @@ impl Library {
         };
         let script = read.map(Arc::new).map_err(|_| Status::UNKNOWN);
         self.limits_mw.clear();
-        self.loaded = Some(Loaded {
-            stamp,
-            script: script.clone(),
-        });
+        self.loaded = Some(Loaded { stamp, script: script.clone() });
         script
     }
 }
 
 /// Initialises once more, unless the script has it fail.
 pub(crate) fn initialise() -> Answer {
-    let path =
-        std::env::var_os(SCRIPT_VARIABLE).map_or_else(beside_library, |path| Some(path.into()));
+    let path = std::env::var_os(SCRIPT_VARIABLE).map_or_else(beside_library, |path| Some(path.into()));
     {
         let mut library = lock();
         if library.path != path {
@@ -114,10 +104,7 @@ pub(crate) fn initialise() -> Answer {
 /// Undoes one initialisation.
 pub(crate) fn shut_down() -> Answer {
     let mut library = lock();
-    library.initialised = library
-        .initialised
-        .checked_sub(1)
-        .ok_or(Status::UNINITIALIZED)?;
+    library.initialised = library.initialised.checked_sub(1).ok_or(Status::UNINITIALIZED)?;
     Ok(())
 }
 
@@ -140,26 +127,13 @@ pub(crate) fn library_call<T>(call: &str, pick: impl FnOnce(&Script) -> Option<T
 }
 
 /// Answers one reading of one GPU. A GPU that the script no longer has is lost.
-pub(crate) fn gpu<T>(
-    device: nvmlDevice_t,
-    reading: &str,
-    pick: impl FnOnce(&Gpu) -> Option<T>,
-) -> Answer<T> {
+pub(crate) fn gpu<T>(device: nvmlDevice_t, reading: &str, pick: impl FnOnce(&Gpu) -> Option<T>) -> Answer<T> {
     gpu_at(index_of(device)?, reading, pick)
 }
 
 /// As [`gpu`], by the place in the script.
-pub(crate) fn gpu_at<T>(
-    index: usize,
-    reading: &str,
-    pick: impl FnOnce(&Gpu) -> Option<T>,
-) -> Answer<T> {
-    let script = once_released(|script| {
-        script
-            .gpus
-            .get(index)
-            .is_some_and(|gpu| hangs(&gpu.hang, reading))
-    })?;
+pub(crate) fn gpu_at<T>(index: usize, reading: &str, pick: impl FnOnce(&Gpu) -> Option<T>) -> Answer<T> {
+    let script = once_released(|script| script.gpus.get(index).is_some_and(|gpu| hangs(&gpu.hang, reading)))?;
     let gpu = script.gpus.get(index).ok_or(Status::GPU_IS_LOST)?;
     if gpu.lost {
         return Err(Status::GPU_IS_LOST);

@@ -24,11 +24,7 @@ readings! {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetFanSpeed_v2(
-    device: nvmlDevice_t,
-    fan: c_uint,
-    out: Out<'_, c_uint>,
-) -> nvmlReturn_t {
+extern "C" fn nvmlDeviceGetFanSpeed_v2(device: nvmlDevice_t, fan: c_uint, out: Out<'_, c_uint>) -> nvmlReturn_t {
     answer(|| {
         let fans = gpu(device, "fans", |gpu| gpu.fans.clone())?;
         let percent = fans.get(fan as usize).ok_or(Status::INVALID_ARGUMENT)?;
@@ -82,18 +78,12 @@ extern "C" fn nvmlDeviceGetTemperatureThreshold(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetPowerManagementLimit(
-    device: nvmlDevice_t,
-    out: Out<'_, c_uint>,
-) -> nvmlReturn_t {
+extern "C" fn nvmlDeviceGetPowerManagementLimit(device: nvmlDevice_t, out: Out<'_, c_uint>) -> nvmlReturn_t {
     answer(|| put(out, limit_mw(device)?))
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetEnforcedPowerLimit(
-    device: nvmlDevice_t,
-    out: Out<'_, c_uint>,
-) -> nvmlReturn_t {
+extern "C" fn nvmlDeviceGetEnforcedPowerLimit(device: nvmlDevice_t, out: Out<'_, c_uint>) -> nvmlReturn_t {
     answer(|| put(out, limit_mw(device)?))
 }
 
@@ -112,10 +102,7 @@ extern "C" fn nvmlDeviceGetPowerManagementLimitConstraints(
 
 /// The limit stays until another is set or the script changes.
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceSetPowerManagementLimit(
-    device: nvmlDevice_t,
-    limit_mw: c_uint,
-) -> nvmlReturn_t {
+extern "C" fn nvmlDeviceSetPowerManagementLimit(device: nvmlDevice_t, limit_mw: c_uint) -> nvmlReturn_t {
     answer(|| {
         let (min_mw, max_mw) = limit_range_mw(device, "set_limit")?;
         if !(min_mw..=max_mw).contains(&limit_mw) {
@@ -132,9 +119,7 @@ fn limit_mw(device: nvmlDevice_t) -> Answer<c_uint> {
 }
 
 fn limit_range_mw(device: nvmlDevice_t, call: &str) -> Answer<(c_uint, c_uint)> {
-    gpu(device, call, |gpu| {
-        Some((gpu.min_limit_mw?, gpu.max_limit_mw?))
-    })
+    gpu(device, call, |gpu| Some((gpu.min_limit_mw?, gpu.max_limit_mw?)))
 }
 
 /// How long a policy has held the clocks down, in nanoseconds; the reference time is not scripted.
@@ -147,16 +132,8 @@ extern "C" fn nvmlDeviceGetViolationStatus(
     answer(|| {
         let time_ns = gpu(device, "violations", |gpu| {
             let same = |scripted: &Policy| *scripted as c_uint == policy;
-            gpu.violations
-                .iter()
-                .find_map(|(scripted, time_ns)| same(scripted).then_some(*time_ns))
+            gpu.violations.iter().find_map(|(scripted, time_ns)| same(scripted).then_some(*time_ns))
         })?;
-        put(
-            out,
-            nvml::nvmlViolationTime_t {
-                referenceTime: crate::process::now_us(),
-                violationTime: time_ns,
-            },
-        )
+        put(out, nvml::nvmlViolationTime_t { referenceTime: crate::process::now_us(), violationTime: time_ns })
     })
 }

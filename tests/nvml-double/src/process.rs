@@ -67,9 +67,7 @@ unsafe extern "C" fn nvmlDeviceGetProcessUtilization(
 ) -> nvmlReturn_t {
     answer(|| {
         let now_us = now_us();
-        let samples = gpu(device, "process_utilization", |gpu| {
-            gpu.process_utilization.clone()
-        })?;
+        let samples = gpu(device, "process_utilization", |gpu| gpu.process_utilization.clone())?;
         if samples.is_empty() || now_us <= last_seen_us {
             return Err(Status::NOT_FOUND);
         }
@@ -92,7 +90,5 @@ unsafe extern "C" fn nvmlDeviceGetProcessUtilization(
 /// Microseconds since 1970, which is how the library tells time.
 pub(crate) fn now_us() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
-    elapsed.map_or(0, |elapsed| {
-        u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX)
-    })
+    elapsed.map_or(0, |elapsed| u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX))
 }

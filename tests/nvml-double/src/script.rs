@@ -12,9 +12,7 @@ use crate::status::Status;
 
 mod names;
 
-pub(crate) use names::{
-    Architecture, Brand, ComputeMode, Events, PciAddress, Policy, Throttle, Version,
-};
+pub(crate) use names::{Architecture, Brand, ComputeMode, Events, PciAddress, Policy, Throttle, Version};
 
 /// The errors of calls, by the name of the call.
 pub(crate) type Errors = BTreeMap<String, Status>;
@@ -225,15 +223,7 @@ pub(crate) struct Xid {
 }
 
 /// The calls that are not about one GPU, as `errors` and `hang` name them.
-const LIBRARY_CALLS: &[&str] = &[
-    "driver",
-    "nvml",
-    "cuda",
-    "processes",
-    "count",
-    "event_set",
-    "event_wait",
-];
+const LIBRARY_CALLS: &[&str] = &["driver", "nvml", "cuda", "processes", "count", "event_set", "event_wait"];
 
 /// The readings of a GPU, as its `errors` and `hang` name them.
 #[rustfmt::skip]
@@ -299,22 +289,11 @@ pub(crate) fn hangs(hang: &[String], call: &str) -> bool {
 /// Whether a listed name means this call: itself, its group (`pcie` for `pcie.gen`), or `all`.
 /// `all` leaves the handle alone: a program that cannot even get a handle sees no card at all.
 fn covers(listed: &str, call: &str) -> bool {
-    let in_group = || {
-        call.strip_prefix(listed)
-            .is_some_and(|rest| rest.starts_with('.'))
-    };
+    let in_group = || call.strip_prefix(listed).is_some_and(|rest| rest.starts_with('.'));
     listed == call || in_group() || (listed == "all" && call != "handle")
 }
 
 fn check_names(errors: &Errors, hang: &[String], known: &[&str]) -> Result<(), String> {
-    let unknown = errors
-        .keys()
-        .chain(hang)
-        .find(|listed| !known.iter().any(|call| covers(listed, call)));
-    unknown.map_or(Ok(()), |name| {
-        Err(format!(
-            "unknown reading `{name}`; known are: all, {}",
-            known.join(", ")
-        ))
-    })
+    let unknown = errors.keys().chain(hang).find(|listed| !known.iter().any(|call| covers(listed, call)));
+    unknown.map_or(Ok(()), |name| Err(format!("unknown reading `{name}`; known are: all, {}", known.join(", "))))
 }

@@ -16,17 +16,14 @@ pub(crate) struct Status(nvmlReturn_t);
 
 impl Status {
     pub(crate) const GPU_IS_LOST: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_GPU_IS_LOST);
-    pub(crate) const INSUFFICIENT_SIZE: Self =
-        Self(nvml::nvmlReturn_enum_NVML_ERROR_INSUFFICIENT_SIZE);
-    pub(crate) const INVALID_ARGUMENT: Self =
-        Self(nvml::nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT);
+    pub(crate) const INSUFFICIENT_SIZE: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_INSUFFICIENT_SIZE);
+    pub(crate) const INVALID_ARGUMENT: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_INVALID_ARGUMENT);
     pub(crate) const NOT_FOUND: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_NOT_FOUND);
     pub(crate) const NOT_SUPPORTED: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_NOT_SUPPORTED);
     pub(crate) const TIMEOUT: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_TIMEOUT);
     pub(crate) const UNINITIALIZED: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_UNINITIALIZED);
     pub(crate) const UNKNOWN: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_UNKNOWN);
-    pub(crate) const VERSION_MISMATCH: Self =
-        Self(nvml::nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+    pub(crate) const VERSION_MISMATCH: Self = Self(nvml::nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
 
     /// The number that goes over the border to C.
     pub(crate) const fn code(self) -> nvmlReturn_t {
@@ -38,14 +35,10 @@ impl TryFrom<String> for Status {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        STATUSES
-            .iter()
-            .find(|(_, known, _)| *known == name)
-            .map(|(code, _, _)| Self(*code))
-            .ok_or_else(|| {
-                let names: Vec<_> = STATUSES.iter().map(|(_, name, _)| *name).collect();
-                format!("unknown error `{name}`; known are: {}", names.join(", "))
-            })
+        STATUSES.iter().find(|(_, known, _)| *known == name).map(|(code, _, _)| Self(*code)).ok_or_else(|| {
+            let names: Vec<_> = STATUSES.iter().map(|(_, name, _)| *name).collect();
+            format!("unknown error `{name}`; known are: {}", names.join(", "))
+        })
     }
 }
 
@@ -54,10 +47,7 @@ pub(crate) fn sentence(code: nvmlReturn_t) -> &'static CStr {
     if code == nvml::nvmlReturn_enum_NVML_SUCCESS {
         return c"Success";
     }
-    STATUSES
-        .iter()
-        .find(|(known, _, _)| *known == code)
-        .map_or(c"Unknown return code", |(_, _, sentence)| *sentence)
+    STATUSES.iter().find(|(known, _, _)| *known == code).map_or(c"Unknown return code", |(_, _, sentence)| *sentence)
 }
 
 #[rustfmt::skip]

@@ -57,11 +57,7 @@ extern "C" fn nvmlSystemGetCudaDriverVersion_v2(out: Out<'_, c_int>) -> nvmlRetu
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nvmlSystemGetProcessName(
-    pid: c_uint,
-    out: *mut c_char,
-    length: c_uint,
-) -> nvmlReturn_t {
+unsafe extern "C" fn nvmlSystemGetProcessName(pid: c_uint, out: *mut c_char, length: c_uint) -> nvmlReturn_t {
     answer(|| {
         let name = library_call("processes", |script| {
             let names = script.processes.as_ref()?;
@@ -82,10 +78,7 @@ extern "C" fn nvmlDeviceGetCount_v2(out: Out<'_, c_uint>) -> nvmlReturn_t {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn nvmlDeviceGetHandleByIndex_v2(
-    index: c_uint,
-    out: Out<'_, nvmlDevice_t>,
-) -> nvmlReturn_t {
+extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, out: Out<'_, nvmlDevice_t>) -> nvmlReturn_t {
     answer(|| {
         let index = index as usize;
         if index >= library::script()?.gpus.len() {
@@ -96,10 +89,7 @@ extern "C" fn nvmlDeviceGetHandleByIndex_v2(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn nvmlDeviceGetHandleByUUID(
-    uuid: *const c_char,
-    out: Out<'_, nvmlDevice_t>,
-) -> nvmlReturn_t {
+unsafe extern "C" fn nvmlDeviceGetHandleByUUID(uuid: *const c_char, out: Out<'_, nvmlDevice_t>) -> nvmlReturn_t {
     answer(|| {
         // SAFETY: by the library's contract a text that ends with NUL.
         let uuid = unsafe { text_of(uuid) }?;

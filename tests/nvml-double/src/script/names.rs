@@ -153,10 +153,8 @@ impl TryFrom<String> for Version {
 
     fn try_from(text: String) -> Result<Self, String> {
         let parts = text.split_once('.');
-        let numbers =
-            parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
-        let (major, minor) =
-            numbers.ok_or_else(|| format!("`{text}` is not a version such as \"13.0\""))?;
+        let numbers = parts.and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let (major, minor) = numbers.ok_or_else(|| format!("`{text}` is not a version such as \"13.0\""))?;
         Ok(Self { major, minor })
     }
 }
@@ -179,30 +177,18 @@ impl PciAddress {
         let (rest, function) = text.rsplit_once('.')?;
         let (rest, device) = rest.rsplit_once(':')?;
         let (domain, bus) = rest.rsplit_once(':').unwrap_or(("0", rest));
-        Some(Self {
-            domain: hex(domain)?,
-            bus: hex(bus)?,
-            device: hex(device)?,
-            function: hex(function)?,
-        })
+        Some(Self { domain: hex(domain)?, bus: hex(bus)?, device: hex(device)?, function: hex(function)? })
     }
 
     /// The older spelling, whose domain has four digits.
     pub(crate) fn legacy(&self) -> String {
-        format!(
-            "{:04X}:{:02X}:{:02X}.{:X}",
-            self.domain, self.bus, self.device, self.function
-        )
+        format!("{:04X}:{:02X}:{:02X}.{:X}", self.domain, self.bus, self.device, self.function)
     }
 }
 
 impl fmt::Display for PciAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:08X}:{:02X}:{:02X}.{:X}",
-            self.domain, self.bus, self.device, self.function
-        )
+        write!(f, "{:08X}:{:02X}:{:02X}.{:X}", self.domain, self.bus, self.device, self.function)
     }
 }
 
@@ -210,7 +196,6 @@ impl TryFrom<String> for PciAddress {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        Self::parse(&text)
-            .ok_or_else(|| format!("`{text}` is not a PCI address such as \"00000000:01:00.0\""))
+        Self::parse(&text).ok_or_else(|| format!("`{text}` is not a PCI address such as \"00000000:01:00.0\""))
     }
 }

@@ -18,12 +18,11 @@ fn script(xids: &Value) -> Value {
 
 /// An event set that wants the Xids of the given GPUs.
 fn registered<'nvml>(nvml: &'nvml Nvml, gpus: &[u32]) -> EventSet<'nvml> {
-    gpus.iter()
-        .fold(nvml.create_event_set().unwrap(), |set, index| {
-            let gpu = nvml.device_by_index(*index).unwrap();
-            let set = gpu.register_events(EventTypes::CRITICAL_XID_ERROR, set);
-            set.map_err(|error| error.error).unwrap()
-        })
+    gpus.iter().fold(nvml.create_event_set().unwrap(), |set, index| {
+        let gpu = nvml.device_by_index(*index).unwrap();
+        let set = gpu.register_events(EventTypes::CRITICAL_XID_ERROR, set);
+        set.map_err(|error| error.error).unwrap()
+    })
 }
 
 /// The GPU and code of the next Xid.
@@ -63,10 +62,7 @@ fn an_xid_written_while_a_set_waits_reaches_it() {
             let set = registered(nvml, &[0, 1]);
             sender.send(wait(&set, SOON)).unwrap();
         });
-        assert!(
-            answers.recv_timeout(A_WHILE).is_err(),
-            "nothing was there to deliver"
-        );
+        assert!(answers.recv_timeout(A_WHILE).is_err(), "nothing was there to deliver");
         double.rewrite(&script(&json!([{ "gpu": 1, "code": 48, "seq": 7 }])));
         assert_eq!(answers.recv_timeout(SOON).unwrap().unwrap(), (1, 48));
     });
@@ -104,9 +100,7 @@ fn an_event_type_that_is_not_supported_is_refused() {
     let register = |index: u32, types| {
         let gpu = nvml.device_by_index(index).unwrap();
         let set = nvml.create_event_set().unwrap();
-        gpu.register_events(types, set)
-            .map(drop)
-            .map_err(|error| error.error)
+        gpu.register_events(types, set).map(drop).map_err(|error| error.error)
     };
     let (xid, clock) = (EventTypes::CRITICAL_XID_ERROR, EventTypes::CLOCK_CHANGE);
     assert_fails!(register(0, xid), NotSupported);

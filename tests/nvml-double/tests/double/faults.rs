@@ -142,14 +142,9 @@ fn a_reading_hangs_until_the_script_releases_it() {
         let nvml = &nvml;
         scope.spawn(move || {
             let gpu = nvml.device_by_index(0).unwrap();
-            sender
-                .send(gpu.temperature(TemperatureSensor::Gpu))
-                .unwrap();
+            sender.send(gpu.temperature(TemperatureSensor::Gpu)).unwrap();
         });
-        assert!(
-            answers.recv_timeout(A_WHILE).is_err(),
-            "the call did not hang"
-        );
+        assert!(answers.recv_timeout(A_WHILE).is_err(), "the call did not hang");
         let other = nvml.device_by_index(1).unwrap();
         assert_eq!(other.temperature(TemperatureSensor::Gpu).unwrap(), 41);
         assert_eq!(nvml.device_by_index(0).unwrap().name().unwrap(), "a");
@@ -171,10 +166,7 @@ fn a_whole_gpu_and_the_library_can_hang() {
             let gpu = nvml.device_by_index(0).unwrap();
             other_sender.send(gpu.name().map(|_| ())).unwrap();
         });
-        assert!(
-            answers.recv_timeout(A_WHILE).is_err(),
-            "a call did not hang"
-        );
+        assert!(answers.recv_timeout(A_WHILE).is_err(), "a call did not hang");
         double.rewrite(&json!({ "gpus": [{ "name": "a" }] }));
         for _ in 0..2 {
             answers.recv_timeout(SOON).unwrap().unwrap();
@@ -192,10 +184,7 @@ fn initialising_hangs_until_the_script_releases_it() {
             let count = double.try_init().and_then(|nvml: Nvml| nvml.device_count());
             sender.send(count).unwrap();
         });
-        assert!(
-            answers.recv_timeout(A_WHILE).is_err(),
-            "initialising did not hang"
-        );
+        assert!(answers.recv_timeout(A_WHILE).is_err(), "initialising did not hang");
         double.rewrite(&json!({ "init": "ok", "gpus": [{}] }));
         assert_eq!(answers.recv_timeout(SOON).unwrap().unwrap(), 1);
     });
@@ -205,35 +194,14 @@ fn initialising_hangs_until_the_script_releases_it() {
 fn a_script_with_a_slip_is_refused_with_the_reason() {
     for (script, reason) in [
         (json!({ "gpu": [] }), "unknown field `gpu`"),
-        (
-            json!({ "gpus": [{ "temprature": 5 }] }),
-            "unknown field `temprature`",
-        ),
-        (
-            json!({ "gpus": [{ "errors": { "power": "unknown" } }] }),
-            "unknown reading `power`",
-        ),
-        (
-            json!({ "gpus": [{ "errors": { "power_mw": "nope" } }] }),
-            "unknown error `nope`",
-        ),
-        (
-            json!({ "gpus": [{ "hang": ["everything"] }] }),
-            "unknown reading `everything`",
-        ),
-        (
-            json!({ "gpus": [{ "throttle": ["hot"] }] }),
-            "neither a bit mask nor a list",
-        ),
-        (
-            json!({ "gpus": [{ "pci": "slot 1" }] }),
-            "not a PCI address",
-        ),
+        (json!({ "gpus": [{ "temprature": 5 }] }), "unknown field `temprature`"),
+        (json!({ "gpus": [{ "errors": { "power": "unknown" } }] }), "unknown reading `power`"),
+        (json!({ "gpus": [{ "errors": { "power_mw": "nope" } }] }), "unknown error `nope`"),
+        (json!({ "gpus": [{ "hang": ["everything"] }] }), "unknown reading `everything`"),
+        (json!({ "gpus": [{ "throttle": ["hot"] }] }), "neither a bit mask nor a list"),
+        (json!({ "gpus": [{ "pci": "slot 1" }] }), "not a PCI address"),
         (json!({ "cuda": "13" }), "not a version"),
-        (
-            json!({ "xids": [{ "gpu": 0, "code": 79, "seq": 1 }] }),
-            "there is no gpu 0",
-        ),
+        (json!({ "xids": [{ "gpu": 0, "code": 79, "seq": 1 }] }), "there is no gpu 0"),
     ] {
         let double = Double::new(&script);
         assert_fails!(double.try_init(), Unknown);

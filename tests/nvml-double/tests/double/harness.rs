@@ -26,9 +26,7 @@ pub(crate) struct Double {
 impl Double {
     /// A library that answers what the script says.
     pub(crate) fn new(script: &Value) -> Self {
-        let double = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let double = Self { folder: tempfile::tempdir().unwrap() };
         fs::copy(built_library(), double.library()).unwrap();
         double.rewrite(script);
         double
@@ -75,13 +73,7 @@ fn built_library() -> &'static Path {
         let program = env::current_exe().unwrap();
         let target = program.ancestors().nth(3).unwrap();
         let built = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--offline",
-                "--locked",
-                "--manifest-path",
-            ])
+            .args(["build", "--quiet", "--offline", "--locked", "--manifest-path"])
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
             .arg("--target-dir")
             .arg(target)

@@ -1,10 +1,7 @@
 //! Loads the built library the way hostler does, through `nvml-wrapper`, and asks it what its
 //! scripts say.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop where it is"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 /// Fails unless an answer is this error of the wrapper; its errors cannot be compared with `==`.
 macro_rules! assert_fails {

@@ -3,8 +3,8 @@
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::bitmasks::event::EventTypes;
 use nvml_wrapper::enum_wrappers::device::{
-    Brand, Clock, ComputeMode, EccCounter, MemoryError, PcieUtilCounter, PerformancePolicy,
-    PerformanceState, RetirementCause, TemperatureSensor, TemperatureThreshold,
+    Brand, Clock, ComputeMode, EccCounter, MemoryError, PcieUtilCounter, PerformancePolicy, PerformanceState,
+    RetirementCause, TemperatureSensor, TemperatureThreshold,
 };
 use nvml_wrapper::enums::device::{DeviceArchitecture, SampleValue, UsedGpuMemory};
 use nvml_wrapper::structs::device::FieldId;
@@ -38,10 +38,7 @@ fn identity() {
     assert_eq!(gpu.index().unwrap(), 0);
     assert_eq!(gpu.minor_number().unwrap(), 3);
     assert_eq!(gpu.name().unwrap(), "NVIDIA H100 PCIe");
-    assert_eq!(
-        gpu.uuid().unwrap(),
-        "GPU-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
-    );
+    assert_eq!(gpu.uuid().unwrap(), "GPU-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee");
     assert_eq!(gpu.serial().unwrap(), "1650922004242");
     assert_eq!(gpu.vbios_version().unwrap(), "96.00.74.00.09");
     assert_eq!(gpu.brand().unwrap(), Brand::Nvidia);
@@ -62,10 +59,7 @@ fn found_by_uuid_and_by_pci_address() {
     let by_uuid = nvml.device_by_uuid("GPU-aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee");
     assert_eq!(by_uuid.unwrap().index().unwrap(), 0);
     for address in ["00000000:C1:00.0", "0000:c1:00.0", "C1:00.0"] {
-        assert_eq!(
-            nvml.device_by_pci_bus_id(address).unwrap().index().unwrap(),
-            0
-        );
+        assert_eq!(nvml.device_by_pci_bus_id(address).unwrap().index().unwrap(), 0);
     }
     assert_fails!(nvml.device_by_uuid("GPU-0"), NotFound);
     assert_fails!(nvml.device_by_pci_bus_id("02:00.0"), NotFound);
@@ -96,10 +90,7 @@ fn load_memory_and_clocks() {
     assert_eq!(gpu.max_pcie_link_gen().unwrap(), 5);
     assert_eq!(gpu.max_pcie_link_width().unwrap(), 16);
     assert_eq!(gpu.pcie_throughput(PcieUtilCounter::Send).unwrap(), 812_000);
-    assert_eq!(
-        gpu.pcie_throughput(PcieUtilCounter::Receive).unwrap(),
-        1_204_000
-    );
+    assert_eq!(gpu.pcie_throughput(PcieUtilCounter::Receive).unwrap(), 1_204_000);
     assert_eq!(gpu.pcie_replay_counter().unwrap(), 3);
     let mig = gpu.mig_mode().unwrap();
     assert_eq!((mig.current, mig.pending), (0, 0));
@@ -164,13 +155,8 @@ fn health_of_the_memory() {
         assert_eq!(gpu.total_ecc_errors(error, counter).unwrap(), count);
     }
     assert!(gpu.are_pages_pending_retired().unwrap());
-    let pages = gpu
-        .retired_pages(RetirementCause::DoubleBitEccError)
-        .unwrap();
-    assert_eq!(
-        (pages.len(), pages[0].address, pages[0].timestamp),
-        (1, 4096, 1_700_000_000)
-    );
+    let pages = gpu.retired_pages(RetirementCause::DoubleBitEccError).unwrap();
+    assert_eq!((pages.len(), pages[0].address, pages[0].timestamp), (1, 4096, 1_700_000_000));
     let none = gpu.retired_pages(RetirementCause::MultipleSingleBitEccErrors);
     assert!(none.unwrap().is_empty());
 }
@@ -182,10 +168,7 @@ fn fields_by_number() {
     let gpu = nvml.device_by_index(0).unwrap();
     let ids = [82, 142, 143, 144, 145, 199, 200].map(FieldId);
     let samples = gpu.field_values_for(&ids).unwrap();
-    let mut values: Vec<_> = samples
-        .into_iter()
-        .map(|sample| sample.unwrap().value)
-        .collect();
+    let mut values: Vec<_> = samples.into_iter().map(|sample| sample.unwrap().value).collect();
     assert_fails!(values.pop().unwrap(), NotSupported);
     let values: Vec<_> = values.into_iter().map(Result::unwrap).collect();
     assert_eq!(

@@ -68,10 +68,6 @@ fn the_environment_names_the_script() {
         .env("HOSTLER_NVML_DOUBLE", named.script())
         .output()
         .unwrap();
-    assert!(
-        inner.status.success(),
-        "{}",
-        String::from_utf8_lossy(&inner.stdout)
-    );
+    assert!(inner.status.success(), "{}", String::from_utf8_lossy(&inner.stdout));
     assert!(String::from_utf8_lossy(&inner.stdout).contains("1 passed"));
 }

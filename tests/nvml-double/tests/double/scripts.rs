@@ -47,13 +47,7 @@ fn eight() {
         assert_eq!(gpu.index().unwrap(), index);
         assert!(gpu.is_ecc_enabled().unwrap().currently_enabled);
         assert!(gpu.power_usage().unwrap() <= gpu.enforced_power_limit().unwrap());
-        assert_eq!(
-            nvml.device_by_uuid(gpu.uuid().unwrap())
-                .unwrap()
-                .index()
-                .unwrap(),
-            index
-        );
+        assert_eq!(nvml.device_by_uuid(gpu.uuid().unwrap()).unwrap().index().unwrap(), index);
         assert_fails!(gpu.num_fans(), NotSupported);
         uuids.insert(gpu.uuid().unwrap());
     }
@@ -97,10 +91,7 @@ fn xid() {
     for index in 0..nvml.device_count().unwrap() {
         let gpu = nvml.device_by_index(index).unwrap();
         let types = EventTypes::CRITICAL_XID_ERROR;
-        set = gpu
-            .register_events(types, set)
-            .map_err(|error| error.error)
-            .unwrap();
+        set = gpu.register_events(types, set).map_err(|error| error.error).unwrap();
     }
     let codes: Vec<_> = std::iter::from_fn(|| set.wait(0).ok()?.event_data).collect();
     assert_eq!(codes, [XidError::Value(31), XidError::Value(48)]);
