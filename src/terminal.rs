@@ -86,6 +86,7 @@ impl Terminal {
     pub fn draw(&mut self, view: impl FnOnce(&mut Buffer) -> Hits) -> io::Result<(Hits, bool)> {
         self.drawn.reset();
         let hits = view(&mut self.drawn);
+        cells::mend_halves(&mut self.drawn);
         let changed = self.shown.diff(&self.drawn);
         if changed.is_empty() && !self.unknown {
             return Ok((hits, false));
