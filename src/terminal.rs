@@ -1,9 +1,11 @@
 //! The terminal: taken at the start, left as it was at the end, whatever the end is.
 //!
 //! A frame is drawn into a buffer, compared with the one before, and only changed cells are sent, in one write, as one
-//! synchronized update. A frame without changes sends nothing at all.
+//! synchronized update. A frame without changes sends nothing at all. While the terminal takes nothing (a link that
+//! hangs), the rest of the frame waits here and no other one is drawn; whoever draws is never held up.
 
 mod cells;
+mod outlet;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +23,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 
 use crate::ui::canvas::Hits;
+use outlet::Outlet;
 
 /// Whether the terminal is ours, so that it has to be given back, and only once: leaving the alternate screen a second
 /// time would put the cursor where it was before, above what was written since.
@@ -30,7 +33,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 pub struct Terminal {
     shown: Buffer,
     drawn: Buffer,
+    /// What has not been sent yet.
     out: Vec<u8>,
+    outlet: Outlet,
     mouse: bool,
     /// Everything must be sent: nothing is known of what the terminal shows.
     unknown: bool,
@@ -48,8 +53,8 @@ impl Terminal {
     /// When it cannot be put into raw mode or written to.
     pub fn enter(mouse: bool) -> io::Result<Self> {
         let empty = Buffer::empty(whole(Self::size()));
-        let mut terminal =
-            Self { shown: empty.clone(), drawn: empty, out: Vec::with_capacity(16 << 10), mouse, unknown: false };
+        let (out, outlet) = (Vec::with_capacity(16 << 10), Outlet::open());
+        let mut terminal = Self { shown: empty.clone(), drawn: empty, out, outlet, mouse, unknown: false };
         terminal.take()?;
         Ok(terminal)
     }
@@ -77,6 +82,22 @@ impl Terminal {
         self.shown = Buffer::empty(whole(size));
         self.drawn = Buffer::empty(whole(size));
         self.unknown = true;
+    }
+
+    /// Whether a part of what was drawn still waits for the terminal. Nothing else should be drawn meanwhile.
+    pub fn is_behind(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Sends what waits, as far as the terminal takes it now.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written to: it is gone.
+    pub fn send(&mut self) -> io::Result<()> {
+        let sent = self.outlet.write(&self.out);
+        // What cannot be sent because the terminal is gone need not wait.
+        self.out.drain(..*sent.as_ref().unwrap_or(&self.out.len()));
+        sent.map(drop)
     }
 
     /// Draws a frame and sends what changed. Returns where clicks land, and whether anything was sent.
@@ -117,7 +138,7 @@ impl Terminal {
         self.send()
     }
 
-    /// Puts a text into the clipboard of the terminal (OSC 52), through tmux and screen if they are between.
+    /// Puts a text into the clipboard of the terminal (OSC 52), through tmux if it is between.
     ///
     /// # Errors
     /// When the text is longer than terminals accept, or the terminal cannot be written to.
@@ -147,6 +168,8 @@ impl Terminal {
     /// # Errors
     /// When the terminal cannot be written to.
     pub fn suspend(&mut self) -> io::Result<()> {
+        // All is drawn anew when it is taken again.
+        self.out.clear();
         restore()
     }
 
@@ -158,12 +181,6 @@ impl Terminal {
         self.take()?;
         self.resize(Self::size());
         Ok(())
-    }
-
-    fn send(&mut self) -> io::Result<()> {
-        let result = write_all(&self.out);
-        self.out.clear();
-        result
     }
 }
 
@@ -196,7 +213,7 @@ pub fn restore() -> io::Result<()> {
         ResetColor
     )?;
     queue!(out, LeaveAlternateScreen, Show)?;
-    let written = write_all(&out);
+    let written = Outlet::open().write_soon(&out);
     disable_raw_mode()?;
     written
 }
@@ -221,22 +238,4 @@ pub fn restore_on_panic() {
 #[expect(clippy::exit, reason = "unwinding could wait for a driver that hangs, and would not get out of a task")]
 fn end() -> ! {
     std::process::exit(101)
-}
-
-/// Writes to standard output past its line buffer, in as few calls as the terminal allows.
-fn write_all(mut bytes: &[u8]) -> io::Result<()> {
-    let out = rustix::stdio::stdout();
-    while !bytes.is_empty() {
-        match rustix::io::write(out, bytes) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => bytes = &bytes[written..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => {
-                let mut wait = [rustix::event::PollFd::new(&out, rustix::event::PollFlags::OUT)];
-                rustix::event::poll(&mut wait, None)?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
 }

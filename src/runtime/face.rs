@@ -27,6 +27,8 @@ const FRAME: Duration = Duration::from_millis(50);
 const GATHER: Duration = Duration::from_millis(25);
 /// So long after the start every reading is drawn as it comes.
 const EAGER: Duration = Duration::from_millis(600);
+/// The time between two offers of the rest of a frame to a terminal that takes nothing.
+const OFFER_EVERY: Duration = Duration::from_millis(20);
 /// Seconds between two times at which the state of the box is kept in mind.
 const REMEMBER_EVERY: u64 = 60;
 /// Events that are taken in before the next look at input.
@@ -67,6 +69,8 @@ struct Face {
     news: mpsc::Receiver<News>,
     ui: Ui,
     terminal: Terminal,
+    /// When a terminal that is behind was last offered the rest.
+    offered: Instant,
     /// Since when something may look different.
     dirty: Option<Instant>,
     drawn: Instant,
@@ -100,6 +104,7 @@ impl Face {
             news,
             ui,
             terminal,
+            offered: now,
             dirty: Some(now),
             drawn: now,
             began: now,
@@ -132,7 +137,12 @@ impl Face {
                     // The terminal is gone.
                     Some(Err(_)) | None => Next::Leave,
                 },
-                () = sleep_until(frame), if self.dirty.is_some() => {
+                () = sleep_until(self.offered + OFFER_EVERY), if self.terminal.is_behind() => {
+                    self.offered = Instant::now();
+                    self.terminal.send()?;
+                    Next::Stay
+                }
+                () = sleep_until(frame), if self.dirty.is_some() && !self.terminal.is_behind() => {
                     self.draw()?;
                     Next::Stay
                 }
@@ -306,7 +316,12 @@ impl Face {
         Ok(Next::Stay)
     }
 
+    /// Draws; a terminal that is behind gets the newest frame as soon as it has caught up.
     fn draw(&mut self) -> io::Result<()> {
+        if self.terminal.is_behind() {
+            self.dirty.get_or_insert_with(Instant::now);
+            return Ok(());
+        }
         self.core.assess_if_due();
         let now = self.core.clock.now();
         let scene = self.ui.scene(&self.core.state, now);

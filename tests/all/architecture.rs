@@ -133,14 +133,18 @@ pub(crate) const LAYERS: &[Layer] = &[
             "crossterm",
             "ratatui",
             "rustix::event",
+            // The terminal is opened once more, to be written to without waiting.
+            "rustix::fs",
             "rustix::io",
             "rustix::stdio",
             "rustix::termios",
             "std::env",
+            "std::os::fd",
             // A panic of the thread that draws ends the process, after the terminal was given back.
             "std::process::exit",
             "std::thread::current",
             "tracing",
+            "unicode_width",
         ],
         pure: false,
     },

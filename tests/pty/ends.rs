@@ -23,6 +23,26 @@ impl Term {
         now.is_some_and(|now| same_line_settings(&self.before, &now))
     }
 
+    /// Takes nothing more of what the program writes, as a link that hangs, until [`Term::go_on`].
+    pub(crate) fn stall(&self) -> Result<(), Failure> {
+        self.flow(Action::OOff)
+    }
+
+    /// Takes what the program writes again.
+    pub(crate) fn go_on(&self) -> Result<(), Failure> {
+        self.flow(Action::OOn)
+    }
+
+    fn flow(&self, action: Action) -> Result<(), Failure> {
+        let slave = self.slave.as_ref().ok_or_else(|| Failure::new("the program has ended"))?;
+        rustix::termios::tcflow(slave, action).map_err(|cause| Failure::because("cannot stop the terminal", &cause))
+    }
+
+    /// Whether the program has read everything that was typed.
+    pub(crate) fn has_read_all(&self) -> bool {
+        self.slave.as_ref().is_some_and(|slave| rustix::io::ioctl_fionread(slave).is_ok_and(|waiting| waiting == 0))
+    }
+
     /// Once the program has ended: keeps the line settings, lets go of the terminal, and waits for its last words.
     ///
     /// The harness' own handle is what keeps the reader from seeing the end, so closing it is all the reader needs; only

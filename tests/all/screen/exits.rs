@@ -91,6 +91,53 @@ fn it_ends_while_the_driver_hangs() {
     }
 }
 
+/// Types a key at a terminal that takes nothing, and waits until it is read: from then on a frame waits.
+#[track_caller]
+fn stall(desk: &mut Desk, key: &str) {
+    desk.term.stall().unwrap();
+    desk.press(key);
+    bed::wait_until(DEADLINE, "the key is read", || desk.term.has_read_all().then_some(()));
+}
+
+#[test]
+fn it_ends_while_nobody_takes_what_it_writes() {
+    for by in WAYS {
+        let mut desk = demo().open();
+        desk.see("n8n-worker");
+        stall(&mut desk, "2");
+        match by {
+            By::Key(key) => desk.press(key),
+            By::Signal(signal) => desk.term.signal(signal).unwrap(),
+            By::HangUp => desk.term.hang_up(),
+        }
+        let report = desk.term.wait_exit(DEADLINE).unwrap_or_else(|why| panic!("{by:?}: {why}"));
+        assert_eq!((report.status, report.orphans.len()), (Ending::Code(0), 0), "{by:?}: {report:?}");
+        // The screen cannot be given back, the line can.
+        assert!(report.restored.is_none_or(|restored| restored.cooked), "{by:?}");
+    }
+}
+
+#[test]
+fn a_terminal_that_was_behind_catches_up() {
+    let mut desk = demo().open();
+    desk.see("n8n-worker");
+    stall(&mut desk, "2");
+    for key in ["3", "?", "4", "f", "2"] {
+        desk.press(key);
+        bed::wait_until(DEADLINE, "the key is read", || desk.term.has_read_all().then_some(()));
+    }
+    desk.term.go_on().unwrap();
+    desk.see("── Containers ──");
+    desk.see("FROZEN");
+    // Frames that nobody could see were not sent, and what is seen is whole.
+    let caught_up = desk.screen().text();
+    desk.resize(159, 48);
+    desk.resize(160, 48);
+    assert_eq!(desk.screen().text(), caught_up);
+    desk.press("q");
+    assert!(desk.end().is_clean());
+}
+
 /// Names the part of [`ends_of_a_panic`] that a child of it plays.
 const PART: &str = "HOSTLER_TEST_PANIC";
 
