@@ -113,7 +113,7 @@ impl Face {
     }
 
     async fn run(&mut self) -> io::Result<()> {
-        let mut input = Some(EventStream::new());
+        let mut input = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -130,9 +130,9 @@ impl Face {
                 _ = terminate.recv() => Next::Leave,
                 _ = hang_up.recv() => Next::Leave,
                 _ = interrupt.recv() => Next::Leave,
-                _ = stop.recv() => self.stopped(&mut input)?,
-                event = next_input(&mut input) => match event {
-                    Some(Ok(event)) if is_suspend(&event) => self.stopped(&mut input)?,
+                _ = stop.recv() => self.stopped()?,
+                event = input.next() => match event {
+                    Some(Ok(event)) if is_suspend(&event) => self.stopped()?,
                     Some(Ok(event)) => self.input(event)?,
                     // The terminal is gone.
                     Some(Err(_)) | None => Next::Leave,
@@ -299,19 +299,17 @@ impl Face {
     }
 
     /// Lets the shell have the terminal until it brings us back.
-    fn stopped(&mut self, input: &mut Option<EventStream>) -> io::Result<Next> {
+    fn stopped(&mut self) -> io::Result<Next> {
         if !has_shell() {
             self.ui.say("no shell waits behind this screen, so it is not left", self.core.clock.now());
             self.draw()?;
             return Ok(Next::Stay);
         }
-        // Nobody may read the terminal while the shell has it.
-        *input = None;
         self.terminal.suspend()?;
+        // All threads stop, the reader of keys too: nobody reads the terminal while the shell has it.
         kill_process(getpid(), Signal::STOP)?;
         self.terminal.resume()?;
         self.ui.size = Terminal::size();
-        *input = Some(EventStream::new());
         self.draw()?;
         Ok(Next::Stay)
     }
@@ -330,14 +328,6 @@ impl Face {
         self.dirty = None;
         self.drawn = Instant::now();
         Ok(())
-    }
-}
-
-/// The next input; never, while the shell has the terminal.
-async fn next_input(input: &mut Option<EventStream>) -> Option<io::Result<Input>> {
-    match input {
-        Some(stream) => stream.next().await,
-        None => std::future::pending().await,
     }
 }
 
