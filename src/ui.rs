@@ -191,7 +191,7 @@ impl Ui {
         }
     }
 
-    /// Whether something on screen changes by time alone before `now`.
+    /// Takes away what has stood long enough at `now`.
     pub fn expire(&mut self, now: Moment) {
         if self.toast.as_ref().is_some_and(|(_, until)| *until <= now.mono) {
             self.toast = None;

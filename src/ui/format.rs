@@ -1,29 +1,8 @@
-//! How readings become pieces: one way for every tab.
+//! What a reading's role is against its limits, and how use is written: one way for every tab.
 
-use std::borrow::Cow;
+use crate::domain::Thresholds;
 
-use crate::domain::{Reading, Thresholds, units};
-
-use super::canvas::{Piece, Pieces, piece};
 use super::theme::Role;
-
-/// A reading written by `write`, or the sign of an absent value.
-pub fn reading<'a, T: Copy>(
-    value: &Reading<T>,
-    none: &'static str,
-    role: Role,
-    write: impl FnOnce(T) -> String,
-) -> Piece<'a> {
-    match value.get() {
-        Some(value) => piece(role, write(value)),
-        None => piece(Role::Faint, none),
-    }
-}
-
-/// A label and its value, as on the vitals line.
-pub fn labelled<'a>(label: &'a str, value: impl Into<Cow<'a, str>>, role: Role) -> Pieces<'a> {
-    vec![piece(Role::Muted, label), piece(role, format!(" {}", value.into()))]
-}
 
 /// The role of a free ratio: below the limits it warns.
 pub fn free_role(free: f64, thresholds: &Thresholds) -> Role {
@@ -62,9 +41,4 @@ pub fn memory_role(used: f64, thresholds: &Thresholds) -> Role {
 pub fn cores(cores: f64) -> String {
     let percent = cores * 100.0;
     if percent >= 99.95 { format!("{percent:.0}%") } else { format!("{percent:.1}%") }
-}
-
-/// Bytes for a narrow column.
-pub fn narrow_bytes(bytes: u64) -> String {
-    units::bytes_short(bytes)
 }

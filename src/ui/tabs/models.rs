@@ -8,7 +8,6 @@ use super::super::Scene;
 use super::super::canvas::{Canvas, Pieces, piece};
 use super::super::command::Command;
 use super::super::filter::{Fields, Value};
-use super::super::format;
 use super::super::list::{ListId, RowKey};
 use super::super::popups::{Detail, Popup};
 use super::super::theme::Role;
@@ -180,7 +179,7 @@ const COLUMNS: &[Column<Row>] = &[
         grow: 0,
         right: true,
         drop: 0,
-        cell: |row, scene| number(row, scene, |model| model.size_bytes.map(format::narrow_bytes)),
+        cell: |row, scene| number(row, scene, |model| model.size_bytes.map(units::bytes_short)),
     },
     Column {
         id: "context",
@@ -200,7 +199,7 @@ const COLUMNS: &[Column<Row>] = &[
         drop: 6,
         cell: |row, scene| {
             number(row, scene, |model| match model.residency {
-                Residency::Loaded { vram_bytes, .. } => vram_bytes.map(format::narrow_bytes),
+                Residency::Loaded { vram_bytes, .. } => vram_bytes.map(units::bytes_short),
                 _ => None,
             })
         },

@@ -11,7 +11,7 @@ use super::super::super::list::{ListId, RowKey};
 use super::super::super::screen::severity_role;
 use super::super::super::theme::Role;
 use super::super::super::widgets::table::{self, Column, TableRow};
-use crate::domain::{Container, ContainerState, HealthState, PortReach, Severity};
+use crate::domain::{Container, ContainerState, HealthState, PortReach, Severity, units};
 
 /// The typed fields of a filter.
 pub(super) const FIELDS: &[&str] =
@@ -227,11 +227,11 @@ fn cpu_cell<'a>(row: &'a Row, scene: &Scene<'a>) -> Pieces<'a> {
 }
 
 fn memory_cell<'a>(row: &'a Row, scene: &Scene<'a>) -> Pieces<'a> {
-    entry(row).map_or_else(Vec::new, |entry| number(entry.memory.map(format::narrow_bytes), scene))
+    entry(row).map_or_else(Vec::new, |entry| number(entry.memory.map(units::bytes_short), scene))
 }
 
 fn vram_cell<'a>(row: &'a Row, scene: &Scene<'a>) -> Pieces<'a> {
-    entry(row).map_or_else(Vec::new, |entry| number(entry.vram.map(format::narrow_bytes), scene))
+    entry(row).map_or_else(Vec::new, |entry| number(entry.vram.map(units::bytes_short), scene))
 }
 
 /// Published ports in words, and their role: `:5678 lan`.

@@ -7,7 +7,6 @@ use ratatui::layout::Rect;
 use super::super::super::Scene;
 use super::super::super::canvas::{Canvas, piece};
 use super::super::super::filter::{Fields, Value};
-use super::super::super::format;
 use super::super::super::list::{ListId, RowKey};
 use super::super::super::theme::Role;
 use super::super::super::widgets::rule;
@@ -134,7 +133,7 @@ const COLUMNS: &[Column<Row>] = &[
         right: true,
         drop: 0,
         cell: |row, scene| match row.vram {
-            Some(bytes) => vec![piece(Role::Text, format::narrow_bytes(bytes))],
+            Some(bytes) => vec![piece(Role::Text, units::bytes_short(bytes))],
             None => optional(None, scene),
         },
     },
