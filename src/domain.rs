@@ -14,13 +14,16 @@ mod host;
 mod journal;
 mod log;
 mod moment;
+mod op;
+mod plan;
 mod reading;
+mod run;
 mod source;
 mod thresholds;
 pub mod units;
 mod xid;
 
-pub use action::{ACTIONS, ActionId, ActionSpec, Risk};
+pub use action::{ACTIONS, ActionId, ActionSpec, Risk, Subject};
 pub use container::{
     Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
     DockerSample, EngineInfo, Exit, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
@@ -36,7 +39,10 @@ pub use host::{Cpu, DiskIo, HostFacts, HostSample, Memory, NetIo, Pressure, Swap
 pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;
+pub use op::{ContainerRef, Guard, Op, Probe, Verb};
+pub use plan::{Item, Plan, Step};
 pub use reading::{Reading, Why};
+pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};
 pub use thresholds::Thresholds;
 pub use xid::{XidClass, xid_class, xid_name};

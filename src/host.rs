@@ -21,7 +21,8 @@ mod user;
 
 pub use clock::Clock;
 pub use docker::{
-    Candidate, DockerClient, Inspected, LogStream, LogsFrom, Standing, Stats, Surroundings, candidates, choose,
+    Candidate, DockerClient, EngineError, Inspected, LogStream, LogsFrom, PullStep, Standing, Stats, Surroundings,
+    candidates, choose,
 };
 pub use fs::RootedFs;
 pub use http::{Answer, Http, HttpError, Origin, OriginError};

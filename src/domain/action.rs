@@ -1,23 +1,47 @@
-//! The specification of each maintenance action: what it is called, what it risks, which key asks for it.
+//! The specification of each maintenance action: what it is called, what it works on, what it risks, which key asks for it.
 //!
-//! Only the constants live here; what an action does comes with its implementation. `fix` lists in findings name
-//! registered actions only, so an action that is not in [`ACTIONS`] is never offered.
+//! Only the constants live here; what an action does stands in a file of its own in `actions`. Keys, palette, help,
+//! command line and journal are made from this table, and `fix` lists in findings name registered actions only.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// The id of an action, such as `container.restart`: the same word in keys, palette, command line and journal.
 pub type ActionId = &'static str;
 
-/// What an action risks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What an action, or a step of it, risks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Risk {
     /// Runs at once.
     Safe,
-    /// Interrupts something: asks.
+    /// Interrupts something, or cannot be taken back without effort: asks.
     Disruptive,
     /// Data goes: asks for the object's name.
     Destructive,
+}
+
+impl Risk {
+    /// The word used on screen and in JSON.
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+}
+
+/// What an action works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// Containers: one, a compose project, or several.
+    Container,
+    /// Images, by reference or id.
+    Image,
+    /// Volumes, by name.
+    Volume,
+    /// The whole box: no target is named.
+    Box,
 }
 
 /// One action as the rest of the program may know it.
@@ -25,11 +49,68 @@ pub enum Risk {
 pub struct ActionSpec {
     /// Its id.
     pub id: ActionId,
-    /// What it does, in two or three words.
+    /// What it does, in two or three words: `restart`, `roll back`.
     pub title: &'static str,
-    /// What it risks.
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// What it works on.
+    pub on: Subject,
+    /// The least that it risks; a plan may risk more.
     pub risk: Risk,
+    /// The key that asks for it, unless the config says otherwise.
+    pub key: Option<&'static str>,
 }
 
-/// The registered actions.
-pub const ACTIONS: &[ActionSpec] = &[];
+impl ActionSpec {
+    /// The registered action with this id.
+    pub fn named(id: &str) -> Option<&'static Self> {
+        ACTIONS.iter().find(|spec| spec.id == id)
+    }
+}
+
+impl fmt::Display for ActionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+/// Shortens the table below.
+const fn on_containers(
+    id: ActionId,
+    title: &'static str,
+    about: &'static str,
+    risk: Risk,
+    key: Option<&'static str>,
+) -> ActionSpec {
+    ActionSpec { id, title, about, on: Subject::Container, risk, key }
+}
+
+/// The registered actions, in the order of the palette.
+pub const ACTIONS: &[ActionSpec] = &[
+    on_containers("container.start", "start", "starts what is down", Risk::Safe, None),
+    on_containers("container.stop", "stop", "asks it to end, and waits as long as it was given", Risk::Disruptive, None),
+    on_containers("container.restart", "restart", "stops and starts it", Risk::Disruptive, Some("r")),
+    on_containers("container.pause", "pause", "freezes its processes", Risk::Disruptive, None),
+    on_containers("container.resume", "resume", "lets frozen processes go on", Risk::Safe, None),
+    on_containers("container.kill", "kill", "ends its processes at once", Risk::Disruptive, Some("K")),
+    on_containers("container.remove", "remove", "removes the container; its volumes stay", Risk::Disruptive, Some("D")),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_dotted_words_and_stand_once() {
+        let ids: HashSet<&str> = ACTIONS.iter().map(|spec| spec.id).collect();
+        assert_eq!(ids.len(), ACTIONS.len());
+        for spec in ACTIONS {
+            let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            let parts: Vec<&str> = spec.id.split('.').collect();
+            assert!(parts.len() == 2 && parts.iter().all(|part| plain(part)), "{spec}");
+            assert_eq!(ActionSpec::named(spec.id), Some(spec));
+        }
+    }
+}

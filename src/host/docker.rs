@@ -4,16 +4,20 @@
 //! request has an end: an engine that accepts and never answers costs [`DockerClient::PATIENCE`] and one connection, which
 //! is closed as soon as the request is given up. Start with [`DockerClient`].
 
+mod change;
 mod convert;
 mod endpoint;
 mod fault;
 mod happening;
 mod logs;
+mod raw;
 mod stats;
 
+pub use change::PullStep;
 pub use convert::Inspected;
 pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
 pub use logs::{LogStream, LogsFrom};
+pub use raw::EngineError;
 pub use stats::Stats;
 
 use std::sync::Arc;
@@ -37,6 +41,7 @@ pub struct DockerClient {
     docker: Docker,
     place: Arc<Candidate>,
     info: Arc<EngineInfo>,
+    raw: raw::Raw,
 }
 
 impl DockerClient {
@@ -60,6 +65,7 @@ impl DockerClient {
             answer(place, async { try_join(docker.clone().negotiate_version(), docker.version()).await }).await?;
         let agreed = docker.client_version();
         Ok(Self {
+            raw: raw::Raw::new(place, &agreed.to_string())?,
             docker: pinned(docker, format!("/v{agreed}")),
             place: Arc::new(place.clone()),
             info: Arc::new(EngineInfo {

@@ -29,15 +29,29 @@ pub(super) fn failure(place: &Candidate, error: &Error) -> Failure {
                 foreign::clean(&error.to_string(), MESSAGE_BYTES)
             ))
         }
-        _ => match io_kind(error) {
-            Some(io::ErrorKind::PermissionDenied) => denied(place),
-            Some(io::ErrorKind::NotFound) => missing(&endpoint),
-            Some(io::ErrorKind::ConnectionRefused) => {
-                Failure::failed(format!("{endpoint}: nobody listens, so the engine does not run")).remedy(START)
-            }
-            _ => Failure::failed(format!("{endpoint}: {}", foreign::clean(&root_cause(error), MESSAGE_BYTES))),
-        },
+        _ => of_kind(place, io_kind(error), &root_cause(error)),
     }
+}
+
+/// The failure that the system's error means at the endpoint; `what` where the kind says nothing of its own.
+fn of_kind(place: &Candidate, kind: Option<io::ErrorKind>, what: &str) -> Failure {
+    let endpoint = place.shown();
+    match kind {
+        Some(io::ErrorKind::PermissionDenied) => denied(place),
+        Some(io::ErrorKind::NotFound) => missing(&endpoint),
+        Some(io::ErrorKind::ConnectionRefused) => {
+            Failure::failed(format!("{endpoint}: nobody listens, so the engine does not run")).remedy(START)
+        }
+        _ => Failure::failed(format!("{endpoint}: {}", foreign::clean(what, MESSAGE_BYTES))),
+    }
+}
+
+/// The failure of a request that never became an answer.
+pub(super) fn transport<'a>(place: &Candidate, error: &'a (dyn std::error::Error + 'static)) -> Failure {
+    let causes = std::iter::successors(Some(error), |error: &&'a (dyn std::error::Error + 'static)| (*error).source());
+    let io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).last();
+    let what = io.map_or_else(|| error.to_string(), ToString::to_string);
+    of_kind(place, io.map(io::Error::kind), &what)
 }
 
 /// An engine that accepts and does not answer.

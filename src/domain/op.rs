@@ -1,0 +1,197 @@
+//! What a worker can do, one operation at a time: plain data that stands in a plan and in the run's file.
+//!
+//! Each operation names what it touches by id, and may be carried out again after a worker died in it: it looks what is
+//! there, and does what is still missing. How each is done stands in `actions::ops`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ContainerId, RestartPolicy};
+
+/// A container that a plan is about: what it was when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerRef {
+    /// Its id.
+    pub id: ContainerId,
+    /// Its name.
+    pub name: String,
+}
+
+/// What is done to a container as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum Verb {
+    /// Starts it.
+    Start,
+    /// Asks it to end, and ends it when its time is over.
+    Stop,
+    /// Stop and start.
+    Restart,
+    /// Ends it at once.
+    Kill,
+    /// Freezes it.
+    Pause,
+    /// Lets it go on.
+    Resume,
+}
+
+impl Verb {
+    /// The word that the docker command uses, too, except for `resume` (`unpause`).
+    pub fn word(self) -> &'static str {
+        self.into()
+    }
+
+    /// The docker command's word.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Resume => "unpause",
+            other => other.word(),
+        }
+    }
+}
+
+/// How it is told that a container has come up well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Probe {
+    /// Its own health check.
+    Healthcheck,
+    /// A TCP port of this host that it publishes accepts connections, and it keeps running.
+    Port {
+        /// The host's port.
+        port: u16,
+    },
+    /// It answers a GET on a port of this host with a status below 400, and it keeps running.
+    Http {
+        /// The host's port.
+        port: u16,
+        /// The path, beginning with `/`.
+        path: String,
+    },
+    /// It runs for as long as `seconds` of the gate say without a restart.
+    Running,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "kebab-case")]
+pub enum Op {
+    /// Start, stop, restart, kill, pause, resume.
+    Lifecycle {
+        /// What.
+        verb: Verb,
+        /// Of which.
+        container: ContainerRef,
+        /// Seconds until a stop becomes a kill; `None` for the container's own.
+        stop_seconds: Option<u32>,
+    },
+    /// Removes a container.
+    RemoveContainer {
+        /// Which.
+        container: ContainerRef,
+        /// With its anonymous volumes.
+        volumes: bool,
+    },
+    /// Keeps the log of a container that goes, as a file in the state folder.
+    ArchiveLog {
+        /// Of which.
+        container: ContainerRef,
+    },
+    /// Removes images: first their names, then what nothing else holds.
+    RemoveImages {
+        /// Ids, `sha256:…`.
+        images: Vec<String>,
+    },
+    /// Removes what builds left behind and nothing uses.
+    RemoveBuildCache,
+    /// Removes networks that nothing uses.
+    RemoveNetworks {
+        /// Ids and names.
+        networks: Vec<(String, String)>,
+    },
+    /// Removes volumes.
+    RemoveVolumes {
+        /// Names.
+        volumes: Vec<String>,
+    },
+    /// Gives an image a name under which it is kept for roll back.
+    KeepImage {
+        /// Its id.
+        image: String,
+        /// The container's name.
+        container: String,
+    },
+    /// Pulls an image.
+    Pull {
+        /// The reference.
+        reference: String,
+    },
+    /// Moves a reference to an image that is there.
+    Tag {
+        /// The image's id.
+        image: String,
+        /// The reference.
+        reference: String,
+    },
+    /// Makes a container like another one from another image, under a name of its own. It does not run yet.
+    Create {
+        /// The one that it is like.
+        like: ContainerRef,
+        /// The reference of its image.
+        image: String,
+    },
+    /// Removes what [`Op::Create`] made.
+    RemoveCreated {
+        /// The one that it was like.
+        like: ContainerRef,
+    },
+    /// Stops the old container and lets the one that [`Op::Create`] made take its name and place; the old one is kept.
+    Swap {
+        /// The old one.
+        old: ContainerRef,
+        /// Its restart policy.
+        policy: RestartPolicy,
+    },
+    /// Lets the old container take its name and place again.
+    SwapBack {
+        /// The old one.
+        old: ContainerRef,
+        /// Its restart policy.
+        policy: RestartPolicy,
+    },
+    /// Waits until the container of this name has come up well.
+    Gate {
+        /// The container's name.
+        name: String,
+        /// How it is told.
+        probe: Probe,
+        /// Seconds until it has failed.
+        seconds: u64,
+    },
+}
+
+/// What must still be as it was when the plan was made; looked at before each step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "guard", rename_all = "kebab-case")]
+pub enum Guard {
+    /// The container of this name is still this one.
+    Same {
+        /// Which.
+        container: ContainerRef,
+    },
+    /// The container does not run.
+    Down {
+        /// Which.
+        container: ContainerRef,
+    },
+    /// No container uses the image.
+    ImageUnused {
+        /// The image's id.
+        image: String,
+    },
+    /// No container uses the volume.
+    VolumeUnused {
+        /// Its name.
+        volume: String,
+    },
+}
