@@ -9,6 +9,7 @@ mod doctor;
 mod exit;
 mod finding;
 mod out;
+mod run;
 mod settings;
 
 pub use exit::Exit;
@@ -30,7 +31,7 @@ use crate::runtime::{self, Setup};
 use crate::terminal;
 use crate::ui::tabs::TabId;
 use crate::ui::theme::Depth;
-use args::{Args, CheckArgs, Command, Global};
+use args::{Args, CheckArgs, Command, Global, WorkArgs};
 
 /// Why a command ended without doing what it was asked for.
 struct Stop {
@@ -85,6 +86,14 @@ fn run(Args { global, command }: Args) -> Result<Exit, Stop> {
         Some(Command::Snapshot { json }) => snapshot(&setup, json),
         Some(Command::Doctor(args)) => doctor::run(&setup, &args),
         Some(Command::Finding(command)) => finding::silence(&setup, &command),
+        Some(Command::Actions { json }) => run::list(&setup, json),
+        Some(Command::Run(args)) => match &args.finish {
+            Some(id) => run::finish(&setup, id, args.json),
+            None => run::run(&setup, &args),
+        },
+        Some(Command::Undo { run, json }) => run::undo(&setup, &run, json),
+        Some(Command::Journal { json }) => run::journal(&setup, json),
+        Some(Command::Work(args)) => work(&setup, args),
         Some(Command::Note { text, json }) => finding::note(&setup, &text.join(" "), json),
         // Answered above: it must not fail for what it is asked about.
         Some(Command::Config(_)) => Ok(Exit::Success),
@@ -131,6 +140,16 @@ fn check(setup: &Setup, args: &CheckArgs) -> Result<Exit, Stop> {
     out::print(&text).map_err(|error| unknown(&error))?;
     warn_of_no_memory(setup);
     Ok(Exit::Verdict(report.verdict))
+}
+
+/// The worker of a run. Nobody reads how it ends but its file.
+fn work(setup: &Setup, args: WorkArgs) -> Result<Exit, Stop> {
+    if setup.read_only || setup.demo {
+        return Err(Stop::new(Exit::Refused, "refused: nothing may be changed"));
+    }
+    let outcome = runtime::worker::work(setup, args.finish, args.take_back);
+    let good = outcome.map_err(|error| Stop::failure(format!("{error:#}")))?.is_good();
+    Ok(if good { Exit::Success } else { Exit::Failure })
 }
 
 /// The last known state in one line: reads one file, looks at nothing.

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use directories::ProjectDirs;
 
+use crate::actions::ActionSettings;
 use crate::domain::{SourceId, Thresholds};
 use crate::host::settings;
 use crate::sources::SourceSettings;
@@ -51,6 +52,8 @@ pub struct Config {
     pub sources: SourceSettings,
     /// The limits of the rules.
     pub thresholds: Thresholds,
+    /// What actions do where nothing else is said.
+    pub actions: ActionSettings,
     /// The keys.
     pub keys: Keymap,
     /// Where the theme is named in the file.
@@ -112,6 +115,7 @@ impl Config {
             read_only: false,
             sources: SourceSettings::default(),
             thresholds: Thresholds::default(),
+            actions: ActionSettings::default(),
             keys: Keymap::with([])?,
             theme_place: None,
         })

@@ -7,9 +7,11 @@
 
 mod files;
 mod journal;
+mod runs;
 mod seen;
 
 pub use journal::{JournalRead, JournalReader};
+pub use runs::{Attachment, CancelWish, LockError, RunFile, RunReader, new_run_id};
 
 use std::collections::BTreeSet;
 use std::io;

@@ -13,21 +13,24 @@ mod http;
 mod lane;
 mod nvml;
 pub mod process;
+mod reach;
 pub mod settings;
 pub mod sockets;
 mod space;
+pub mod spawn;
 mod tail;
 mod user;
 
 pub use clock::Clock;
 pub use docker::{
     Candidate, DockerClient, EngineError, Inspected, LogStream, LogsFrom, PullStep, Standing, Stats, Surroundings,
-    candidates, choose,
+    candidates, choose, encoded,
 };
 pub use fs::RootedFs;
 pub use http::{Answer, Http, HttpError, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library, Nvidia};
+pub use reach::reach;
 pub use space::{Space, statvfs};
 pub use tail::{FirstLook, Grown, Tail, TailLimits, Tailer};
 pub use user::login_name;

@@ -56,6 +56,7 @@
     allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "unit tests write made-up trees to read")
 )]
 
+pub mod actions;
 pub mod checks;
 pub mod cli;
 pub mod config;

@@ -10,6 +10,8 @@ pub mod doctor;
 mod last;
 pub mod look;
 pub mod mask;
+pub mod plan;
+pub mod run;
 pub mod snapshot;
 
 pub use last::{LastFinding, LastState};

@@ -8,6 +8,7 @@ mod diagnostics;
 mod face;
 mod headless;
 mod keeper;
+pub mod worker;
 
 pub use core::Core;
 pub use face::tui;
@@ -62,6 +63,17 @@ impl Setup {
         };
         Ok((setup, warning))
     }
+}
+
+/// Waits for a future with a runtime of its own: for commands that are no face.
+///
+/// # Errors
+/// When the async runtime cannot be started.
+pub fn blocking<T>(future: impl Future<Output = T>) -> std::io::Result<T> {
+    let runtime = async_runtime()?;
+    let value = tokio::task::LocalSet::new().block_on(&runtime, future);
+    runtime.shutdown_background();
+    Ok(value)
 }
 
 /// One thread for everything that awaits.

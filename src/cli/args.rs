@@ -70,6 +70,35 @@ pub(super) enum Command {
     /// Let a finding be for a while
     #[command(subcommand)]
     Finding(FindingCommand),
+    /// List the actions: what can be done, and what it risks
+    Actions {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Do something: plan it, confirm it, carry it out
+    #[command(after_help = "\
+A target is written as on screen: a container's name, `project/` for a compose project, `project/service`.
+
+Exit status: 0 done or nothing to do, 1 failed, cancelled or rolled back, 4 refused.")]
+    Run(RunArgs),
+    /// Take back what a run did, where that is possible
+    Undo {
+        /// The run's id, as `hostler journal` tells it
+        run: String,
+        /// Print the run as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what was done and said, by whom, with what result
+    Journal {
+        /// As JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// The worker of a run: reads a plan
+    #[command(hide = true)]
+    Work(WorkArgs),
     /// Write a note: a mark on every graph, with who and when
     Note {
         /// What it says
@@ -96,6 +125,51 @@ pub(super) struct CheckArgs {
     /// The last known state in one line, without a look at anything
     #[arg(long, conflicts_with = "watch")]
     pub(super) brief: bool,
+}
+
+/// `hostler run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// The action, such as container.restart; `hostler actions` lists them
+    #[arg(required_unless_present = "finish", default_value = "", hide_default_value = true)]
+    pub(super) action: String,
+    /// What it works on
+    pub(super) targets: Vec<String>,
+    /// Print what it would do, object by object, and do nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Do not ask before what interrupts something
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Do it if this is still the plan of a dry run
+    #[arg(long, value_name = "HASH")]
+    pub(super) plan: Option<String>,
+    /// Name an object whose data goes; once for each
+    #[arg(long, value_name = "NAME")]
+    pub(super) confirm: Vec<String>,
+    /// Add an optional step
+    #[arg(long, value_name = "STEP")]
+    pub(super) with: Vec<String>,
+    /// Leave an optional step out
+    #[arg(long, value_name = "STEP")]
+    pub(super) without: Vec<String>,
+    /// Finish a run whose worker died
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "plan", "with", "without"])]
+    pub(super) finish: Option<String>,
+    /// Print the plan or the run as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// `hostler work`, which only hostler itself calls.
+#[derive(Debug, clap::Args)]
+pub(super) struct WorkArgs {
+    /// Finish this run
+    #[arg(long, value_name = "RUN")]
+    pub(super) finish: Option<String>,
+    /// Take this run back
+    #[arg(long, value_name = "RUN", conflicts_with = "finish")]
+    pub(super) take_back: Option<String>,
 }
 
 /// `hostler doctor`.

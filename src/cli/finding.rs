@@ -51,7 +51,7 @@ pub(super) fn note(setup: &Setup, text: &str, json: bool) -> Result<Exit, Stop> 
     Ok(Exit::Success)
 }
 
-fn refuse_where_read_only(setup: &Setup) -> Result<(), Stop> {
+pub(super) fn refuse_where_read_only(setup: &Setup) -> Result<(), Stop> {
     if setup.read_only {
         let why = "refused: nothing may be changed (--read-only, HOSTLER_READ_ONLY or `read_only` in the config)";
         return Err(Stop::new(Exit::Refused, why));

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Keys, Ratio, RawConfig, RawSources, RawThresholds, Span, unknown_command};
+use super::raw::{Keys, Ratio, RawActions, RawConfig, RawSources, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
+use crate::actions::ActionSettings;
 use crate::domain::{Thresholds, units};
 use crate::sources::SourceSettings;
 use crate::ui::command::Command;
@@ -33,6 +34,7 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
         read_only: raw.read_only.unwrap_or(defaults.read_only),
         sources: checker.sources(&raw.sources, &defaults.sources),
         thresholds: checker.thresholds(&raw.thresholds, &defaults.thresholds),
+        actions: checker.actions(&raw.actions, &defaults.actions),
         keys: checker.keys(raw, defaults.keys),
         ..defaults
     };
@@ -86,6 +88,15 @@ impl Checker<'_> {
         default: Duration,
     ) -> Duration {
         self.within(written, |Span(span)| span, range, (default, |span| Span::words(*span)))
+    }
+
+    fn actions(&mut self, raw: &RawActions, defaults: &ActionSettings) -> ActionSettings {
+        let keep = (defaults.keep, |count: &u32| count.to_string());
+        ActionSettings {
+            gate: self.span(raw.gate.as_ref(), SECOND..=HOUR, defaults.gate),
+            steady: self.span(raw.steady.as_ref(), Duration::ZERO..=HOUR, defaults.steady),
+            keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, keep),
+        }
     }
 
     fn thresholds(&mut self, raw: &RawThresholds, defaults: &Thresholds) -> Thresholds {

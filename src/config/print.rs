@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::Config;
-use super::raw::{Celsius, Count, Keys, Ratio, RawConfig, RawSources, RawThresholds, RawUi, Span};
+use super::raw::{Celsius, Count, Keys, Ratio, RawActions, RawConfig, RawSources, RawThresholds, RawUi, Span};
 use crate::ui::command::Command;
 
 /// The config as TOML. Keys without a value (such as an engine that is to be found by itself) stand as comments.
@@ -63,6 +63,11 @@ fn raw(config: &Config) -> RawConfig {
             restart_window: span(limits.restart_window),
             restart_clear: span(limits.restart_clear),
             oom_window: span(limits.oom_window),
+        },
+        actions: RawActions {
+            gate: span(config.actions.gate),
+            steady: span(config.actions.steady),
+            keep: Some(anywhere(Count(config.actions.keep))),
         },
         keys: keys(config),
     }

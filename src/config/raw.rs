@@ -25,6 +25,7 @@ pub(super) struct RawConfig {
     pub(super) ui: RawUi,
     pub(super) sources: RawSources,
     pub(super) thresholds: RawThresholds,
+    pub(super) actions: RawActions,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
 }
@@ -64,6 +65,15 @@ pub(super) struct RawThresholds {
     pub(super) restart_window: Option<Spanned<Span>>,
     pub(super) restart_clear: Option<Spanned<Span>>,
     pub(super) oom_window: Option<Spanned<Span>>,
+}
+
+/// `[actions]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawActions {
+    pub(super) gate: Option<Spanned<Span>>,
+    pub(super) steady: Option<Spanned<Span>>,
+    pub(super) keep: Option<Spanned<Count>>,
 }
 
 /// Reads the raw form.

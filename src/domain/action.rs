@@ -88,12 +88,32 @@ const fn on_containers(
 /// The registered actions, in the order of the palette.
 pub const ACTIONS: &[ActionSpec] = &[
     on_containers("container.start", "start", "starts what is down", Risk::Safe, None),
-    on_containers("container.stop", "stop", "asks it to end, and waits as long as it was given", Risk::Disruptive, None),
+    on_containers(
+        "container.stop",
+        "stop",
+        "asks it to end, and waits as long as it was given",
+        Risk::Disruptive,
+        None,
+    ),
     on_containers("container.restart", "restart", "stops and starts it", Risk::Disruptive, Some("r")),
     on_containers("container.pause", "pause", "freezes its processes", Risk::Disruptive, None),
     on_containers("container.resume", "resume", "lets frozen processes go on", Risk::Safe, None),
     on_containers("container.kill", "kill", "ends its processes at once", Risk::Disruptive, Some("K")),
     on_containers("container.remove", "remove", "removes the container; its volumes stay", Risk::Disruptive, Some("D")),
+    on_containers(
+        "container.update",
+        "update",
+        "pulls its image and makes it again; rolled back unless it comes up well",
+        Risk::Disruptive,
+        Some("u"),
+    ),
+    on_containers(
+        "container.rollback",
+        "roll back",
+        "returns to the version before, which was kept",
+        Risk::Disruptive,
+        Some("b"),
+    ),
 ];
 
 #[cfg(test)]
@@ -107,7 +127,8 @@ mod tests {
         let ids: HashSet<&str> = ACTIONS.iter().map(|spec| spec.id).collect();
         assert_eq!(ids.len(), ACTIONS.len());
         for spec in ACTIONS {
-            let plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+            let plain =
+                |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
             let parts: Vec<&str> = spec.id.split('.').collect();
             assert!(parts.len() == 2 && parts.iter().all(|part| plain(part)), "{spec}");
             assert_eq!(ActionSpec::named(spec.id), Some(spec));

@@ -68,7 +68,7 @@ pub enum Probe {
         /// The path, beginning with `/`.
         path: String,
     },
-    /// It runs for as long as `seconds` of the gate say without a restart.
+    /// It keeps running.
     Running,
 }
 
@@ -151,6 +151,8 @@ pub enum Op {
         old: ContainerRef,
         /// Its restart policy.
         policy: RestartPolicy,
+        /// It runs, and so must the new one.
+        runs: bool,
     },
     /// Lets the old container take its name and place again.
     SwapBack {
@@ -158,6 +160,8 @@ pub enum Op {
         old: ContainerRef,
         /// Its restart policy.
         policy: RestartPolicy,
+        /// It ran.
+        runs: bool,
     },
     /// Waits until the container of this name has come up well.
     Gate {
@@ -165,8 +169,10 @@ pub enum Op {
         name: String,
         /// How it is told.
         probe: Probe,
-        /// Seconds until it has failed.
+        /// Seconds that it may take.
         seconds: u64,
+        /// Seconds that it must then stay well without a restart.
+        steady: u64,
     },
 }
 

@@ -169,6 +169,12 @@ impl Plan {
         })
     }
 
+    /// What is so when all of it was done: the title, as something that happened.
+    pub fn summary_of_success(&self) -> String {
+        let count = self.chosen().count();
+        format!("{}: done, {count} {}", self.title, if count == 1 { "step" } else { "steps" })
+    }
+
     /// What decides whether two plans are the same: action, targets, and the chosen steps with the ids that they name;
     /// neither ages nor bytes.
     pub fn essence(&self) -> (&str, &[String], Vec<(&str, &Op, &[Guard])>) {

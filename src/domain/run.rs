@@ -247,6 +247,12 @@ impl Run {
         !self.alive && self.ended.is_none()
     }
 
+    /// Whether something was done that its plan says how to take back.
+    pub fn can_be_taken_back(&self) -> bool {
+        let begun = |state: &StepState| !matches!(state, StepState::Waiting | StepState::TakenBack);
+        self.plan.steps.iter().zip(&self.steps).any(|(step, state)| begun(state) && !step.undo.is_empty())
+    }
+
     /// The chosen step under way, counted from 1, and how many there are.
     pub fn place(&self) -> (usize, usize) {
         let chosen: Vec<usize> = self.plan.chosen().map(|(index, _)| index).collect();

@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_millis(10);
 const TEXT_BYTES: usize = 4096;
 
 /// The rights of a file in `folder`: the group's too where the folder is the group's.
-fn mode_in(folder: &Path) -> io::Result<u32> {
+pub(super) fn mode_in(folder: &Path) -> io::Result<u32> {
     let shared = folder.metadata()?.mode() & 0o020 != 0;
     Ok(if shared { 0o660 } else { 0o600 })
 }
@@ -63,7 +63,7 @@ pub(super) fn make(folder: &Path) -> Result<(), HistoryError> {
 }
 
 /// Gives a file that was just made its rights, whatever the umask says.
-fn restrict(file: &File, mode: u32) -> io::Result<()> {
+pub(super) fn restrict(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(PermissionsExt::from_mode(mode))
 }
 
@@ -156,15 +156,16 @@ pub(super) fn read_from(path: &Path, from: u64) -> Result<Option<(u64, Vec<u8>)>
 pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     let (_, bytes) = read_from(path, 0).ok()??;
     let mut value = serde_json::from_slice(&bytes).ok()?;
-    strip(&mut value);
+    strip(&mut value, TEXT_BYTES);
     serde_json::from_value(value).ok()
 }
 
-fn strip(value: &mut Value) {
+/// Strips every text in a JSON value, and bounds it to so many bytes.
+pub(super) fn strip(value: &mut Value, most: usize) {
     match value {
-        Value::String(text) => *text = foreign::clean(text, TEXT_BYTES).into_owned(),
-        Value::Array(values) => values.iter_mut().for_each(strip),
-        Value::Object(fields) => fields.values_mut().for_each(strip),
+        Value::String(text) => *text = foreign::clean(text, most).into_owned(),
+        Value::Array(values) => values.iter_mut().for_each(|value| strip(value, most)),
+        Value::Object(fields) => fields.values_mut().for_each(|value| strip(value, most)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

@@ -17,7 +17,7 @@ pub use change::PullStep;
 pub use convert::Inspected;
 pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
 pub use logs::{LogStream, LogsFrom};
-pub use raw::EngineError;
+pub use raw::{EngineError, encoded};
 pub use stats::Stats;
 
 use std::sync::Arc;
@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::domain::{Container, ContainerId, DockerEvent, EngineInfo, Failure};
-use crate::host::foreign;
+use crate::host::{Ports, foreign};
 use endpoint::Address;
 
 /// A way to one container engine. Clones share it; each request has a connection of its own.
@@ -48,6 +48,22 @@ impl DockerClient {
     /// How long one request may take: an engine that answers at all answers a list of hundreds of containers in a fraction
     /// of this.
     pub const PATIENCE: Duration = Duration::from_secs(4);
+
+    /// Finds the engine's endpoint: the one that the config names, else where [`candidates`] lead. Looks at files on a lane
+    /// of their own.
+    ///
+    /// # Errors
+    /// When there is none, or the files do not answer in time.
+    pub async fn find(ports: &Ports, configured: Option<String>) -> Result<Candidate, Failure> {
+        let fs = ports.fs.clone();
+        let mut reader = ports.sampler.reader(|| ());
+        let reading = reader.read(move |()| {
+            let around = Surroundings::of_this_process(configured.as_deref());
+            choose(&candidates(&around, &fs)).cloned()
+        });
+        let late = || Failure::failed("the settings of the docker command cannot be read in time");
+        timeout(Self::PATIENCE, reading).await.map_err(|_| late())?.map_err(|_| late())?
+    }
 
     /// Opens the engine at `place` and agrees on an API version that both speak.
     ///

@@ -71,12 +71,7 @@ impl DockerClient {
 
     /// Starts, stops, restarts, kills, pauses or resumes a container. A stop waits `stop_seconds`, else as long as the
     /// container asks for, before it kills. Doing what is so already is no error.
-    pub async fn lifecycle(
-        &self,
-        verb: Verb,
-        id: &ContainerId,
-        stop_seconds: Option<u32>,
-    ) -> Result<(), EngineError> {
+    pub async fn lifecycle(&self, verb: Verb, id: &ContainerId, stop_seconds: Option<u32>) -> Result<(), EngineError> {
         // A container may have asked for minutes to end in.
         let patience = Self::CHANGE_PATIENCE + Duration::from_secs(u64::from(stop_seconds.unwrap_or(600)));
         let docker = self.patient(patience);

@@ -36,10 +36,20 @@ pub struct LogStream {
 impl DockerClient {
     /// Follows a container's log. Ends when the container does.
     pub fn follow_logs(&self, id: &ContainerId, tty: bool, from: LogsFrom) -> LogStream {
+        self.log(id, tty, from, true)
+    }
+
+    /// A container's log as it is kept now; it ends with the last message.
+    pub fn kept_log(&self, id: &ContainerId, tty: bool, from: LogsFrom) -> LogStream {
+        self.log(id, tty, from, false)
+    }
+
+    fn log(&self, id: &ContainerId, tty: bool, from: LogsFrom, follow: bool) -> LogStream {
         let path = format!(
-            "/v{}/containers/{}/logs?follow=1&stdout=1&stderr=1&timestamps=1&{}",
+            "/v{}/containers/{}/logs?follow={}&stdout=1&stderr=1&timestamps=1&{}",
             self.docker.client_version(),
             foreign::name(&id.0),
+            u8::from(follow),
             from.query()
         );
         let chunks = raw(&self.docker, path).export_container(&id.0);

@@ -141,8 +141,8 @@ impl Raw {
     }
 }
 
-/// `text` as one segment of a path.
-pub(super) fn encoded(text: &str) -> String {
+/// `text` as one segment of a path, or one value of a query (RFC 3986, section 2).
+pub fn encoded(text: &str) -> String {
     use std::fmt::Write as _;
     text.bytes().fold(String::with_capacity(text.len()), |mut path, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

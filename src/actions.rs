@@ -1,0 +1,184 @@
+//! What changes the machine: one file an action, and the one runner that carries all of them out.
+//!
+//! An [`Action`] only makes a [`Plan`]: it looks at the engine, names every object that would change, and says how it can be
+//! taken back. What a plan's steps do is plain data ([`Op`](crate::domain::Op)); [`ops`] carries one out, and [`Runner`]
+//! all of a plan's, step by step, with guards before each and a record after. A new action is one file here, one line in
+//! [`REGISTRY`], and its specification in [`ACTIONS`](crate::domain::ACTIONS).
+
+mod lifecycle;
+mod ops;
+mod runner;
+mod target;
+mod update;
+
+pub use runner::{Runner, Start};
+
+use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::OnceCell;
+
+use crate::domain::{ActionSpec, Failure, Plan};
+use crate::history::StateDir;
+use crate::host::{DockerClient, EngineError, Ports};
+
+/// One maintenance operation.
+pub trait Action: Sync {
+    /// What it is called and what it risks.
+    fn spec(&self) -> &'static ActionSpec;
+
+    /// What it would do to the targets of `wish`. Changes nothing.
+    ///
+    /// # Errors
+    /// Why it cannot be done, in a sentence that names the remedy.
+    fn plan<'a>(&'a self, desk: &'a Desk, wish: &'a Wish) -> LocalBoxFuture<'a, Result<Plan, Refusal>>;
+}
+
+/// Every action, in the order of [`ACTIONS`](crate::domain::ACTIONS).
+pub const REGISTRY: &[&dyn Action] = &[
+    &lifecycle::START,
+    &lifecycle::STOP,
+    &lifecycle::RESTART,
+    &lifecycle::PAUSE,
+    &lifecycle::RESUME,
+    &lifecycle::KILL,
+    &lifecycle::Remove,
+    &update::Update,
+    &update::Rollback,
+];
+
+/// What somebody wants done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// The action's id.
+    pub action: String,
+    /// The targets as on screen.
+    pub targets: Vec<String>,
+    /// Optional steps that are to be carried out beside those that are by themselves.
+    pub with: Vec<String>,
+    /// Optional steps that are left out.
+    pub without: Vec<String>,
+}
+
+/// Why nothing is planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It must not, or cannot, be done as it was asked for.
+    #[error("{0}")]
+    Refused(String),
+    /// What would have to be asked does not answer.
+    #[error("{0}")]
+    Failed(#[from] Failure),
+}
+
+impl Refusal {
+    fn new(why: impl Into<String>) -> Self {
+        Self::Refused(why.into())
+    }
+}
+
+impl From<EngineError> for Refusal {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Failed(failure) => Self::Failed(failure),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+/// What planning and running may use.
+pub struct Desk {
+    /// The machine.
+    pub ports: Ports,
+    /// hostler's own store.
+    pub state_dir: StateDir,
+    /// What the config says about actions.
+    pub settings: ActionSettings,
+    /// The endpoint that the config names, if it does.
+    endpoint: Option<String>,
+    docker: OnceCell<DockerClient>,
+}
+
+/// What the config says about actions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionSettings {
+    /// How long a container has to come up well after an update, unless its own history says otherwise.
+    pub gate: Duration,
+    /// How long it must then stay well before the update has succeeded.
+    pub steady: Duration,
+    /// Old versions of a container that are kept for roll back, 1 to 20.
+    pub keep: u32,
+}
+
+impl Default for ActionSettings {
+    fn default() -> Self {
+        Self { gate: Duration::from_secs(120), steady: Duration::from_secs(20), keep: 3 }
+    }
+}
+
+impl Desk {
+    /// A desk at this machine.
+    pub fn new(ports: Ports, state_dir: StateDir, settings: ActionSettings, endpoint: Option<String>) -> Self {
+        Self { ports, state_dir, settings, endpoint, docker: OnceCell::new() }
+    }
+
+    /// The container engine, connected to at the first use.
+    ///
+    /// # Errors
+    /// When there is none, it does not answer, or this user may not ask it.
+    pub async fn docker(&self) -> Result<&DockerClient, Failure> {
+        let connect = || async {
+            let place = DockerClient::find(&self.ports, self.endpoint.clone()).await?;
+            DockerClient::connect(&place).await
+        };
+        self.docker.get_or_try_init(connect).await
+    }
+}
+
+/// What an action would do.
+///
+/// # Errors
+/// When there is no such action, or why it cannot be done.
+pub async fn plan(desk: &Desk, wish: &Wish) -> Result<Plan, Refusal> {
+    let Some(action) = REGISTRY.iter().find(|action| action.spec().id == wish.action) else {
+        return Err(Refusal::new(format!("there is no action `{}`; `hostler actions` lists them", wish.action)));
+    };
+    let mut plan = action.plan(desk, wish).await?;
+    for (steps, chosen) in [(&wish.with, true), (&wish.without, false)] {
+        for step in steps {
+            plan.choose(step, chosen).map_err(Refusal::Refused)?;
+        }
+    }
+    Ok(plan)
+}
+
+/// The specification of a registered action.
+fn spec(id: &'static str) -> &'static ActionSpec {
+    // A test holds the registry to the table, so that the first one is never taken for another.
+    ActionSpec::named(id).unwrap_or(&crate::domain::ACTIONS[0])
+}
+
+fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// The hash that two equal plans share: 16 hexadecimal digits over action, targets, chosen steps and the ids in them.
+pub fn hash(plan: &Plan) -> String {
+    use sha2::{Digest as _, Sha256};
+    let essence = serde_json::to_vec(&plan.essence()).unwrap_or_default();
+    let digest = Sha256::digest(&essence);
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ACTIONS;
+
+    #[test]
+    fn every_specification_has_its_action() {
+        let known: Vec<&str> = REGISTRY.iter().map(|action| action.spec().id).collect();
+        assert_eq!(known, ACTIONS.iter().map(|spec| spec.id).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,242 @@
+//! Carries out one operation, and looks whether what a plan took for granted still holds.
+//!
+//! An operation may be begun again after a worker died in it. So each looks what is there, does what is still missing, and
+//! takes what is so already for done.
+
+mod gate;
+mod images;
+mod recreate;
+
+pub(super) use images::kept_repository;
+pub(super) use recreate::kept_name;
+
+use serde_json::Value;
+
+use super::Desk;
+use crate::domain::{ContainerId, ContainerRef, Failure, Guard, Op, RunEntry, RunRecord, Verb};
+use crate::history::RunFile;
+use crate::host::{DockerClient, EngineError, LogsFrom, foreign};
+
+/// The most that is kept of a log line, bytes.
+const LINE_BYTES: usize = 500;
+
+/// Where operations are carried out: the run, its file, the engine.
+pub(super) struct Bench<'a> {
+    pub(super) desk: &'a Desk,
+    pub(super) docker: &'a DockerClient,
+    /// The run's id.
+    pub(super) run: &'a str,
+    pub(super) file: &'a mut RunFile,
+}
+
+/// What came of an operation.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// In a clause; may be empty.
+    pub(super) text: String,
+    /// Bytes that it freed, as the engine told.
+    pub(super) freed: Option<u64>,
+}
+
+impl Done {
+    fn saying(text: impl Into<String>) -> Self {
+        Self { text: text.into(), freed: None }
+    }
+}
+
+/// Why an operation failed, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Trouble(pub(super) String);
+
+impl From<EngineError> for Trouble {
+    fn from(error: EngineError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self(failure.to_string())
+    }
+}
+
+impl Bench<'_> {
+    /// Writes how far the operation is. What cannot be written is not worth failing for.
+    pub(super) fn progress(&mut self, text: impl Into<String>, done: u64, total: u64) {
+        self.tell(RunEntry::Progress { text: text.into(), done, total });
+    }
+
+    /// Writes something worth reading later.
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.tell(RunEntry::Said { text: text.into() });
+    }
+
+    fn tell(&mut self, entry: RunEntry) {
+        let record = RunRecord { at: self.desk.ports.clock.now().wall, entry };
+        if let Err(error) = self.file.write(&record, false) {
+            tracing::warn!(%error, "A remark of a run was lost.");
+        }
+    }
+
+    /// What the engine says of a container that must be there.
+    async fn inspected(&self, container: &ContainerRef) -> Result<Value, Trouble> {
+        let found = self.docker.inspect_raw(&container.id.0).await?;
+        found.ok_or_else(|| Trouble(format!("{} is gone", container.name)))
+    }
+}
+
+/// Whether giving up half-way leaves nothing half done.
+pub(super) fn may_be_broken_off(op: &Op) -> bool {
+    matches!(op, Op::Pull { .. } | Op::Gate { .. })
+}
+
+/// Carries out one operation.
+pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> {
+    match op {
+        Op::Lifecycle { verb, container, stop_seconds } => lifecycle(bench, *verb, container, *stop_seconds).await,
+        Op::RemoveContainer { container, volumes } => remove_container(bench, container, *volumes).await,
+        Op::ArchiveLog { container } => archive_log(bench, container).await,
+        Op::RemoveImages { images } => images::remove(bench, images).await,
+        Op::RemoveBuildCache => {
+            let freed = bench.docker.prune_build_cache().await?;
+            Ok(Done { text: String::new(), freed: Some(freed) })
+        }
+        Op::RemoveNetworks { networks } => {
+            for (id, _) in networks {
+                gone_is_fine(bench.docker.remove_network(id).await)?;
+            }
+            Ok(Done::default())
+        }
+        Op::RemoveVolumes { volumes } => {
+            for volume in volumes {
+                gone_is_fine(bench.docker.remove_volume(volume).await)?;
+            }
+            Ok(Done::default())
+        }
+        Op::KeepImage { image, container } => images::keep(bench, image, container).await,
+        Op::Pull { reference } => images::pull(bench, reference).await,
+        Op::Tag { image, reference } => images::tag(bench, image, reference).await,
+        Op::Create { like, image } => recreate::create(bench, like, image).await,
+        Op::RemoveCreated { like } => recreate::remove_created(bench, like).await,
+        Op::Swap { old, policy, runs } => recreate::swap(bench, old, *policy, *runs).await,
+        Op::SwapBack { old, policy, runs } => recreate::swap_back(bench, old, *policy, *runs).await,
+        Op::Gate { name, probe, seconds, steady } => gate::wait(bench, name, probe, *seconds, *steady).await,
+    }
+}
+
+/// Whether a guard holds; else what has changed.
+pub(super) async fn holds(guard: &Guard, docker: &DockerClient) -> Result<(), Trouble> {
+    match guard {
+        Guard::Same { container } => {
+            let found = docker.inspect_raw(&container.name).await?;
+            let id = found.as_ref().and_then(|found| found.get("Id")?.as_str());
+            match id {
+                Some(id) if id == &*container.id.0 => Ok(()),
+                Some(_) => Err(changed(format!("{} is another container now", container.name))),
+                None => Err(changed(format!("{} is gone", container.name))),
+            }
+        }
+        Guard::Down { container } => {
+            let found = docker.inspect_raw(&container.id.0).await?;
+            let runs = found.as_ref().and_then(|found| found.pointer("/State/Running")?.as_bool());
+            if runs == Some(true) { Err(changed(format!("{} runs now", container.name))) } else { Ok(()) }
+        }
+        Guard::ImageUnused { image } => {
+            let user = docker.list().await?.into_iter().find(|container| container.image_id == *image);
+            user.map_or(Ok(()), |user| Err(changed(format!("{} uses the image {image} now", user.name))))
+        }
+        Guard::VolumeUnused { volume } => {
+            let filters = format!("{{\"volume\":[\"{volume}\"]}}");
+            let path = format!("/containers/json?all=1&filters={}", crate::host::encoded(&filters));
+            let users = docker.get_raw(&path, DockerClient::PATIENCE).await?;
+            match users.as_array().is_none_or(Vec::is_empty) {
+                true => Ok(()),
+                false => Err(changed(format!("a container uses the volume {volume} now"))),
+            }
+        }
+    }
+}
+
+fn changed(what: String) -> Trouble {
+    Trouble(format!("{what}, which it was not when this was planned: nothing more is done; plan it again"))
+}
+
+/// What was to go may be gone already.
+fn gone_is_fine(done: Result<(), EngineError>) -> Result<(), EngineError> {
+    match done {
+        Err(EngineError::Gone(_)) => Ok(()),
+        done => done,
+    }
+}
+
+async fn lifecycle(
+    bench: &mut Bench<'_>,
+    verb: Verb,
+    container: &ContainerRef,
+    stop_seconds: Option<u32>,
+) -> Result<Done, Trouble> {
+    match bench.docker.lifecycle(verb, &container.id, stop_seconds).await {
+        Ok(()) => Ok(Done::default()),
+        // It ended by itself between the look and the kill.
+        Err(EngineError::Conflict(why)) if verb == Verb::Kill && why.contains("not running") => Ok(Done::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn remove_container(bench: &mut Bench<'_>, container: &ContainerRef, volumes: bool) -> Result<Done, Trouble> {
+    let freed = written(bench.docker, &container.id).await;
+    gone_is_fine(bench.docker.remove(&container.id, volumes, false).await)?;
+    Ok(Done { text: String::new(), freed })
+}
+
+/// Bytes that a container has written to its own layer, as the engine tells.
+async fn written(docker: &DockerClient, id: &ContainerId) -> Option<u64> {
+    let path = format!("/containers/{}/json?size=1", id.0);
+    docker.get_raw(&path, DockerClient::CHANGE_PATIENCE).await.ok()?.get("SizeRw")?.as_u64()
+}
+
+/// Keeps the log of a container beside the run's file.
+async fn archive_log(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<Done, Trouble> {
+    let Some(it) = bench.docker.inspect_raw(&container.id.0).await? else { return Ok(Done::default()) };
+    let mut attached = bench.desk.state_dir.attach(bench.run, &format!("{}.log", container.name)).map_err(unkept)?;
+    let mut log = bench.docker.kept_log(&container.id, has_terminal(&it), LogsFrom::Start);
+    let mut written = Ok(());
+    loop {
+        let more = log.next(|_, message| {
+            if written.is_ok() {
+                written = attached.write(message);
+            }
+        });
+        match more.await {
+            Ok(true) => std::mem::replace(&mut written, Ok(())).map_err(unkept)?,
+            Ok(false) => break,
+            // A driver that keeps nothing has nothing to lose.
+            Err(why) => return Ok(Done::saying(format!("its log could not be kept: {why}"))),
+        }
+    }
+    Ok(Done::saying(format!("its log is kept in {}", attached.path().display())))
+}
+
+fn unkept(error: crate::history::HistoryError) -> Trouble {
+    Trouble(error.to_string())
+}
+
+/// Whether a container's log is one raw stream.
+fn has_terminal(it: &Value) -> bool {
+    it.pointer("/Config/Tty").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// The last lines of a container's log, without their times; empty where it cannot be read.
+async fn last_lines(docker: &DockerClient, name: &str, most: u32) -> Vec<String> {
+    let Ok(Some(it)) = docker.inspect_raw(name).await else { return Vec::new() };
+    let Some(id) = it.get("Id").and_then(Value::as_str) else { return Vec::new() };
+    let mut log = docker.kept_log(&ContainerId::from(id), has_terminal(&it), LogsFrom::Last(most));
+    let mut lines = Vec::new();
+    let keep = |lines: &mut Vec<String>, message: &[u8]| {
+        let text = foreign::clean_bytes(message, LINE_BYTES);
+        lines.push(text.split_once(' ').map_or(&*text, |(_, rest)| rest).to_owned());
+    };
+    while let Ok(true) = log.next(|_, message| keep(&mut lines, message)).await {}
+    lines
+}

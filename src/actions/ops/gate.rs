@@ -1,0 +1,115 @@
+//! The gate: a container has come up well, or the update that made it is taken back.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{Bench, Done, Trouble, last_lines};
+use crate::domain::{Exit, Probe, units};
+use crate::host::{Origin, reach};
+
+/// The time between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// What one look shows.
+enum Look {
+    Well,
+    /// Not yet: what it waits for.
+    Waiting(&'static str),
+    /// It will not come up well.
+    Lost(String),
+}
+
+/// Waits until the container of this name has come up well, and has stayed so for `steady` seconds.
+pub(super) async fn wait(
+    bench: &mut Bench<'_>,
+    name: &str,
+    probe: &Probe,
+    seconds: u64,
+    steady: u64,
+) -> Result<Done, Trouble> {
+    let began = Instant::now();
+    let mut well_since: Option<Instant> = None;
+    loop {
+        let at = Instant::now();
+        match look(bench, name, probe).await? {
+            Look::Well => {
+                let since = *well_since.get_or_insert(at);
+                let held = at.duration_since(since).as_secs();
+                if held >= steady {
+                    let took = units::span(since.duration_since(began));
+                    return Ok(Done::saying(format!("{name} came up well in {took}")));
+                }
+                bench.progress(format!("{name} is well; watching it"), held, steady);
+            }
+            Look::Lost(why) => return Err(failed(bench, name, why).await),
+            // What was well and is so no more has failed.
+            Look::Waiting(_) if well_since.is_some() => {
+                let why = format!("{name} came up and did not stay well");
+                return Err(failed(bench, name, why).await);
+            }
+            Look::Waiting(what) => {
+                let waited = at.duration_since(began).as_secs();
+                if waited >= seconds {
+                    let why = format!("{name} did not come up well within {seconds} s: it waits for {what}");
+                    return Err(failed(bench, name, why).await);
+                }
+                bench.progress(format!("waiting for {what}"), waited, seconds);
+            }
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn look(bench: &Bench<'_>, name: &str, probe: &Probe) -> Result<Look, Trouble> {
+    let Some(it) = bench.docker.inspect_raw(name).await? else {
+        return Ok(Look::Lost(format!("{name} is gone")));
+    };
+    let state = |key: &str| it.pointer(&format!("/State/{key}"));
+    let flag = |key: &str| state(key).and_then(Value::as_bool).unwrap_or(false);
+    let restarts = it.get("RestartCount").and_then(Value::as_u64).unwrap_or(0);
+    if !flag("Running") || flag("Restarting") || restarts > 0 {
+        let code = state("ExitCode").and_then(Value::as_i64).unwrap_or(0);
+        let exit = Exit { code, oom_killed: flag("OOMKilled"), at: None };
+        // The engine shows exit code 0 while a restarted container runs again.
+        let how =
+            if flag("Running") && restarts > 0 { format!("it was restarted {restarts}×") } else { exit.to_string() };
+        return Ok(Look::Lost(format!("{name} does not stay up: {how}")));
+    }
+    Ok(match probe {
+        Probe::Healthcheck => match state("Health").and_then(|health| health.get("Status")?.as_str()) {
+            Some("healthy") => Look::Well,
+            Some("unhealthy") => Look::Lost(format!("{name} is unhealthy: {}", last_probe(&it))),
+            Some(_) => Look::Waiting("its health check"),
+            None => Look::Well,
+        },
+        Probe::Running => Look::Well,
+        Probe::Port { port } if reach(*port).await => Look::Well,
+        Probe::Port { .. } => Look::Waiting("its port"),
+        Probe::Http { port, path } => {
+            let origin = Origin::new(([127, 0, 0, 1], *port).into()).map_err(|error| Trouble(error.to_string()))?;
+            match bench.desk.ports.http.get(origin, path).await {
+                Ok(answer) if answer.status < 400 => Look::Well,
+                _ => Look::Waiting("its answer over HTTP"),
+            }
+        }
+    })
+}
+
+/// What the last probe of a health check printed.
+fn last_probe(it: &Value) -> String {
+    let log = it.pointer("/State/Health/Log").and_then(Value::as_array);
+    let output = log.and_then(|log| log.last()?.get("Output")?.as_str()).unwrap_or_default();
+    let first = output.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("its probe said nothing");
+    crate::host::foreign::clean(first, 200).into_owned()
+}
+
+/// The trouble, after the container's last lines were written down.
+async fn failed(bench: &mut Bench<'_>, name: &str, why: String) -> Trouble {
+    let lines = last_lines(bench.docker, name, 15).await;
+    for line in lines {
+        bench.say(format!("{name}: {line}"));
+    }
+    Trouble(why)
+}

@@ -1,0 +1,138 @@
+//! Images: pulled, kept for roll back, named, removed.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use serde_json::Value;
+
+use super::{Bench, Done, Trouble, gone_is_fine};
+use crate::host::{DockerClient, EngineError};
+
+/// The repository under which images are kept for roll back, one name a container.
+pub(in crate::actions) const KEPT: &str = "hostler-rollback";
+
+/// The time between two words about a pull.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+
+/// The name under which an image is kept for roll back of a container: `hostler-rollback/NAME`.
+pub(in crate::actions) fn kept_repository(container: &str) -> String {
+    // A repository's name knows no capitals, and no two signs side by side (OCI distribution specification, §Pull).
+    let mut name = String::with_capacity(container.len());
+    for character in container.chars() {
+        let plain = character.is_ascii_alphanumeric();
+        if plain {
+            name.push(character.to_ascii_lowercase());
+        } else if name.ends_with(|last: char| last.is_ascii_alphanumeric()) {
+            name.push('-');
+        }
+    }
+    format!("{KEPT}/{}", name.trim_end_matches('-'))
+}
+
+/// Gives an image a name under which it is kept.
+pub(super) async fn keep(bench: &mut Bench<'_>, image: &str, container: &str) -> Result<Done, Trouble> {
+    let repository = kept_repository(container);
+    bench.docker.tag(image, &repository, bench.run).await?;
+    Ok(Done::saying(format!("kept as {repository}:{}", bench.run)))
+}
+
+/// Gives a reference to an image that is there.
+pub(super) async fn tag(bench: &mut Bench<'_>, image: &str, reference: &str) -> Result<Done, Trouble> {
+    let (repository, tag) = split(reference);
+    bench.docker.tag(image, repository, tag).await?;
+    Ok(Done::default())
+}
+
+/// Repository and tag of a reference; `latest` where it names none.
+fn split(reference: &str) -> (&str, &str) {
+    match reference.rsplit_once(':') {
+        // A colon before a slash belongs to a port.
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (reference, "latest"),
+    }
+}
+
+/// Pulls an image and tells how far it is.
+pub(super) async fn pull(bench: &mut Bench<'_>, reference: &str) -> Result<Done, Trouble> {
+    let mut layers: HashMap<String, (u64, u64)> = HashMap::new();
+    let mut steps = bench.docker.pull(reference);
+    let mut told = None;
+    while let Some(step) = steps.next().await {
+        let step = step.map_err(|error| Trouble(format!("{reference} cannot be pulled: {error}")))?;
+        let layer = layers.entry(step.layer.clone()).or_default();
+        match step.text.as_str() {
+            "Downloading" => *layer = step.bytes,
+            "Download complete" | "Pull complete" | "Already exists" => layer.0 = layer.1,
+            _ => {}
+        }
+        let now = bench.desk.ports.clock.now();
+        if told.is_none_or(|told| now.since(told) >= TELL_EVERY) {
+            told = Some(now);
+            let (done, total) = layers.values().fold((0, 0), |sum, layer| (sum.0 + layer.0, sum.1 + layer.1));
+            bench.progress(format!("pulling {reference}"), done, total);
+        }
+    }
+    let image = bench.docker.image_raw(reference).await?;
+    let id = image.as_ref().and_then(|image| image.get("Id")?.as_str());
+    let Some(id) = id else {
+        return Err(Trouble(format!("{reference} was pulled, and yet the engine does not have it")));
+    };
+    Ok(Done::saying(format!("{reference} is {}", id.get(..19).unwrap_or(id))))
+}
+
+/// Removes images: their names one by one, then what is left of them. Never by force: what is in use stays.
+pub(super) async fn remove(bench: &mut Bench<'_>, images: &[String]) -> Result<Done, Trouble> {
+    let before = layers_size(bench.docker).await;
+    let mut stayed = Vec::new();
+    for (index, id) in images.iter().enumerate() {
+        bench.progress("removing images", index as u64, images.len() as u64);
+        match remove_one(bench.docker, id).await {
+            Ok(()) => {}
+            // Something began to use it since the plan was made.
+            Err(EngineError::Conflict(why)) => stayed.push(why),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let after = layers_size(bench.docker).await;
+    let freed = before.zip(after).map(|(before, after)| before.saturating_sub(after));
+    if stayed.is_empty() {
+        return Ok(Done { text: String::new(), freed });
+    }
+    Ok(Done { text: format!("{} stayed: {}", stayed.len(), stayed.join("; ")), freed })
+}
+
+async fn remove_one(docker: &DockerClient, id: &str) -> Result<(), EngineError> {
+    let Some(image) = docker.image_raw(id).await? else { return Ok(()) };
+    let names = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
+    for name in names.filter_map(Value::as_str).filter(|name| *name != "<none>:<none>") {
+        gone_is_fine(docker.remove_image(name).await)?;
+    }
+    // With the last name the image itself goes.
+    gone_is_fine(docker.remove_image(id).await)
+}
+
+/// Bytes of all image layers, each once, as the engine tells.
+async fn layers_size(docker: &DockerClient) -> Option<u64> {
+    let answer = docker.get_raw("/system/df?type=image", DockerClient::CHANGE_PATIENCE).await.ok()?;
+    let total = answer.get("LayersSize").or_else(|| answer.pointer("/ImageUsage/TotalSize"))?;
+    total.as_u64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_split_at_its_tag() {
+        assert_eq!(split("n8nio/n8n:1.2"), ("n8nio/n8n", "1.2"));
+        assert_eq!(split("127.0.0.1:5000/bed/app"), ("127.0.0.1:5000/bed/app", "latest"));
+        assert_eq!(split("127.0.0.1:5000/bed/app:v1"), ("127.0.0.1:5000/bed/app", "v1"));
+    }
+
+    #[test]
+    fn any_name_makes_a_repository() {
+        assert_eq!(kept_repository("agents-n8n-1"), "hostler-rollback/agents-n8n-1");
+        assert_eq!(kept_repository("My__App.2-"), "hostler-rollback/my-app-2");
+    }
+}

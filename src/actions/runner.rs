@@ -1,0 +1,234 @@
+//! The one runner: carries a plan out step by step, writes down each one before and after, and takes back what was done
+//! where the plan says so.
+//!
+//! The run's file is the only state. A runner that takes up a run whose worker died reads there how far it came: a step that
+//! had begun and not ended is begun again, which its operation bears.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::Desk;
+use super::ops::{self, Bench, Done, Trouble};
+use crate::domain::{Outcome, Plan, Run, RunEntry, RunRecord, Step, StepState};
+use crate::history::{HistoryError, LockError, RunFile, StateDir, new_run_id};
+use crate::host::login_name;
+
+/// The time between two looks whether somebody asked for the end.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How a runner begins.
+#[derive(Debug)]
+pub enum Start {
+    /// A new run.
+    Plan(Box<Plan>),
+    /// To finish what a worker that died left undone.
+    Finish(String),
+    /// To take back what was done: by a worker that died, or by a run that ended.
+    TakeBack(String),
+}
+
+/// Carries out one run.
+pub struct Runner<'a> {
+    desk: &'a Desk,
+    file: RunFile,
+    run: Run,
+    /// To take back rather than to finish.
+    back: bool,
+    freed: Option<u64>,
+}
+
+/// Why a step did not end well.
+enum Stop {
+    Trouble(Trouble),
+    Cancelled,
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl<'a> Runner<'a> {
+    /// Writes the intent down and takes the locks. Nothing has been changed when this fails.
+    ///
+    /// # Errors
+    /// When the state folder cannot be written, or another run works on a target.
+    pub fn begin(desk: &'a Desk, start: Start) -> Result<Self, LockError> {
+        let (file, run, back) = match start {
+            Start::Plan(plan) => Self::new_run(desk, *plan)?,
+            Start::Finish(id) => Self::take_up(desk, &id, false)?,
+            Start::TakeBack(id) => Self::take_up(desk, &id, true)?,
+        };
+        Ok(Self { desk, file, run, back, freed: None })
+    }
+
+    fn new_run(desk: &'a Desk, plan: Plan) -> Result<(RunFile, Run, bool), LockError> {
+        let at = desk.ports.clock.now().wall;
+        let id = new_run_id(at);
+        let record = RunRecord { at, entry: StateDir::planned(&id, plan) };
+        let run = Run::begin(&record).ok_or(HistoryError::NoFolder)?;
+        let mut file = RunFile::create(&desk.state_dir, &id)?;
+        file.write(&record, true)?;
+        let mut locked = Self { desk, file, run, back: false, freed: None };
+        if let Err(error) = locked.file.lock(&desk.state_dir, &locked.run.plan.locks) {
+            // The intent is written: it must not look like a run whose worker died.
+            locked.end(Outcome::Failed, format!("not begun: {error}"));
+            return Err(error);
+        }
+        Ok((locked.file, locked.run, false))
+    }
+
+    fn take_up(desk: &Desk, id: &str, back: bool) -> Result<(RunFile, Run, bool), LockError> {
+        let (mut file, run) = RunFile::take_up(&desk.state_dir, id)?;
+        file.lock(&desk.state_dir, &run.plan.locks)?;
+        let record = RunRecord { at: desk.ports.clock.now().wall, entry: RunEntry::Resumed { back, by: login_name() } };
+        file.write(&record, true)?;
+        Ok((file, run, back))
+    }
+
+    /// The run's id.
+    pub fn id(&self) -> &str {
+        &self.run.id
+    }
+
+    /// Carries it out to its end, and says how that was.
+    pub async fn work(mut self) -> Outcome {
+        if self.back {
+            return self.take_back(Outcome::RolledBack, "it was asked for".to_owned()).await;
+        }
+        if self.run.plan.is_empty() {
+            return self.end(Outcome::NothingToDo, "there was nothing to do".to_owned());
+        }
+        let steps: Vec<usize> = self.run.plan.chosen().map(|(index, _)| index).collect();
+        for index in steps {
+            if self.run.steps[index] == StepState::Done {
+                continue;
+            }
+            match self.step(index).await {
+                Ok(()) => {}
+                Err(Stop::Cancelled) => {
+                    return self.stopped(Outcome::Cancelled, "somebody cancelled it".to_owned()).await;
+                }
+                Err(Stop::Trouble(Trouble(why))) => {
+                    self.tell(RunEntry::Failed { step: index, back: false, why: why.clone() }, true);
+                    return self.stopped(Outcome::Failed, why).await;
+                }
+            }
+        }
+        let text = self.run.plan.summary_of_success();
+        self.end(Outcome::Succeeded, text)
+    }
+
+    /// One step: its guards, then its operation.
+    async fn step(&mut self, index: usize) -> Result<(), Stop> {
+        if self.file.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let step = self.run.plan.steps[index].clone();
+        // What a worker that died had begun may have broken its own guards.
+        let begun_before = self.run.steps[index] != StepState::Waiting;
+        if !begun_before {
+            self.guard(&step).await?;
+        }
+        self.tell(RunEntry::Began { step: index, back: false }, true);
+        let done = self.perform(&step.op, ops::may_be_broken_off(&step.op)).await?;
+        self.finished(index, false, done);
+        Ok(())
+    }
+
+    async fn guard(&self, step: &Step) -> Result<(), Trouble> {
+        for guard in &step.guards {
+            ops::holds(guard, self.desk.docker().await?).await?;
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, op: &crate::domain::Op, may_be_broken_off: bool) -> Result<Done, Stop> {
+        let (desk, run) = (self.desk, self.run.id.clone());
+        let docker = desk.docker().await.map_err(Trouble::from)?;
+        // A second handle looks for the wish to cancel while the file is written to.
+        let cancel = self.file.cancel_wish();
+        let mut bench = Bench { desk, docker, run: &run, file: &mut self.file };
+        tokio::select! {
+            done = ops::perform(op, &mut bench) => Ok(done?),
+            () = wished(&cancel), if may_be_broken_off => Err(Stop::Cancelled),
+        }
+    }
+
+    /// A step did not end well: what was done is taken back where the plan says so.
+    async fn stopped(mut self, outcome: Outcome, why: String) -> Outcome {
+        let begun = self.run.steps.iter().any(|state| *state != StepState::Waiting);
+        if self.run.plan.rolls_back && begun {
+            let outcome = if outcome == Outcome::Failed { Outcome::RolledBack } else { outcome };
+            return self.take_back(outcome, why).await;
+        }
+        self.end(outcome, why)
+    }
+
+    /// Takes back every step that had begun, the last one first.
+    async fn take_back(mut self, outcome: Outcome, why: String) -> Outcome {
+        self.tell(RunEntry::RollingBack { why: why.clone() }, true);
+        let begun = |state: &StepState| !matches!(state, StepState::Waiting | StepState::TakenBack);
+        let steps: Vec<usize> =
+            (0..self.run.steps.len()).rev().filter(|index| begun(&self.run.steps[*index])).collect();
+        let mut troubles = Vec::new();
+        for index in steps {
+            let undo = self.run.plan.steps[index].undo.clone();
+            if undo.is_empty() {
+                continue;
+            }
+            self.tell(RunEntry::Began { step: index, back: true }, true);
+            let mut text = Vec::new();
+            for op in &undo {
+                match self.perform(op, false).await {
+                    Ok(done) => text.extend((!done.text.is_empty()).then_some(done.text)),
+                    Err(Stop::Cancelled) => {}
+                    Err(Stop::Trouble(Trouble(why))) => {
+                        self.tell(RunEntry::Failed { step: index, back: true, why: why.clone() }, true);
+                        troubles.push(why);
+                    }
+                }
+            }
+            if troubles.is_empty() {
+                self.finished(index, true, Done { text: text.join("; "), freed: None });
+            }
+        }
+        if troubles.is_empty() {
+            let how = if outcome == Outcome::Cancelled { "cancelled and taken back" } else { "taken back" };
+            return self.end(outcome, format!("{how}: {why}"));
+        }
+        self.end(Outcome::Failed, format!("{why}; and it could not be taken back: {}", troubles.join("; ")))
+    }
+
+    fn finished(&mut self, step: usize, back: bool, done: Done) {
+        if let Some(freed) = done.freed {
+            self.freed = Some(self.freed.unwrap_or(0) + freed);
+        }
+        self.tell(RunEntry::Finished { step, back, text: done.text, freed: done.freed }, true);
+    }
+
+    fn end(&mut self, outcome: Outcome, text: String) -> Outcome {
+        let freed = self.freed;
+        self.tell(RunEntry::Ended { outcome, text, freed }, true);
+        outcome
+    }
+
+    /// Writes one record. A disk that takes nothing must not leave a service half replaced: the run goes on, and what it did
+    /// can be read from the containers' names.
+    fn tell(&mut self, entry: RunEntry, sync: bool) {
+        let record = RunRecord { at: self.desk.ports.clock.now().wall, entry };
+        if let Err(error) = self.file.write(&record, sync) {
+            tracing::error!(%error, run = self.run.id, "A record of a run could not be written.");
+        }
+        self.run.take(&record);
+    }
+}
+
+/// Comes back when somebody asked for the end.
+async fn wished(cancel: &crate::history::CancelWish) {
+    while !cancel.is_there() {
+        sleep(LOOK_EVERY).await;
+    }
+}

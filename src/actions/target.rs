@@ -1,0 +1,165 @@
+//! From what a person writes to containers: a name, `project/`, `project/service`.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::Refusal;
+use crate::domain::{Container, ContainerRef};
+use crate::host::DockerClient;
+
+/// A container that an action is about, as the engine has it now.
+pub(super) struct Target {
+    /// What hostler knows of it.
+    pub(super) container: Container,
+    /// All that the engine says of it.
+    pub(super) raw: Value,
+}
+
+impl Target {
+    /// What a plan keeps of it.
+    pub(super) fn reference(&self) -> ContainerRef {
+        ContainerRef { id: self.container.id.clone(), name: self.container.name.to_string() }
+    }
+
+    /// Its name on screen: `project/service` where that names it alone.
+    pub(super) fn shown(&self) -> String {
+        match (&self.container.project, &self.container.service) {
+            (Some(project), Some(service)) => format!("{project}/{service}"),
+            _ => self.container.name.to_string(),
+        }
+    }
+
+    /// The lock that keeps two runs from it.
+    pub(super) fn lock(&self) -> String {
+        format!("container/{}", self.container.name)
+    }
+
+    /// One of its labels.
+    pub(super) fn label(&self, key: &str) -> Option<&str> {
+        self.raw.get("Config")?.get("Labels")?.get(key)?.as_str()
+    }
+
+    /// The engine removes it as soon as it ends.
+    pub(super) fn goes_when_it_ends(&self) -> bool {
+        self.raw.pointer("/HostConfig/AutoRemove").and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// Services of its project that must be up before it.
+    fn depends_on(&self) -> impl Iterator<Item = &str> {
+        // `db:service_healthy:true,redis:service_started:false`
+        let label = self.label("com.docker.compose.depends_on").unwrap_or_default();
+        label.split(',').filter_map(|entry| entry.split(':').next()).filter(|service| !service.is_empty())
+    }
+}
+
+/// The containers that `names` mean, each once, those that others need first.
+///
+/// # Errors
+/// When nothing is named, a name means nothing, or the engine does not answer.
+pub(super) async fn resolve(docker: &DockerClient, names: &[String]) -> Result<Vec<Target>, Refusal> {
+    if names.is_empty() {
+        return Err(Refusal::new("name a container, `project/` or `project/service`"));
+    }
+    let listed = docker.list().await?;
+    let mut found: Vec<&Container> = Vec::new();
+    for name in names {
+        for container in meant(&listed, name)? {
+            if !found.iter().any(|known| known.id == container.id) {
+                found.push(container);
+            }
+        }
+    }
+    let mut targets = Vec::with_capacity(found.len());
+    for container in found {
+        let inspected = docker.inspect(&container.id).await?;
+        let raw = docker.inspect_raw(&container.id.0).await?;
+        let (Some(inspected), Some(raw)) = (inspected, raw) else {
+            return Err(Refusal::new(format!("{} is gone", container.name)));
+        };
+        targets.push(Target { container: inspected.container, raw });
+    }
+    Ok(in_order(targets))
+}
+
+/// The containers that one name means.
+fn meant<'a>(listed: &'a [Container], name: &str) -> Result<Vec<&'a Container>, Refusal> {
+    let of_name = || listed.iter().filter(|container| *container.name == *name).collect::<Vec<_>>();
+    let found = match name.split_once('/') {
+        Some((project, "")) => {
+            listed.iter().filter(|container| container.project.as_deref() == Some(project)).collect()
+        }
+        Some((project, service)) => listed
+            .iter()
+            .filter(|container| container.project.as_deref() == Some(project))
+            .filter(|container| container.service.as_deref() == Some(service))
+            .collect(),
+        None => of_name(),
+    };
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let distance = |container: &&Container| strsim::damerau_levenshtein(&container.name, name);
+    let near = listed.iter().min_by_key(distance).filter(|container| distance(container) <= 3);
+    let hint = near.map_or_else(String::new, |container| format!("; did you mean `{}`?", container.name));
+    let what = if name.contains('/') { "project or service" } else { "container" };
+    Err(Refusal::new(format!("there is no {what} `{name}`{hint}")))
+}
+
+/// What others need first; what waits for itself in a circle keeps its order by name.
+fn in_order(mut targets: Vec<Target>) -> Vec<Target> {
+    targets.sort_by(|a, b| a.container.name.cmp(&b.container.name));
+    let depth: HashMap<String, usize> = {
+        let by_service: HashMap<(&str, &str), &Target> = targets
+            .iter()
+            .filter_map(|target| {
+                Some(((target.container.project.as_deref()?, target.container.service.as_deref()?), target))
+            })
+            .collect();
+        let depth = |target: &Target| (target.container.name.to_string(), depth_of(target, &by_service, 0));
+        targets.iter().map(depth).collect()
+    };
+    targets.sort_by_key(|target| depth.get(&*target.container.name).copied().unwrap_or(0));
+    targets
+}
+
+/// How many others must be up before it, one after the other; a circle ends at 32.
+fn depth_of(target: &Target, by_service: &HashMap<(&str, &str), &Target>, seen: usize) -> usize {
+    if seen >= 32 {
+        return 0;
+    }
+    let project = target.container.project.as_deref().unwrap_or_default();
+    let needs = target.depends_on().filter_map(|service| by_service.get(&(project, service)));
+    needs.map(|needed| 1 + depth_of(needed, by_service, seen + 1)).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::make;
+
+    fn target(name: &str, depends_on: &str) -> Target {
+        let container = make::container(name).project("p").service(name).build();
+        Target { container, raw: json!({"Config": {"Labels": {"com.docker.compose.depends_on": depends_on}}}) }
+    }
+
+    fn order(targets: Vec<Target>) -> Vec<String> {
+        in_order(targets).iter().map(|target| target.container.name.to_string()).collect()
+    }
+
+    #[test]
+    fn what_others_need_comes_first() {
+        let web = target("a-web", "api:service_started:true");
+        let api = target("api", "db:service_healthy:true,redis:service_started:false");
+        let all = vec![web, api, target("redis", ""), target("db", "")];
+        assert_eq!(order(all), ["db", "redis", "api", "a-web"]);
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let all = vec![target("a", "b"), target("b", "a")];
+        assert_eq!(order(all).len(), 2);
+    }
+}

@@ -1,0 +1,50 @@
+//! hostler started again, detached: the worker of a run outlives the screen, the shell and the link that asked for it.
+
+#![expect(clippy::disallowed_types, reason = "the one place that starts hostler again")]
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+use tokio::sync::oneshot;
+
+/// The program that runs now, even if another one was put in its place meanwhile.
+const MYSELF: &str = "/proc/self/exe";
+
+/// Starts hostler with these arguments, gives it `input`, and hands on the first line that it says: the run's id, or why
+/// there is none. The process goes on by itself.
+///
+/// # Errors
+/// When it cannot be started, or ends without a word.
+pub async fn worker(arguments: Vec<OsString>, input: Vec<u8>) -> io::Result<String> {
+    let (told, line) = oneshot::channel();
+    // A thread of its own takes the first line and later the exit status: a child that nobody waits for stays a zombie.
+    std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
+        let _nobody_waits = tend(arguments, &input, told);
+    })?;
+    line.await.unwrap_or_else(|_| Err(io::Error::other("the worker could not be started")))
+}
+
+fn tend(arguments: Vec<OsString>, input: &[u8], told: oneshot::Sender<io::Result<String>>) -> io::Result<()> {
+    let mut command = Command::new(MYSELF);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // Whoever asked may have gone.
+            drop(told.send(Err(error)));
+            return Ok(());
+        }
+    };
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input)?;
+    }
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    let line = line.trim().to_owned();
+    let said = if line.is_empty() { Err(io::Error::other("the worker ended without a word")) } else { Ok(line) };
+    drop(told.send(said));
+    child.wait().map(drop)
+}
