@@ -107,6 +107,21 @@ pub(crate) const LAYERS: &[Layer] = &[
         pure: false,
     },
     Layer {
+        name: "actions",
+        layers: &["domain", "store", "host", "engines", "history"],
+        crates: &[
+            "futures_util",
+            "serde_json",
+            "sha2",
+            "strsim",
+            "tokio::select",
+            "tokio::sync",
+            "tokio::time",
+            "tracing",
+        ],
+        pure: false,
+    },
+    Layer {
         name: "ui",
         layers: &["domain", "store"],
         // Of crossterm only what keys and clicks are called.
@@ -122,7 +137,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     // The composition root and its parts.
     Layer {
         name: "config",
-        layers: &["domain", "host", "sources", "ui"],
+        layers: &["domain", "host", "sources", "actions", "ui"],
         crates: &["directories", "strsim", "toml", "unicode_width"],
         pure: false,
     },
@@ -151,7 +166,8 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         name: "runtime",
         layers: &[
-            "domain", "store", "checks", "host", "engines", "sources", "history", "ui", "report", "config", "terminal",
+            "domain", "store", "checks", "host", "engines", "sources", "history", "actions", "ui", "report", "config",
+            "terminal",
         ],
         crates: &[
             "anyhow",
@@ -159,9 +175,15 @@ pub(crate) const LAYERS: &[Layer] = &[
             "futures_util",
             "jiff::tz::TimeZone::system",
             "ratatui::layout",
+            // A worker lets go of the terminal that it was started from.
+            "rustix::fs",
             "rustix::io::Errno",
             "rustix::process",
+            "rustix::stdio",
+            "serde_json",
             "std::env",
+            "std::io::stdin",
+            "std::io::stdout",
             "tokio",
             "tokio::signal",
             "tracing",
@@ -173,8 +195,8 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         name: "cli",
         layers: &[
-            "domain", "store", "checks", "host", "engines", "sources", "history", "ui", "report", "config", "terminal",
-            "runtime",
+            "domain", "store", "checks", "host", "engines", "sources", "history", "actions", "ui", "report", "config",
+            "terminal", "runtime",
         ],
         crates: &[
             "clap",
@@ -183,8 +205,10 @@ pub(crate) const LAYERS: &[Layer] = &[
             "std::env",
             "std::io::IsTerminal",
             "std::io::stderr",
+            "std::io::stdin",
             "std::io::stdout",
             "std::process::ExitCode",
+            "tokio::time",
         ],
         pure: false,
     },

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bed;
+use crate::bed::{Ended, Home};
 
 /// Thresholds under which no level of a real machine is a finding.
 const QUIET: &str =
@@ -16,94 +17,6 @@ const QUIET: &str =
 /// Thresholds under which the memory of every machine is a finding, and nothing else.
 const LOUD: &str =
     "[thresholds]\ndisk_free_warning = 0\ndisk_free_critical = 0\nmemory_used_warning = 0\nmemory_used_critical = 1\n";
-
-/// A home of its own, so that a test meets nothing of the person who runs it.
-struct Home(TempDir);
-
-/// How a command ended.
-struct Ended {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    /// With this config.
-    fn with(config: &str) -> Self {
-        let home = Self::new();
-        fs::create_dir_all(home.path().join("config/hostler")).unwrap();
-        fs::write(home.config(), config).unwrap();
-        home
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn config(&self) -> std::path::PathBuf {
-        self.path().join("config/hostler/config.toml")
-    }
-
-    fn state(&self) -> std::path::PathBuf {
-        self.path().join("state")
-    }
-
-    /// The program with these arguments, in this home, without an engine.
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(bed::hostler());
-        let library = self.path().join("no-such-library.so");
-        command
-            .args(args)
-            .env_clear()
-            .env("HOME", self.path())
-            .env("USER", "ada")
-            .env("LANG", "C.UTF-8")
-            .env("TZ", "UTC")
-            .env("XDG_CONFIG_HOME", self.path().join("config"))
-            .env("XDG_STATE_HOME", self.path().join("xdg-state"))
-            .env("XDG_RUNTIME_DIR", self.path())
-            .env("DOCKER_HOST", format!("unix://{}/no-engine.sock", self.path().display()))
-            .env("HOSTLER_NVML_LIBRARY", library)
-            .stdin(Stdio::null());
-        command
-    }
-
-    /// Runs it with a state folder of its own.
-    fn run(&self, args: &[&str]) -> Ended {
-        let state = self.state();
-        let args: Vec<&str> = args.iter().copied().chain(["--state-dir", state.to_str().unwrap()]).collect();
-        Ended::of(&mut self.command(&args))
-    }
-
-    fn json(&self, args: &[&str]) -> (i32, Value) {
-        let ended = self.run(args);
-        let json =
-            serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {:?} {:?}", ended.out, ended.err));
-        (ended.code, json)
-    }
-}
-
-impl Ended {
-    fn of(command: &mut Command) -> Self {
-        let output = command.output().unwrap();
-        Self {
-            code: output.status.code().unwrap_or_else(|| panic!("ended by a signal: {output:?}")),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// It ended so, with this on standard error and nothing on standard output.
-    #[track_caller]
-    fn refused(&self, code: i32, part: &str) {
-        assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
-        assert!(self.err.contains(part), "{part:?} is not in {:?}", self.err);
-    }
-}
 
 /// The exit status that belongs to a verdict.
 fn code_of(verdict: &Value) -> i32 {

@@ -12,6 +12,7 @@
     reason = "a test stops at the first surprise, says why it left itself out, and starts programs of its own"
 )]
 
+mod actions;
 mod architecture;
 mod bed;
 mod cli;
