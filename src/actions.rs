@@ -112,7 +112,7 @@ pub struct ActionSettings {
 
 impl Default for ActionSettings {
     fn default() -> Self {
-        Self { gate: Duration::from_secs(120), steady: Duration::from_secs(20), keep: 3 }
+        Self { gate: Duration::from_mins(2), steady: Duration::from_secs(20), keep: 3 }
     }
 }
 
@@ -168,7 +168,8 @@ pub fn hash(plan: &Plan) -> String {
     use sha2::{Digest as _, Sha256};
     let essence = serde_json::to_vec(&plan.essence()).unwrap_or_default();
     let digest = Sha256::digest(&essence);
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let start = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    format!("{start:016x}")
 }
 
 #[cfg(test)]

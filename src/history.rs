@@ -11,7 +11,7 @@ mod runs;
 mod seen;
 
 pub use journal::{JournalRead, JournalReader};
-pub use runs::{Attachment, CancelWish, LockError, RunFile, RunReader, new_run_id};
+pub use runs::{Attachment, CancelWish, LockError, RunFile, RunReader, RunsReader, new_run_id};
 
 use std::collections::BTreeSet;
 use std::io;

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample, HostSample,
-    JournalEntry, JournalRecord, Moment, Sample, SourceId, Thresholds, Volume, XidEvent,
+    JournalEntry, JournalRecord, Moment, Run, Sample, SourceId, Thresholds, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -71,6 +71,8 @@ pub struct State {
     pub routine: Vec<DutyStanding>,
     /// What people said: accepted, snoozed, noted; oldest first.
     pub journal: Vec<JournalRecord>,
+    /// Runs of actions, oldest first: the newest ones of this box's store.
+    pub runs: Vec<Run>,
     /// When somebody last opened the screen before this time.
     pub last_visit: Option<Timestamp>,
 }
@@ -97,6 +99,7 @@ impl State {
             findings: Findings::default(),
             routine: Vec::new(),
             journal: Vec::new(),
+            runs: Vec::new(),
             last_visit: None,
         }
     }
@@ -140,6 +143,7 @@ impl State {
             Event::Limits(thresholds) => self.thresholds = thresholds,
             Event::Routine(standings) => self.routine = standings,
             Event::Journal(records) => self.journalled(records),
+            Event::Runs(runs) => self.runs = runs,
             Event::Tick { at } => self.advance(at),
         }
         effects

@@ -4,6 +4,7 @@
 //! [`Ui::mouse`] turn input into a [`Command`](command::Command) and apply it; what needs the outside comes back as an
 //! [`Intent`]. [`view`](screen::view) draws a [`Scene`] on a [`Canvas`](canvas::Canvas). A new tab is one file in `tabs` and one line in its registry.
 
+mod acting;
 pub mod canvas;
 pub mod command;
 pub mod filter;
@@ -26,7 +27,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 
-use crate::domain::{JournalEntry, Moment};
+use crate::domain::{ActionId, JournalEntry, Moment, Plan};
 use crate::store::State;
 
 use canvas::Hits;
@@ -46,6 +47,16 @@ pub enum Intent {
     Copy(String),
     /// Record what somebody said.
     Record(JournalEntry),
+    /// Say what an action would do to these targets.
+    Plan(ActionId, Vec<String>),
+    /// Carry a plan out.
+    Carry(Box<Plan>),
+    /// End a run.
+    Cancel(String),
+    /// Finish what a worker that died left undone; or, with true, take back what a run did.
+    TakeUp(String, bool),
+    /// Open a shell in the container of this name.
+    Shell(String),
     /// Read every source now.
     Refresh,
     /// Read the config again.

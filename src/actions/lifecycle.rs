@@ -48,7 +48,7 @@ impl Lifecycle {
             targets.iter().filter(|target| !self.changes(target)).map(|target| self.left_alone(target)).collect();
         plan.kept = still;
         plan.steps = steps;
-        plan.undo = self.undo().to_owned();
+        plan.undo = self.undo().into();
         plan.downtime = match self.verb {
             Verb::Restart => Some("from its stop until it is up again".to_owned()),
             Verb::Stop | Verb::Kill => Some("until it is started again".to_owned()),
@@ -146,7 +146,7 @@ impl Remove {
             plan.steps.extend(anonymous_volumes(target));
             plan.kept.extend(named_volumes(target).map(|name| format!("volume {name}")));
         }
-        plan.undo = "a removed container does not come back; its image and its named volumes stay".to_owned();
+        plan.undo = "a removed container does not come back; its image and its named volumes stay".into();
         plan.downtime = Some("for good".to_owned());
         plan
     }

@@ -133,32 +133,33 @@ pub(super) async fn holds(guard: &Guard, docker: &DockerClient) -> Result<(), Tr
             let id = found.as_ref().and_then(|found| found.get("Id")?.as_str());
             match id {
                 Some(id) if id == &*container.id.0 => Ok(()),
-                Some(_) => Err(changed(format!("{} is another container now", container.name))),
-                None => Err(changed(format!("{} is gone", container.name))),
+                Some(_) => Err(changed(&format!("{} is another container now", container.name))),
+                None => Err(changed(&format!("{} is gone", container.name))),
             }
         }
         Guard::Down { container } => {
             let found = docker.inspect_raw(&container.id.0).await?;
             let runs = found.as_ref().and_then(|found| found.pointer("/State/Running")?.as_bool());
-            if runs == Some(true) { Err(changed(format!("{} runs now", container.name))) } else { Ok(()) }
+            if runs == Some(true) { Err(changed(&format!("{} runs now", container.name))) } else { Ok(()) }
         }
         Guard::ImageUnused { image } => {
             let user = docker.list().await?.into_iter().find(|container| container.image_id == *image);
-            user.map_or(Ok(()), |user| Err(changed(format!("{} uses the image {image} now", user.name))))
+            user.map_or(Ok(()), |user| Err(changed(&format!("{} uses the image {image} now", user.name))))
         }
         Guard::VolumeUnused { volume } => {
             let filters = format!("{{\"volume\":[\"{volume}\"]}}");
             let path = format!("/containers/json?all=1&filters={}", crate::host::encoded(&filters));
             let users = docker.get_raw(&path, DockerClient::PATIENCE).await?;
-            match users.as_array().is_none_or(Vec::is_empty) {
-                true => Ok(()),
-                false => Err(changed(format!("a container uses the volume {volume} now"))),
+            if users.as_array().is_none_or(Vec::is_empty) {
+                Ok(())
+            } else {
+                Err(changed(&format!("a container uses the volume {volume} now")))
             }
         }
     }
 }
 
-fn changed(what: String) -> Trouble {
+fn changed(what: &str) -> Trouble {
     Trouble(format!("{what}, which it was not when this was planned: nothing more is done; plan it again"))
 }
 
@@ -199,7 +200,7 @@ async fn written(docker: &DockerClient, id: &ContainerId) -> Option<u64> {
 /// Keeps the log of a container beside the run's file.
 async fn archive_log(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<Done, Trouble> {
     let Some(it) = bench.docker.inspect_raw(&container.id.0).await? else { return Ok(Done::default()) };
-    let mut attached = bench.desk.state_dir.attach(bench.run, &format!("{}.log", container.name)).map_err(unkept)?;
+    let mut attached = bench.desk.state_dir.attach(bench.run, &format!("{}.log", container.name)).map_err(|error| unkept(&error))?;
     let mut log = bench.docker.kept_log(&container.id, has_terminal(&it), LogsFrom::Start);
     let mut written = Ok(());
     loop {
@@ -209,7 +210,7 @@ async fn archive_log(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<
             }
         });
         match more.await {
-            Ok(true) => std::mem::replace(&mut written, Ok(())).map_err(unkept)?,
+            Ok(true) => std::mem::replace(&mut written, Ok(())).map_err(|error| unkept(&error))?,
             Ok(false) => break,
             // A driver that keeps nothing has nothing to lose.
             Err(why) => return Ok(Done::saying(format!("its log could not be kept: {why}"))),
@@ -218,7 +219,7 @@ async fn archive_log(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<
     Ok(Done::saying(format!("its log is kept in {}", attached.path().display())))
 }
 
-fn unkept(error: crate::history::HistoryError) -> Trouble {
+fn unkept(error: &crate::history::HistoryError) -> Trouble {
     Trouble(error.to_string())
 }
 

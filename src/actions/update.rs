@@ -33,7 +33,7 @@ impl Action for Update {
                 plan.commands.push(format!("docker pull {reference}, and {} made again", target.container.name));
             }
             plan.rolls_back = true;
-            plan.undo = "by itself if it does not come up well; later by `roll back`, which takes seconds".to_owned();
+            plan.undo = "by itself if it does not come up well; later by `roll back`, which takes seconds".into();
             plan.downtime = Some("from the old container's stop until the new one is up".to_owned());
             Ok(plan)
         })
@@ -157,7 +157,7 @@ impl Action for Rollback {
                 plan.kept.push(format!("the present {shown} and its image: roll back again to return to it"));
             }
             plan.rolls_back = true;
-            plan.undo = "by itself if the old version does not come up well; `roll back` again returns".to_owned();
+            plan.undo = "by itself if the old version does not come up well; `roll back` again returns".into();
             plan.downtime = Some("from the present container's stop until the old version is up".to_owned());
             plan.warnings
                 .push("data that the new version has changed stays as it is: only the image goes back".to_owned());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::RunArgs;
 use super::{Exit, Stop, look, out};
 use crate::actions::{self, Refusal, Wish};
-use crate::domain::{ACTIONS, JournalRecord, Plan, Risk, Run};
+use crate::domain::{ACTIONS, JournalRecord, Outcome, Plan, Risk, Run};
 use crate::history::RunReader;
 use crate::report::plan::{self as report_plan, PlanReport};
 use crate::report::{self, Look, run as report_run};
@@ -128,6 +128,7 @@ fn confirm(plan: &Plan, hash: &str, args: &RunArgs, look: &Look) -> Result<(), S
 
 /// Starts a worker and waits for it. One that dies is told; where its plan takes back what it did, another one does so.
 fn carry_out(setup: &Setup, order: Order, json: bool) -> Result<Exit, Stop> {
+    let wanted_back = matches!(order, Order::TakeBack(_));
     let look = look(&setup.config);
     let ended = blocking(async {
         let id = worker::start(setup, order).await.map_err(Stop::failure)?;
@@ -148,6 +149,7 @@ fn carry_out(setup: &Setup, order: Order, json: bool) -> Result<Exit, Stop> {
     out::print(&text).map_err(Stop::failure)?;
     match &run.ended {
         Some((outcome, ..)) if outcome.is_good() => Ok(Exit::Success),
+        Some((Outcome::RolledBack, ..)) if wanted_back => Ok(Exit::Success),
         Some(_) => Ok(Exit::Failure),
         None => Err(Stop::failure(format!(
             "the worker of {0} died; `hostler run --finish {0}` goes on, `hostler undo {0}` takes it back",

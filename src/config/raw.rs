@@ -10,7 +10,6 @@ use std::time::Duration;
 use jiff::{SignedDuration, SpanRelativeTo};
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
-use strum::IntoEnumIterator;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -137,7 +136,7 @@ pub(super) fn unknown<'a>(thing: &str, name: &str, allowed: impl Iterator<Item =
 /// There is no such command.
 pub(super) fn unknown_command(name: &str) -> String {
     // What leads back out cannot be bound to anything else.
-    unknown("command", name, Command::iter().filter(|command| *command != Command::Back).map(Command::name))
+    unknown("command", name, Command::all().filter(|command| *command != Command::Back).map(Command::name))
 }
 
 /// A share, 0 to 1; written `0.2` or `"20%"`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    JournalRecord, LogBatch, Moment, Observation, SourceId, Thresholds, Unassessed, Volume, XidEvent,
+    JournalRecord, LogBatch, Moment, Observation, Run, SourceId, Thresholds, Unassessed, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -91,6 +91,8 @@ pub enum Event {
     Limits(Arc<Thresholds>),
     /// Records of the journal, at the start and whenever one is added.
     Journal(Vec<JournalRecord>),
+    /// The newest runs of actions, oldest first, as their files stand now.
+    Runs(Vec<Run>),
     /// A second has passed.
     Tick {
         /// When.

@@ -177,8 +177,8 @@ impl Plan {
 
     /// What decides whether two plans are the same: action, targets, and the chosen steps with the ids that they name;
     /// neither ages nor bytes.
-    pub fn essence(&self) -> (&str, &[String], Vec<(&str, &Op, &[Guard])>) {
-        let steps = self.chosen().map(|(_, step)| (&*step.id, &step.op, &*step.guards)).collect();
+    pub fn essence(&self) -> impl Serialize {
+        let steps: Vec<_> = self.chosen().map(|(_, step)| (&step.id, &step.op, &step.guards)).collect();
         (&self.action, &self.targets, steps)
     }
 

@@ -9,6 +9,7 @@
     reason = "history is where hostler's own store is opened, and what a run made is removed"
 )]
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -214,13 +215,6 @@ impl StateDir {
         Some(run)
     }
 
-    /// Ids of the newest runs with the size of their files, oldest first: a file that grew has news.
-    pub fn run_sizes(&self) -> Vec<(String, u64)> {
-        let Ok(folder) = folder(self, RUNS) else { return Vec::new() };
-        let size = |id: &String| folder.join(format!("{id}{ENDING}")).metadata().map_or(0, |data| data.len());
-        ids(&folder).into_iter().map(|id| (size(&id), id)).map(|(size, id)| (id, size)).collect()
-    }
-
     /// Asks the worker of a run to end it.
     ///
     /// # Errors
@@ -343,4 +337,43 @@ fn record(line: &[u8]) -> Option<RunRecord> {
 pub fn new_run_id(at: Timestamp) -> String {
     let time = at.strftime("%Y%m%d-%H%M%S");
     format!("{time}-{:04x}", (at.subsec_nanosecond() as u32 >> 8) as u16 ^ std::process::id() as u16)
+}
+
+/// Follows the newest runs, whoever began them.
+#[derive(Debug)]
+pub struct RunsReader {
+    dir: StateDir,
+    readers: BTreeMap<String, RunReader>,
+}
+
+impl RunsReader {
+    /// Runs that are followed: the newest ones.
+    pub const FOLLOWED: usize = 50;
+
+    /// A reader that has seen nothing yet.
+    pub fn new(dir: &StateDir) -> Self {
+        Self { dir: dir.clone(), readers: BTreeMap::new() }
+    }
+
+    /// The runs, oldest first, if anything about them has changed since the last call.
+    pub fn read(&mut self) -> Option<Vec<Run>> {
+        let folder = folder(&self.dir, RUNS).ok()?;
+        let ids = ids(&folder);
+        let ids = &ids[ids.len().saturating_sub(Self::FOLLOWED)..];
+        let mut changed = self.readers.len() != ids.len();
+        self.readers.retain(|id, _| ids.contains(id));
+        for id in ids {
+            if !self.readers.contains_key(id) {
+                let Ok(reader) = RunReader::new(&self.dir, id) else { continue };
+                self.readers.insert(id.clone(), reader);
+                changed = true;
+            }
+        }
+        for reader in self.readers.values_mut() {
+            let before = reader.run().is_some_and(|run| run.alive);
+            let news = reader.read().is_ok_and(|records| !records.is_empty());
+            changed |= news || before != reader.run().is_some_and(|run| run.alive);
+        }
+        changed.then(|| self.readers.values().filter_map(RunReader::run).cloned().collect())
+    }
 }

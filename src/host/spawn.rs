@@ -25,6 +25,15 @@ pub async fn worker(arguments: Vec<OsString>, input: Vec<u8>) -> io::Result<Stri
     line.await.unwrap_or_else(|_| Err(io::Error::other("the worker could not be started")))
 }
 
+/// Runs a program on the terminal until it ends, and gives its exit status; -1 if a signal ended it.
+///
+/// # Errors
+/// When there is no such program, or it cannot be started.
+pub fn on_the_terminal(program: &str, arguments: &[&str], docker_host: &str) -> io::Result<i32> {
+    let status = Command::new(program).args(arguments).env("DOCKER_HOST", docker_host).status()?;
+    Ok(status.code().unwrap_or(-1))
+}
+
 fn tend(arguments: Vec<OsString>, input: &[u8], told: oneshot::Sender<io::Result<String>>) -> io::Result<()> {
     let mut command = Command::new(MYSELF);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());

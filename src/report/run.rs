@@ -73,9 +73,8 @@ fn tone(run: &Run) -> Tone {
     match &run.ended {
         Some((outcome, ..)) if outcome.is_good() => Tone::Well,
         Some((Outcome::RolledBack | Outcome::Cancelled, ..)) => Tone::Warning,
-        Some(_) => Tone::Critical,
         None if run.alive => Tone::Plain,
-        None => Tone::Critical,
+        Some(_) | None => Tone::Critical,
     }
 }
 

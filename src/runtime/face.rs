@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
-use futures_util::StreamExt;
+use futures_util::{FutureExt as _, StreamExt};
 use ratatui::layout::Size;
 use rustix::process::{Signal, getpgid, getpid, getppid, getsid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,11 +13,14 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::acting::{Acting, Told};
 use super::core::Queue;
 use super::keeper::{self, Keeper, News};
+use super::worker::Order;
 use super::{Core, Setup, async_runtime, diagnostics};
 use crate::config::Config;
-use crate::domain::{Event, JournalEntry};
+use crate::domain::{Event, JournalEntry, Run};
+use crate::host::spawn;
 use crate::terminal::{Terminal, restore_on_panic};
 use crate::ui::{self, Intent, Ui};
 
@@ -67,7 +70,13 @@ struct Face {
     queue: Queue,
     keeper: Keeper,
     news: mpsc::Receiver<News>,
+    acting: Acting,
+    told: mpsc::Receiver<Told>,
+    /// Runs that were begun here and have not ended.
+    mine: Vec<String>,
     ui: Ui,
+    /// The reader of keys; none while another program has the terminal.
+    input: Option<EventStream>,
     terminal: Terminal,
     /// When a terminal that is behind was last offered the rest.
     offered: Instant,
@@ -95,6 +104,7 @@ impl Face {
             ui.say(warning.to_string(), core.clock.now());
         }
         let (keeper, news) = Keeper::start(&setup.state_dir);
+        let (acting, told) = Acting::start(&setup);
         let now = Instant::now();
         Ok(Self {
             setup,
@@ -102,7 +112,11 @@ impl Face {
             queue,
             keeper,
             news,
+            acting,
+            told,
+            mine: Vec::new(),
             ui,
+            input: Some(EventStream::new()),
             terminal,
             offered: now,
             dirty: Some(now),
@@ -113,7 +127,6 @@ impl Face {
     }
 
     async fn run(&mut self) -> io::Result<()> {
-        let mut input = EventStream::new();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -131,7 +144,7 @@ impl Face {
                 _ = hang_up.recv() => Next::Leave,
                 _ = interrupt.recv() => Next::Leave,
                 _ = stop.recv() => self.stopped()?,
-                event = input.next() => match event {
+                event = next_input(&mut self.input) => match event {
                     Some(Ok(event)) if is_suspend(&event) => self.stopped()?,
                     Some(Ok(event)) => self.input(event)?,
                     // The terminal is gone.
@@ -150,6 +163,7 @@ impl Face {
                     if taken == 0 { Next::Leave } else { self.events(&mut batch) }
                 }
                 Some(news) = self.news.recv() => self.news(news),
+                Some(told) = self.told.recv() => self.told(told)?,
                 _ = seconds.tick() => self.second(),
             };
             if next == Next::Leave {
@@ -239,6 +253,13 @@ impl Face {
                 }
             }
             Intent::Record(entry) => self.record(entry),
+            Intent::Plan(action, targets) => self.acting.plan(action, targets),
+            Intent::Carry(plan) => self.acting.carry(Order::Plan(plan)),
+            Intent::TakeUp(run, back) => {
+                self.acting.carry(if back { Order::TakeBack(run) } else { Order::Finish(run) });
+            }
+            Intent::Cancel(run) => self.keeper.cancel(run),
+            Intent::Shell(name) => self.shell(&name)?,
             Intent::Refresh => self.core.refresh_all(),
             Intent::Reload => self.reload(),
             Intent::Mouse(on) => self.terminal.set_mouse(on)?,
@@ -289,6 +310,7 @@ impl Face {
                 self.core.take(Event::Journal(records));
                 self.ui.say("recorded in the journal", self.core.clock.now());
             }
+            News::Runs(runs) => self.runs(runs),
             News::Failed(why) => {
                 let now = self.core.clock.now();
                 self.ui.say(format!("not recorded: {why}"), now);
@@ -296,6 +318,47 @@ impl Face {
         }
         self.dirty.get_or_insert_with(Instant::now);
         Next::Stay
+    }
+
+    /// Takes in how runs stand now; those that were begun here are told when they end.
+    fn runs(&mut self, runs: Vec<Run>) {
+        let now = self.core.clock.now();
+        for run in runs.iter().filter(|run| run.ended.is_some() && !run.alive) {
+            if let Some(place) = self.mine.iter().position(|mine| *mine == run.id) {
+                self.mine.remove(place);
+                self.ui.ended(run, now);
+            }
+        }
+        self.core.take(Event::Runs(runs));
+    }
+
+    /// Takes in a plan or the beginning of a run.
+    fn told(&mut self, told: Told) -> io::Result<Next> {
+        let now = self.core.clock.now();
+        let intents = match told {
+            Told::Planned(plan) => {
+                let intents = self.ui.planned(plan, now);
+                // Keys that were typed before the plan was on the screen must not answer it.
+                while next_input(&mut self.input).now_or_never().flatten().is_some() {}
+                intents
+            }
+            Told::Begun(Ok(run), watch) => {
+                self.ui.begun(&run, watch);
+                self.mine.push(run);
+                self.keeper.look();
+                Vec::new()
+            }
+            Told::Begun(Err(why), _) => {
+                self.ui.popup = None;
+                self.ui.say(format!("not begun: {why}"), now);
+                Vec::new()
+            }
+        };
+        for intent in intents {
+            self.fulfil(intent)?;
+        }
+        self.draw()?;
+        Ok(Next::Stay)
     }
 
     /// Lets the shell have the terminal until it brings us back.
@@ -314,6 +377,29 @@ impl Face {
         Ok(Next::Stay)
     }
 
+    /// Gives the terminal to a shell in a container, and takes it again when that ends.
+    fn shell(&mut self, name: &str) -> io::Result<()> {
+        let Some(endpoint) = self.core.state.docker.get().map(|docker| docker.engine.endpoint.clone()) else {
+            self.ui.say("the container engine has not answered yet", self.core.clock.now());
+            return Ok(());
+        };
+        self.terminal.suspend()?;
+        self.input = None;
+        let arguments = ["exec", "-it", name, "sh", "-c", "command -v bash >/dev/null && exec bash || exec sh"];
+        let ended = spawn::on_the_terminal("docker", &arguments, &endpoint);
+        self.input = Some(EventStream::new());
+        self.terminal.resume()?;
+        self.ui.size = Terminal::size();
+        let said = match ended {
+            Ok(0 | 130) => format!("back from {name}"),
+            Ok(126 | 127) => format!("{name} has no shell"),
+            Ok(code) => format!("the shell in {name} ended with {code}"),
+            Err(error) => format!("no shell: the docker command cannot be started ({error})"),
+        };
+        self.ui.say(said, self.core.clock.now());
+        Ok(())
+    }
+
     /// Draws; a terminal that is behind gets the newest frame as soon as it has caught up.
     fn draw(&mut self) -> io::Result<()> {
         if self.terminal.is_behind() {
@@ -328,6 +414,14 @@ impl Face {
         self.dirty = None;
         self.drawn = Instant::now();
         Ok(())
+    }
+}
+
+/// The next key, click or resize; none for as long as another program has the terminal.
+async fn next_input(input: &mut Option<EventStream>) -> Option<io::Result<Input>> {
+    match input {
+        Some(input) => input.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -6,16 +6,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::domain::{JournalEntry, JournalRecord, SourceId};
-use crate::history::{HistoryError, JournalReader, StateDir};
+use crate::domain::{JournalEntry, JournalRecord, Run, SourceId};
+use crate::history::{HistoryError, JournalReader, RunsReader, StateDir};
 use crate::host::{Lane, Reader};
 use crate::report::LastState;
 use crate::store::State;
 
 /// The time between two looks at what others wrote.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// The same while a run is under way.
+const WATCH_EVERY: Duration = Duration::from_millis(150);
 /// Orders and news that may wait.
 const QUEUE: usize = 32;
 
@@ -27,6 +29,8 @@ enum Order {
     Remember(Box<LastState>, Vec<SourceId>),
     /// What did others write?
     Look,
+    /// End a run.
+    Cancel(String),
 }
 
 /// What came of it.
@@ -35,6 +39,8 @@ pub(super) enum News {
     Records(Vec<JournalRecord>),
     /// The same, and among them what was said here.
     Recorded(Vec<JournalRecord>),
+    /// The newest runs of actions, as they stand now.
+    Runs(Vec<Run>),
     /// Something could not be kept.
     Failed(String),
 }
@@ -54,7 +60,7 @@ impl Keeper {
         let (orders, taken) = mpsc::channel(QUEUE);
         let (news, told) = mpsc::channel(QUEUE);
         let of = dir.clone();
-        let reader = Lane::new("store").reader(move || JournalReader::new(&of));
+        let reader = Lane::new("store").reader(move || Store::new(&of));
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
         (Self { orders, task }, told)
     }
@@ -70,6 +76,17 @@ impl Keeper {
     /// Writes what somebody said; it comes back as news. False when too much waits already.
     pub(super) fn record(&self, entry: JournalEntry, at: Timestamp) -> bool {
         self.orders.try_send(Order::Record(entry, at)).is_ok()
+    }
+
+    /// Looks at once for what others wrote: a run has begun.
+    pub(super) fn look(&self) {
+        // A look that finds no room is followed by the next one.
+        let _full = self.orders.try_send(Order::Look);
+    }
+
+    /// Asks for the end of a run.
+    pub(super) fn cancel(&self, run: String) {
+        let _full = self.orders.try_send(Order::Cancel(run));
     }
 
     /// Keeps in mind how the box stands.
@@ -97,56 +114,87 @@ fn keep_in_mind(dir: &StateDir, last: &LastState, sources: Vec<SourceId>) -> Res
     dir.remember_sources(sources, last.at)
 }
 
-async fn keep(
-    dir: StateDir,
-    mut reader: Reader<JournalReader>,
-    mut orders: mpsc::Receiver<Order>,
-    news: mpsc::Sender<News>,
-) {
-    let mut turns = interval(LOOK_EVERY);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+/// What is read back of the store.
+struct Store {
+    journal: JournalReader,
+    runs: RunsReader,
+}
+
+impl Store {
+    fn new(dir: &StateDir) -> Self {
+        Self { journal: JournalReader::new(dir), runs: RunsReader::new(dir) }
+    }
+}
+
+/// What one order brought.
+#[derive(Default)]
+struct Brought {
+    records: Vec<JournalRecord>,
+    runs: Option<Vec<Run>>,
+}
+
+async fn keep(dir: StateDir, mut reader: Reader<Store>, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<News>) {
+    let mut next_look = Instant::now();
+    let mut look_every = LOOK_EVERY;
     loop {
         let order = tokio::select! {
             order = orders.recv() => match order {
                 Some(order) => order,
                 None => return,
             },
-            _ = turns.tick() => Order::Look,
+            () = sleep_until(next_look) => Order::Look,
         };
-        let told = matches!(order, Order::Record(..));
-        let said = told && !matches!(order, Order::Record(JournalEntry::Visit, _));
+        if matches!(order, Order::Look) {
+            next_look = Instant::now() + look_every;
+        }
+        let told = matches!(order, Order::Record(..) | Order::Cancel(_));
+        let said = matches!(&order, Order::Record(entry, _) if *entry != JournalEntry::Visit);
         let dir = dir.clone();
-        let done = reader.read(move |journal| carry_out(&dir, journal, order)).await;
-        let item = match done {
-            Ok(Ok(records)) if records.is_empty() => continue,
-            Ok(Ok(records)) if said => News::Recorded(records),
-            Ok(Ok(records)) => News::Records(records),
-            Ok(Err(error)) if told => News::Failed(error.to_string()),
-            Err(why) if told => News::Failed(format!("the state folder does not answer: {why}")),
+        let done = reader.read(move |store| carry_out(&dir, store, order)).await;
+        let brought = match done {
+            Ok(Ok(brought)) => brought,
+            Ok(Err(error)) if told => {
+                let _nobody = news.send(News::Failed(error.to_string())).await;
+                continue;
+            }
+            Err(why) if told => {
+                let _nobody = news.send(News::Failed(format!("the state folder does not answer: {why}"))).await;
+                continue;
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "Could not keep the store.");
                 continue;
             }
             Err(_) => continue,
         };
+        if let Some(runs) = brought.runs {
+            look_every = if runs.iter().any(|run| run.alive) { WATCH_EVERY } else { LOOK_EVERY };
+            next_look = Instant::now() + look_every;
+            let _nobody = news.send(News::Runs(runs)).await;
+        }
         // Nobody is there to be told when the screen is left; orders are carried out all the same.
-        let _nobody = news.send(item).await;
+        match brought.records {
+            records if records.is_empty() => {}
+            records if said => drop(news.send(News::Recorded(records)).await),
+            records => drop(news.send(News::Records(records)).await),
+        }
     }
 }
 
-/// Does what was ordered and gives the records that were not known before.
-fn carry_out(dir: &StateDir, journal: &mut JournalReader, order: Order) -> Result<Vec<JournalRecord>, HistoryError> {
+/// Does what was ordered, and gives what was not known before.
+fn carry_out(dir: &StateDir, store: &mut Store, order: Order) -> Result<Brought, HistoryError> {
     match order {
         Order::Record(entry, at) => {
             let record = dir.record(entry, at)?;
-            let mut records = journal.read()?.records;
+            let mut records = store.journal.read()?.records;
             // A made-up box has no file to read it back from.
             if !records.contains(&record) {
                 records.push(record);
             }
-            Ok(records)
+            Ok(Brought { records, runs: None })
         }
-        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources).map(|()| Vec::new()),
-        Order::Look => Ok(journal.read()?.records),
+        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources).map(|()| Brought::default()),
+        Order::Cancel(run) => dir.cancel_run(&run).map(|()| Brought::default()),
+        Order::Look => Ok(Brought { records: store.journal.read()?.records, runs: store.runs.read() }),
     }
 }

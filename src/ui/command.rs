@@ -2,6 +2,10 @@
 
 use std::str::FromStr;
 
+use strum::IntoEnumIterator;
+
+use crate::domain::{ACTIONS, ActionId, ActionSpec, Subject};
+
 /// Where a command can be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, strum::EnumIter)]
 pub enum Context {
@@ -109,29 +113,57 @@ pub enum Command {
     ContainerLogs,
     /// All that is known of the selected container.
     Inspect,
+    /// Start the selected container, or stop it.
+    StartStop,
+    /// A shell in the selected container.
+    Shell,
     /// The next error.
     NextError,
     /// The error before.
     PreviousError,
     /// Wrap long lines, or cut them.
     Wrap,
+    /// A maintenance action.
+    #[strum(disabled)]
+    Act(ActionId),
 }
 
 impl Command {
-    /// Its name in the config, such as `next-error`.
+    /// Every command, the actions last.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::iter().chain(ACTIONS.iter().map(|spec| Self::Act(spec.id)))
+    }
+
+    /// Its name in the config, such as `next-error`; an action's is its id.
     pub fn name(self) -> &'static str {
-        self.into()
+        match self {
+            Self::Act(id) => id,
+            other => other.into(),
+        }
     }
 
     /// The command with this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::from_str(name).ok()
+        let action = || ActionSpec::named(name).map(|spec| Self::Act(spec.id));
+        Self::from_str(name).ok().or_else(action)
+    }
+
+    /// The action that it is.
+    pub fn action(self) -> Option<&'static ActionSpec> {
+        match self {
+            Self::Act(id) => ActionSpec::named(id),
+            _ => None,
+        }
     }
 
     /// Where it can be given.
     pub fn context(self) -> Context {
         match self {
-            Self::ContainerLogs | Self::Inspect => Context::Containers,
+            Self::Act(_) => match self.action().map(|spec| spec.on) {
+                Some(Subject::Box) | None => Context::Global,
+                Some(Subject::Container | Subject::Image | Subject::Volume) => Context::Containers,
+            },
+            Self::ContainerLogs | Self::Inspect | Self::StartStop | Self::Shell => Context::Containers,
             Self::NextError | Self::PreviousError | Self::Wrap => Context::Logs,
             Self::Snooze | Self::Accept => Context::Findings,
             _ => Context::Global,
@@ -148,6 +180,7 @@ impl Command {
             Self::PreviousError => "previous",
             Self::Wrap => "wrap",
             Self::Bottom => "newest",
+            Self::StartStop => "start/stop",
             other => other.title(),
         }
     }
@@ -187,6 +220,9 @@ impl Command {
             Self::RangeLonger => "longer range",
             Self::Note => "note",
             Self::Journal => "journal",
+            Self::StartStop => "start or stop",
+            Self::Shell => "shell",
+            Self::Act(_) => self.action().map_or("", |spec| spec.title),
             Self::Theme => "theme",
             Self::Refresh => "read everything now",
             Self::Reload => "read the config again",

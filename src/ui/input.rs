@@ -3,7 +3,6 @@
 use crossterm::event::{
     Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
-use strum::IntoEnumIterator;
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
@@ -59,7 +58,12 @@ impl Ui {
 
     /// Whether keys are typed into a field now, rather than mean commands.
     pub fn takes_text(&self) -> bool {
-        self.typing.is_some() || matches!(self.popup, Some(Popup::Menu(_) | Popup::Form(_)))
+        let types = |popup: &Popup| match popup {
+            Popup::Menu(_) | Popup::Form(_) => true,
+            Popup::Confirm(confirm) => confirm.wants_a_name(),
+            _ => false,
+        };
+        self.typing.is_some() || self.popup.as_ref().is_some_and(types)
     }
 
     fn clicked(&mut self, hit: Hit, state: &State, now: Moment) -> Vec<Intent> {
@@ -138,6 +142,9 @@ impl Ui {
             }
             Command::Open => self.open(state, now),
             Command::Inspect => self.inspect(state, now),
+            Command::StartStop => return self.start_or_stop(state, now),
+            Command::Shell => return self.shell(state, now),
+            Command::Act(id) => return self.act(id, state, now),
             Command::Back => self.back(now),
             Command::Filter => self.begin_filter(),
             Command::Sort => self.next_sort(),
@@ -149,7 +156,7 @@ impl Ui {
             Command::Findings => self.popup = Some(Popup::Findings),
             Command::Snooze | Command::Accept => self.silence(command == Command::Accept, state, now),
             Command::Help => self.popup = Some(Popup::Help { top: 0 }),
-            Command::Journal => self.popup = Some(Popup::Journal { top: 0 }),
+            Command::Journal => self.popup = Some(Popup::Journal),
             Command::Freeze => self.freeze(state, now),
             Command::Copy => return self.copy(state, now),
             Command::Mouse => return self.toggle_mouse(now),
@@ -483,5 +490,5 @@ impl Ui {
 
 /// Every command with its key, for the palette: most used order is that of [`Command`].
 pub(super) fn palette_commands() -> impl Iterator<Item = Command> {
-    Command::iter().filter(|command| !matches!(command, Command::Palette | Command::Back | Command::Up | Command::Down))
+    Command::all().filter(|command| !matches!(command, Command::Palette | Command::Back | Command::Up | Command::Down))
 }

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use strum::IntoEnumIterator;
-
 use super::command::{Command, Context};
+use crate::domain::ACTIONS;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// One key with its modifiers, written `x`, `P`, `space`, `enter`, `S-tab`, `ctrl-x`, `f1`, `pgup`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -158,6 +157,8 @@ const DEFAULTS: &[(Command, &[&str])] = &[
     (Command::Quit, &["q"]),
     (Command::ContainerLogs, &["l"]),
     (Command::Inspect, &["i"]),
+    (Command::StartStop, &["o"]),
+    (Command::Shell, &["x"]),
     (Command::NextError, &["e"]),
     (Command::PreviousError, &["E"]),
     (Command::Wrap, &["w"]),
@@ -177,6 +178,9 @@ impl Keymap {
         let mut bound = BTreeMap::new();
         for (command, keys) in DEFAULTS {
             bound.insert(*command, parse(&mut keys.iter().copied())?);
+        }
+        for spec in ACTIONS {
+            bound.insert(Command::Act(spec.id), parse(&mut spec.key.into_iter())?);
         }
         for (name, keys) in changes {
             let command = Command::named(name).ok_or_else(|| KeymapError::NoCommand(name.to_owned()))?;
@@ -216,7 +220,7 @@ impl Keymap {
 
     /// Every command with its keys, in the order of [`Command`].
     pub fn iter(&self) -> impl Iterator<Item = (Command, &[Key])> {
-        Command::iter().map(|command| (command, self.keys(command)))
+        Command::all().map(|command| (command, self.keys(command)))
     }
 
     /// A key may mean one thing in a context, and nothing in a tab that it already means everywhere.
@@ -254,7 +258,8 @@ mod tests {
     #[test]
     fn every_command_has_a_default_key_and_none_clash() {
         let keymap = Keymap::with([]).unwrap();
-        for (command, keys) in keymap.iter() {
+        // An action may be rare enough for the palette alone.
+        for (command, keys) in keymap.iter().filter(|(command, _)| command.action().is_none()) {
             assert!(!keys.is_empty(), "{command:?}");
         }
     }

@@ -24,6 +24,8 @@ pub enum ListId {
     Duties,
     /// All findings.
     Findings,
+    /// Runs and records of the journal.
+    Journal,
     /// Whatever the open popup lists.
     Popup,
 }
@@ -49,6 +51,8 @@ pub enum RowKey {
     Duty(String),
     /// A finding.
     Finding(FindingId, Arc<str>),
+    /// A run of an action.
+    Run(String),
     /// An entry of a menu.
     Entry(usize),
 }

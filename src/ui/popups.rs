@@ -1,20 +1,24 @@
 //! What opens above a tab: help, menus, all findings, details, forms. Keys typed ahead never reach a popup's confirmation,
 //! because opening one is itself a key press that is handled alone.
 
+mod confirm;
 mod detail;
 mod findings;
 mod form;
 mod help;
 mod journal;
 mod menu;
+mod run;
 
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
+pub use confirm::Confirm;
 pub use detail::Detail;
 pub(super) use detail::of_duty;
 pub use form::{Form, FormKind};
 pub use menu::{Menu, MenuKind};
+pub use run::RunView;
 
 use super::canvas::{Canvas, Piece};
 use super::command::Command;
@@ -22,7 +26,7 @@ use super::keymap::Key;
 use super::list::{ListId, RowKey};
 use super::theme::Role;
 use super::{Intent, Scene, Ui};
-use crate::domain::Moment;
+use crate::domain::{Moment, Plan};
 use crate::store::State;
 
 /// What is open above the tab.
@@ -41,26 +45,35 @@ pub enum Popup {
     Detail(Detail),
     /// Something to fill in.
     Form(Form),
-    /// What was accepted, snoozed and noted.
-    Journal {
-        /// The first line shown.
-        top: usize,
-    },
+    /// What was done, accepted, snoozed and noted.
+    Journal,
+    /// What an action would do.
+    Confirm(Box<Confirm>),
+    /// A run of an action.
+    Run(RunView),
 }
 
 impl Popup {
+    /// The popup of a plan.
+    pub(super) fn confirm(plan: Plan) -> Self {
+        Self::Confirm(Box::new(Confirm::new(plan)))
+    }
+
     /// The list that its cursor moves in.
     pub fn list(&self) -> Option<ListId> {
         match self {
             Self::Menu(_) => Some(ListId::Popup),
             Self::Findings => Some(ListId::Findings),
-            Self::Help { .. } | Self::Detail(_) | Self::Form(_) | Self::Journal { .. } => None,
+            Self::Journal => Some(ListId::Journal),
+            Self::Help { .. } | Self::Detail(_) | Self::Form(_) | Self::Confirm(_) | Self::Run(_) => None,
         }
     }
 
     /// Scrolls its text, whose last window begins with line `last`.
     pub(super) fn scroll(&mut self, command: Command, last: usize) {
-        let (Self::Help { top } | Self::Journal { top } | Self::Detail(Detail { top, .. })) = self else { return };
+        let (Self::Help { top } | Self::Detail(Detail { top, .. }) | Self::Run(RunView { top, .. })) = self else {
+            return;
+        };
         let here = (*top).min(last);
         let target = match command {
             Command::Down => here + 1,
@@ -80,7 +93,10 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> O
         Popup::Menu(_) => Some(menu::key(ui, event, state, now)),
         Popup::Form(_) => Some(form::key(ui, event, now)),
         Popup::Findings => findings::key(ui, event, state, now),
-        Popup::Help { .. } | Popup::Detail(_) | Popup::Journal { .. } => reading(ui, event, state, now),
+        Popup::Journal => journal::key(ui, event, state, now),
+        Popup::Confirm(_) => Some(confirm::key(ui, event)),
+        Popup::Run(_) => run::key(ui, event, state).or_else(|| reading(ui, event, state, now)),
+        Popup::Help { .. } | Popup::Detail(_) => reading(ui, event, state, now),
     }
 }
 
@@ -106,6 +122,7 @@ pub(super) fn rows(scene: &Scene<'_>, popup: &Popup) -> Vec<RowKey> {
     match popup {
         Popup::Menu(menu) => menu::rows(scene, menu),
         Popup::Findings => findings::rows(scene),
+        Popup::Journal => journal::rows(scene),
         _ => Vec::new(),
     }
 }
@@ -114,6 +131,7 @@ pub(super) fn rows(scene: &Scene<'_>, popup: &Popup) -> Vec<RowKey> {
 pub(super) fn copy(scene: &Scene<'_>, popup: &Popup, selected: &RowKey) -> Option<String> {
     match popup {
         Popup::Findings => findings::copy(scene, selected),
+        Popup::Journal => journal::copy(scene, selected),
         _ => None,
     }
 }
@@ -129,7 +147,7 @@ fn lines(scene: &Scene<'_>, popup: &Popup) -> Option<Vec<Vec<Piece<'static>>>> {
     match popup {
         Popup::Detail(detail) => Some(detail::lines(scene, detail).1),
         Popup::Help { .. } => Some(help::lines(scene)),
-        Popup::Journal { .. } => Some(journal::lines(scene)),
+        Popup::Run(view) => Some(run::lines(scene, view).1),
         _ => None,
     }
 }
@@ -150,7 +168,12 @@ fn outer_height(screen: u16, wanted: u16) -> u16 {
 pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, popup: &Popup) {
     match popup {
         Popup::Help { top } => read_only(canvas, area, "Keys", &help::lines(scene), *top),
-        Popup::Journal { top } => read_only(canvas, area, "Journal", &journal::lines(scene), *top),
+        Popup::Journal => journal::view(canvas, area, scene),
+        Popup::Confirm(confirm) => confirm::view(canvas, area, confirm),
+        Popup::Run(view) => {
+            let (title, lines) = run::lines(scene, view);
+            read_only(canvas, area, &title, &lines, view.top);
+        }
         Popup::Detail(detail) => {
             let (title, lines) = detail::lines(scene, detail);
             read_only(canvas, area, &title, &lines, detail.top);

@@ -2,12 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::bed;
 use crate::bed::{Ended, Home};
 
 /// Thresholds under which no level of a real machine is a finding.

@@ -79,10 +79,9 @@ async fn look(bench: &Bench<'_>, name: &str, probe: &Probe) -> Result<Look, Trou
     }
     Ok(match probe {
         Probe::Healthcheck => match state("Health").and_then(|health| health.get("Status")?.as_str()) {
-            Some("healthy") => Look::Well,
+            Some("healthy") | None => Look::Well,
             Some("unhealthy") => Look::Lost(format!("{name} is unhealthy: {}", last_probe(&it))),
             Some(_) => Look::Waiting("its health check"),
-            None => Look::Well,
         },
         Probe::Running => Look::Well,
         Probe::Port { port } if reach(*port).await => Look::Well,

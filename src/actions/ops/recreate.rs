@@ -273,10 +273,7 @@ fn networks(old: &Value, mode: &str) -> (Map<String, Value>, Vec<(String, Value)
     for (name, endpoint) in joined.into_iter().filter(|_| !alone) {
         let is_first = name == mode || (name == "bridge" && matches!(mode, "default" | "bridge"));
         let endpoint = endpoint_settings(&endpoint, short, name == "bridge");
-        match is_first {
-            true => drop(first.insert(name, endpoint)),
-            false => others.push((name, endpoint)),
-        }
+        if is_first { drop(first.insert(name, endpoint)) } else { others.push((name, endpoint)) }
     }
     (first, others)
 }

@@ -34,7 +34,7 @@ pub struct PullStep {
 
 impl DockerClient {
     /// How long a change may take that is no stop: starting a container with large mounts takes seconds.
-    pub const CHANGE_PATIENCE: Duration = Duration::from_secs(120);
+    pub const CHANGE_PATIENCE: Duration = Duration::from_mins(2);
 
     /// Everything that the engine says of a container; `None` if there is no such container. `name` may be an id.
     pub async fn inspect_raw(&self, name: &str) -> Result<Option<Value>, EngineError> {
@@ -157,7 +157,7 @@ impl DockerClient {
         let place = self.place.clone();
         let options = CreateImageOptionsBuilder::default().from_image(reference).build();
         // A layer may take long; whoever pulls gives up by dropping the stream.
-        let docker = self.patient(Duration::from_secs(24 * 3600));
+        let docker = self.patient(Duration::from_hours(24));
         docker
             .create_image(Some(options), None, None)
             .map(move |step| match step {

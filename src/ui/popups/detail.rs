@@ -20,6 +20,7 @@ pub struct Detail {
 pub(super) fn lines(scene: &Scene<'_>, detail: &Detail) -> (String, Vec<Pieces<'static>>) {
     let gone = || ("Gone".to_owned(), vec![vec![piece(Role::Muted, "It is no longer there.")]]);
     match &detail.of {
+        RowKey::Run(_) => (String::new(), Vec::new()),
         RowKey::Container(id) => scene
             .state
             .container(id)

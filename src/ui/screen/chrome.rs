@@ -154,7 +154,7 @@ const WIDE: u16 = 120;
 fn hints(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let keymap = &scene.ui.setup.keymap;
     let hint = |command: Command, strong: bool| -> Pieces<'static> {
-        let key = if strong { Role::Key } else { Role::Muted };
+        let key = if strong && scene.ui.may_act(command) { Role::Key } else { Role::Muted };
         vec![piece(key, keymap.shown(command)), piece(Role::Muted, format!(" {}", command.hint()))]
     };
     let always = if area.width >= WIDE { ALWAYS } else { ALWAYS_NARROW };

@@ -9,7 +9,7 @@ use super::super::command::Command;
 use super::super::list::{ListId, RowKey};
 use super::super::theme::Role;
 use super::chrome::severity_role;
-use crate::domain::Finding;
+use crate::domain::{ActionSpec, Finding};
 
 /// One line of the strip: the worst finding about a subject, and how many more there are about it.
 pub(super) struct Line {
@@ -83,7 +83,9 @@ fn keys(scene: &Scene<'_>, finding: &Finding) -> Pieces<'static> {
     offer(Command::Findings, "details");
     if finding.seen.container.is_some() {
         offer(Command::ContainerLogs, "logs");
-        offer(Command::Inspect, "inspect");
+    }
+    for spec in finding.seen.fix.iter().filter_map(|id| ActionSpec::named(id)) {
+        offer(Command::Act(spec.id), spec.title);
     }
     pieces
 }

@@ -50,7 +50,12 @@ impl Tab for Containers {
 
     fn hints(&self) -> &'static [Command] {
         &[
+            Command::Act("container.restart"),
+            Command::StartStop,
+            Command::Act("container.update"),
+            Command::Act("container.rollback"),
             Command::ContainerLogs,
+            Command::Shell,
             Command::Inspect,
             Command::Mark,
             Command::Filter,

@@ -1,0 +1,138 @@
+//! From a key to what an action shall work on: marked rows, else the selected one, else the subject of a finding.
+
+use super::command::Command;
+use super::list::RowKey;
+use super::popups::{Popup, RunView};
+use super::{Intent, Ui};
+use crate::domain::{ActionId, ActionSpec, ContainerState, Moment, Plan, Run, Subject};
+use crate::store::State;
+
+impl Ui {
+    /// Asks for the plan of an action on what is marked or selected.
+    pub(super) fn act(&mut self, id: ActionId, state: &State, now: Moment) -> Vec<Intent> {
+        let Some(spec) = ActionSpec::named(id) else { return Vec::new() };
+        if self.setup.read_only {
+            self.say(format!("read-only: nothing is done ({})", spec.title), now);
+            return Vec::new();
+        }
+        if self.setup.demo {
+            self.say(format!("a demo changes nothing ({})", spec.title), now);
+            return Vec::new();
+        }
+        let targets = self.targets(spec.on, state, now);
+        if targets.is_empty() && spec.on != Subject::Box {
+            self.say(format!("select what to {} first", spec.title), now);
+            return Vec::new();
+        }
+        self.say(format!("{}: looking at what it would do …", spec.title), now);
+        vec![Intent::Plan(id, targets)]
+    }
+
+    /// Starts the selected container if it is down, else stops it.
+    pub(super) fn start_or_stop(&mut self, state: &State, now: Moment) -> Vec<Intent> {
+        let is_up = |name: &str| {
+            let mut meant = state.containers().iter().filter(|container| match name.strip_suffix('/') {
+                Some(project) => container.project.as_deref() == Some(project),
+                None => *container.name == *name,
+            });
+            meant.any(|container| container.state.is_up() || container.state == ContainerState::Restarting)
+        };
+        let up = self.targets(Subject::Container, state, now).iter().any(|name| is_up(name));
+        self.act(if up { "container.stop" } else { "container.start" }, state, now)
+    }
+
+    /// Opens a shell in the selected container.
+    pub(super) fn shell(&mut self, state: &State, now: Moment) -> Vec<Intent> {
+        if self.setup.read_only || self.setup.demo {
+            self.say("read-only: no shell is opened", now);
+            return Vec::new();
+        }
+        match self.targets(Subject::Container, state, now).as_slice() {
+            [name] if !name.ends_with('/') => vec![Intent::Shell(name.clone())],
+            _ => {
+                self.say("select one container first", now);
+                Vec::new()
+            }
+        }
+    }
+
+    /// What is marked, else what is selected, as it is written on the command line.
+    fn targets(&self, on: Subject, state: &State, now: Moment) -> Vec<String> {
+        let selected = || self.selected(state, now).into_iter().collect();
+        let rows: Vec<RowKey> = match (&self.popup, self.focused()) {
+            (None, Some(list)) if !self.list(list).marked.is_empty() => {
+                self.list(list).marked.iter().cloned().collect()
+            }
+            _ => selected(),
+        };
+        rows.into_iter().filter_map(|row| self.target(on, &row, state, now)).collect()
+    }
+
+    fn target(&self, on: Subject, row: &RowKey, state: &State, now: Moment) -> Option<String> {
+        let scene = self.scene(state, now);
+        match (on, row) {
+            (Subject::Container, RowKey::Container(id)) => scene.container_name(id).map(|name| name.to_string()),
+            (Subject::Container, RowKey::Project(Some(project))) => Some(format!("{project}/")),
+            (Subject::Container, RowKey::Finding(id, subject)) => {
+                let findings = scene.state.findings.all(now);
+                let found =
+                    findings.iter().find(|finding| finding.seen.id == *id && finding.seen.subject == *subject)?;
+                let name = scene.container_name(found.seen.container.as_ref()?)?;
+                Some(name.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// Shows what an action would do; what risks nothing is done at once.
+    pub fn planned(&mut self, plan: Result<Box<Plan>, String>, now: Moment) -> Vec<Intent> {
+        let plan = match plan {
+            Ok(plan) => plan,
+            Err(why) => {
+                self.say(why, now);
+                return Vec::new();
+            }
+        };
+        if plan.is_empty() && plan.steps.is_empty() {
+            let why = plan.kept.first().cloned().unwrap_or_else(|| format!("{}: there is nothing to do", plan.title));
+            self.say(why, now);
+            return Vec::new();
+        }
+        if plan.risk() == crate::domain::Risk::Safe && plan.warnings.is_empty() {
+            return vec![Intent::Carry(plan)];
+        }
+        self.toast = None;
+        self.popup = Some(Popup::confirm(*plan));
+        Vec::new()
+    }
+
+    /// A run has begun: what interrupts something is watched, everything else is told when it ends.
+    pub fn begun(&mut self, run: &str, watch: bool) {
+        if let Some(focused) = self.focused() {
+            self.list_mut(focused).marked.clear();
+        }
+        if watch {
+            self.popup = Some(Popup::Run(RunView { run: run.to_owned(), top: 0 }));
+        }
+    }
+
+    /// A run that this screen asked for has ended: a good end closes its view, and is told.
+    pub fn ended(&mut self, run: &Run, now: Moment) {
+        let Some((outcome, text, _)) = &run.ended else { return };
+        let shown = matches!(&self.popup, Some(Popup::Run(view)) if view.run == run.id);
+        if outcome.is_good() && shown {
+            self.popup = None;
+        }
+        if outcome.is_good() || !shown {
+            let freed =
+                run.freed.map_or_else(String::new, |freed| format!(", freed {}", crate::domain::units::bytes(freed)));
+            self.say(format!("{}: {text}{freed}", outcome.word()), now);
+        }
+    }
+
+    /// Whether the key for an action may do anything here.
+    pub fn may_act(&self, command: Command) -> bool {
+        let acts = command.action().is_some() || matches!(command, Command::StartStop | Command::Shell);
+        !(acts && (self.setup.read_only || self.setup.demo))
+    }
+}

@@ -1,0 +1,307 @@
+//! The plan of an action, drawn whole before anything is done: every object that would change, what stays, how it is
+//! undone. Cancel has the focus; what deletes data wants a name typed.
+
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
+use ratatui::layout::Rect;
+use tui_input::Input;
+use tui_input::backend::crossterm::EventHandler;
+
+use super::super::canvas::{Canvas, Pieces, piece, width};
+use super::super::theme::Role;
+use super::super::{Intent, Ui};
+use super::{Popup, frame};
+use crate::domain::{Item, Plan, Risk, Step, units};
+
+/// Objects of a step that are drawn; the rest is counted.
+const LISTED: usize = 6;
+
+/// An open plan.
+#[derive(Debug, Clone)]
+pub struct Confirm {
+    plan: Plan,
+    /// Carry it out has the focus, rather than Cancel.
+    go: bool,
+    /// The optional step under the cursor, among the optional ones.
+    at: usize,
+    /// The first line shown.
+    top: usize,
+    typed: Input,
+    error: Option<String>,
+}
+
+/// One line: what stands left, and what stands right.
+struct Line {
+    left: Pieces<'static>,
+    right: Pieces<'static>,
+    /// It belongs to the step under the cursor.
+    here: bool,
+}
+
+impl Line {
+    fn new(left: Pieces<'static>) -> Self {
+        Self { left, right: Vec::new(), here: false }
+    }
+
+    fn empty() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl Confirm {
+    /// The popup of a plan.
+    pub fn new(plan: Plan) -> Self {
+        Self { plan, go: false, at: 0, top: 0, typed: Input::default(), error: None }
+    }
+
+    /// Whether characters are typed into the name field.
+    pub fn wants_a_name(&self) -> bool {
+        self.expected().is_some()
+    }
+
+    /// What must be typed before data goes: the object's name; for several, how many there are.
+    fn expected(&self) -> Option<String> {
+        match self.plan.to_be_typed().as_slice() {
+            [] => None,
+            // Nobody types 64 digits.
+            [name] if name.len() == 64 => Some(name[..12].to_owned()),
+            [name] => Some((*name).to_owned()),
+            several => Some(format!("all {}", several.len())),
+        }
+    }
+
+    /// The places of the optional steps.
+    fn optional(&self) -> Vec<usize> {
+        let steps = self.plan.steps.iter().enumerate();
+        steps.filter(|(_, step)| step.optional).map(|(index, _)| index).collect()
+    }
+
+    fn toggle(&mut self) {
+        if let Some(index) = self.optional().get(self.at) {
+            let step = &mut self.plan.steps[*index];
+            step.chosen = !step.chosen;
+            self.error = None;
+            self.go = false;
+        }
+    }
+
+    /// Carries it out, if it may be.
+    fn press(&mut self) -> Option<Intent> {
+        if self.plan.is_empty() {
+            self.error = Some("no step is chosen".to_owned());
+            return None;
+        }
+        if let Some(expected) = self.expected()
+            && self.typed.value().trim() != expected
+        {
+            self.error = Some(format!("data goes: type {expected} first"));
+            return None;
+        }
+        Some(Intent::Carry(Box::new(self.plan.clone())))
+    }
+
+    /// The button's word: `Prune 9.6 GiB`, `Restart`.
+    fn button(&self) -> String {
+        let title = self.plan.spec().map_or("Run", |spec| spec.title);
+        let mut letters = title.chars();
+        let title: String =
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+        match self.plan.bytes() {
+            0 => title,
+            bytes => format!("{title} {}", units::bytes(bytes)),
+        }
+    }
+}
+
+/// Takes a key. Keys that were typed before the popup was drawn never get here.
+pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<Intent> {
+    let Some(Popup::Confirm(mut confirm)) = ui.popup.take() else { return Vec::new() };
+    let types = confirm.wants_a_name();
+    let last = confirm.optional().len().saturating_sub(1);
+    let mut intent = None;
+    match event.code {
+        KeyCode::Esc => return Vec::new(),
+        KeyCode::Enter if !confirm.go => return Vec::new(),
+        KeyCode::Enter => intent = confirm.press(),
+        KeyCode::Tab | KeyCode::BackTab | KeyCode::Left | KeyCode::Right => confirm.go = !confirm.go,
+        KeyCode::Down => confirm.at = (confirm.at + 1).min(last),
+        KeyCode::Up => confirm.at = confirm.at.saturating_sub(1),
+        KeyCode::PageDown => confirm.top += 10,
+        KeyCode::PageUp => confirm.top = confirm.top.saturating_sub(10),
+        KeyCode::Char(' ') => confirm.toggle(),
+        KeyCode::Char('y') if !types => intent = confirm.press(),
+        KeyCode::Char('j') if !types => confirm.at = (confirm.at + 1).min(last),
+        KeyCode::Char('k') if !types => confirm.at = confirm.at.saturating_sub(1),
+        KeyCode::Char('q') if !types => return Vec::new(),
+        _ if types => {
+            confirm.error = None;
+            confirm.typed.handle_event(&TerminalEvent::Key(event));
+        }
+        _ => {}
+    }
+    if let Some(intent) = intent {
+        return vec![intent];
+    }
+    ui.popup = Some(Popup::Confirm(confirm));
+    Vec::new()
+}
+
+/// Draws the plan.
+pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, confirm: &Confirm) {
+    let lines = lines(canvas, confirm);
+    let foot = 3;
+    let inner = frame(canvas, area, &confirm.plan.title, 104, lines.len() as u16 + foot + 3);
+    let shown = inner.height.saturating_sub(foot);
+    let top = first_line(confirm, &lines, shown);
+    for (y, line) in (inner.y..inner.y + shown).zip(lines.iter().skip(top)) {
+        let edge = canvas.pieces_right(inner.right(), y, inner.width / 2, &line.right);
+        canvas.pieces(inner.x, y, edge.saturating_sub(inner.x + 1), &line.left);
+        if line.here {
+            canvas.tint(Rect { x: inner.x, y, width: inner.width, height: 1 }, Role::Selection);
+        }
+    }
+    if lines.len() > usize::from(shown) {
+        let text = format!(" {}–{} of {} ", top + 1, (top + usize::from(shown)).min(lines.len()), lines.len());
+        canvas.pieces_right(inner.right(), inner.bottom(), inner.width, &[piece(Role::Muted, text)]);
+    }
+    buttons(canvas, inner, confirm);
+}
+
+/// The window follows the cursor over optional steps, and pages by itself.
+fn first_line(confirm: &Confirm, lines: &[Line], shown: u16) -> usize {
+    let last = lines.len().saturating_sub(usize::from(shown));
+    let here = lines.iter().position(|line| line.here).unwrap_or(0);
+    let lowest = here.saturating_sub(usize::from(shown).saturating_sub(4));
+    confirm.top.max(lowest).min(last)
+}
+
+fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
+    let plan = &confirm.plan;
+    let mut lines = vec![Line::empty(), headline(plan)];
+    if !plan.summary.is_empty() {
+        lines.push(Line::new(vec![piece(Role::Muted, plan.summary.clone())]));
+    }
+    lines.push(Line::empty());
+    let here = confirm.optional().get(confirm.at).copied();
+    for (index, step) in plan.steps.iter().enumerate() {
+        step_lines(&mut lines, step, index, here == Some(index));
+    }
+    lines.push(Line::empty());
+    let sign = canvas.glyphs.warning;
+    lines
+        .extend(plan.warnings.iter().map(|warning| Line::new(vec![piece(Role::Warning, format!("{sign} {warning}"))])));
+    let mut fact = |word: &str, said: &str, role: Role| {
+        lines.push(Line::new(vec![piece(Role::Muted, format!("{word:<8}")), piece(role, said.to_owned())]));
+    };
+    if !plan.kept.is_empty() {
+        fact("kept", &plan.kept.join(" · "), Role::Text);
+    }
+    plan.downtime.iter().for_each(|downtime| fact("away", downtime, Role::Text));
+    fact("undo", &plan.undo, Role::Text);
+    for (index, command) in plan.commands.iter().enumerate() {
+        fact(if index == 0 { "same as" } else { "" }, command, Role::Compute);
+    }
+    for (index, note) in plan.notes.iter().enumerate() {
+        fact(if index == 0 { "notes" } else { "" }, note, Role::Text);
+    }
+    lines.push(Line::empty());
+    lines
+}
+
+fn headline(plan: &Plan) -> Line {
+    let count = plan.chosen().count();
+    let steps = format!("{count} {}", if count == 1 { "step" } else { "steps" });
+    let mut left = Vec::new();
+    if plan.bytes() > 0 {
+        left.push(piece(Role::Text, "frees "));
+        left.push(piece(Role::Strong, units::bytes(plan.bytes())));
+        left.push(piece(Role::Muted, format!("   in {steps}")));
+    } else {
+        left.push(piece(Role::Strong, steps));
+    }
+    let risk = match plan.risk() {
+        Risk::Safe => (Role::Ok, "interrupts nothing"),
+        Risk::Disruptive => (Role::Muted, "no data goes"),
+        Risk::Destructive => (Role::Warning, "data goes"),
+    };
+    left.push(piece(risk.0, format!("   {}", risk.1)));
+    Line::new(left)
+}
+
+fn step_lines(lines: &mut Vec<Line>, step: &Step, index: usize, here: bool) {
+    let mark = match (step.optional, step.chosen) {
+        (true, true) => "[x] ",
+        (true, false) => "[ ] ",
+        (false, _) => "    ",
+    };
+    let (title, size) = if step.chosen { (Role::Strong, Role::Strong) } else { (Role::Muted, Role::Muted) };
+    let left = vec![piece(Role::Key, mark), piece(title, format!("{:<3}{}", index + 1, step.title))];
+    let right = step.bytes.map_or_else(Vec::new, |bytes| vec![piece(size, units::bytes(bytes))]);
+    lines.push(Line { left, right, here });
+    for item in step.items.iter().take(LISTED) {
+        lines.push(item_line(item, step));
+    }
+    if step.items.len() > LISTED {
+        let rest = &step.items[LISTED..];
+        let bytes: u64 = rest.iter().filter_map(|item| item.bytes).sum();
+        let right = if bytes > 0 { vec![piece(Role::Muted, units::bytes(bytes))] } else { Vec::new() };
+        lines.push(Line {
+            left: vec![piece(Role::Muted, format!("       and {} more", rest.len()))],
+            right,
+            here: false,
+        });
+    }
+}
+
+fn item_line(item: &Item, step: &Step) -> Line {
+    // What the title says already is not said again.
+    let name = if step.title.ends_with(&item.name) && item.bytes.is_none() { "" } else { item.name.as_str() };
+    let gap = if name.is_empty() || item.detail.is_empty() { "" } else { "   " };
+    let role = if step.chosen { Role::Text } else { Role::Muted };
+    let mut right = Vec::new();
+    if item.data {
+        right.push(piece(Role::Warning, "data: look before you go   "));
+    }
+    if let Some(bytes) = item.bytes {
+        right.push(piece(role, units::bytes(bytes)));
+    }
+    let left = vec![piece(role, format!("       {name}{gap}")), piece(Role::Muted, item.detail.clone())];
+    Line { left, right, here: false }
+}
+
+/// The name field or the hint, and the two buttons.
+fn buttons(canvas: &mut Canvas<'_>, inner: Rect, confirm: &Confirm) {
+    let hint = inner.bottom().saturating_sub(3);
+    if let Some(error) = &confirm.error {
+        canvas.put(inner.x, hint, inner.width, error, Role::Critical);
+    } else if let Some(expected) = confirm.expected() {
+        let x = canvas.pieces(
+            inner.x,
+            hint,
+            inner.width,
+            &[piece(Role::Warning, "type "), piece(Role::Strong, expected), piece(Role::Warning, " to let it go: ")],
+        );
+        let x = canvas.put(x, hint, inner.right().saturating_sub(x + 1), confirm.typed.value(), Role::Input);
+        canvas.put(x, hint, 1, "_", Role::Accent);
+    } else {
+        let mut pieces = Vec::new();
+        if !confirm.optional().is_empty() {
+            pieces.extend([piece(Role::Key, "space"), piece(Role::Muted, " adds or drops a step   ")]);
+        }
+        pieces.extend([
+            piece(Role::Key, "y"),
+            piece(Role::Muted, " does it   "),
+            piece(Role::Key, "esc"),
+            piece(Role::Muted, " cancels"),
+        ]);
+        canvas.pieces(inner.x, hint, inner.width, &pieces);
+    }
+    let y = inner.bottom().saturating_sub(1);
+    let mut x = inner.x;
+    for (label, focused) in [("Cancel".to_owned(), !confirm.go), (confirm.button(), confirm.go)] {
+        let role = if focused { Role::Strong } else { Role::Muted };
+        let text = [piece(role, if focused { format!("[ {label} ]") } else { format!("  {label}  ") })];
+        let end = canvas.pieces(x, y, inner.right().saturating_sub(x), &text);
+        canvas.tint(Rect { x, y, width: width(&text), height: 1 }, if focused { Role::Selection } else { Role::Bar });
+        x = end + 2;
+    }
+}
