@@ -1,7 +1,7 @@
 //! What changes the machine: one file an action, and the one runner that carries all of them out.
 //!
 //! An [`Action`] only makes a [`Plan`]: it looks at the engine, names every object that would change, and says how it can be
-//! taken back. What a plan's steps do is plain data ([`Op`](crate::domain::Op)); [`ops`] carries one out, and [`Runner`]
+//! taken back. What a plan's steps do is plain data ([`Op`](crate::domain::Op)); `ops` carries one out, and [`Runner`]
 //! all of a plan's, step by step, with guards before each and a record after. A new action is one file here, one line in
 //! [`REGISTRY`], and its specification in [`ACTIONS`](crate::domain::ACTIONS).
 

@@ -14,6 +14,7 @@ mod inference;
 mod level;
 mod memory;
 mod restart_loop;
+mod run;
 mod source;
 
 pub use duties::{CHECKS, Check, due, routine, standings};
@@ -21,7 +22,7 @@ pub use duties::{CHECKS, Check, due, routine, standings};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{FindingId, Moment, Observation, Severity, SourceId, SourceStatus, Unassessed, units};
+use crate::domain::{ActionId, FindingId, Moment, Observation, Severity, SourceId, SourceStatus, Unassessed, units};
 use crate::store::State;
 
 /// One rule: a threshold over the state.
@@ -36,7 +37,9 @@ pub struct Rule {
     /// The source whose readings it judges. While that cannot be read the rule is not asked: what it saw last stands,
     /// with its age. `None` for a rule that judges the sources themselves.
     pub reads: Option<SourceId>,
-    /// Looks at the state.
+    /// Actions that may mend it.
+    pub fix: &'static [ActionId],
+    /// Looks at the state and says what is so.
     pub assess: fn(&State, Moment, &mut Assessment),
 }
 
@@ -58,6 +61,7 @@ pub const RULES: &[Rule] = &[
     disk::FULL_IN,
     memory::USED,
     inference::ERROR_RATE,
+    run::INTERRUPTED,
     source::FAILED,
 ];
 
@@ -103,7 +107,10 @@ pub fn assess(state: &State, at: Moment) -> (Vec<Observation>, Vec<Unassessed>) 
             None | Some((_, SourceStatus::Fresh)) => {
                 let before = assessment.observations.len();
                 (rule.assess)(state, at, &mut assessment);
-                assessment.observations[before..].iter_mut().for_each(|observation| observation.why = rule.why);
+                assessment.observations[before..].iter_mut().for_each(|observation| {
+                    observation.why = rule.why;
+                    observation.fix = rule.fix;
+                });
             }
             Some((source, _)) => assessment.keep(rule, source, state, at),
         }

@@ -13,6 +13,7 @@
 //! * [`engines`]: a file for each kind of inference server: how it is told, and what it is asked.
 //! * [`sources`]: a file for each thing that is read, and [`sources::poller`], the one loop that repeats them.
 //! * [`history`]: hostler's own store: the journal, and what must be remembered between two runs.
+//! * [`actions`]: a file for each operation, which plans it, and [`actions::Runner`], the one that carries plans out.
 //! * [`ui`]: the screen: tabs, popups, widgets, keys, themes; pure drawing of the state.
 //! * [`report`]: the same state as text, JSON and Markdown.
 //! * [`runtime`], with [`config`], [`terminal`] and [`cli`]: the composition root, the only place that knows all of these.
@@ -22,8 +23,8 @@
 //!               |        |                                  ^
 //!               |   +----+-----+                            |
 //!               | engines   history                   store <- checks
-//!               |   |          |                        ^ (read only)
-//!               | sources      |                        |
+//!               |   |   \\     |                         ^ (read only)
+//!               | sources  actions                      |
 //!               |   |          |                   ui · report
 //!               +---+---- runtime (cli, terminal) ------+
 //! ```
@@ -37,15 +38,15 @@
 //! 2. One task owns the `State`, and there is no lock around it. Others send `Event`s through bounded channels. Log lines
 //!    have a channel of their own, and what finds no room in it is counted and shown.
 //! 3. Drawing takes `&State` and changes nothing. The UI task awaits only its `select!`.
-//! 4. What changes the machine is an `Action` with a plan, and is journalled. No action is registered in this version: it
-//!    reads, and changes nothing.
+//! 4. What changes the machine is an `Action` with a plan, carried out by a worker: the intent is on the disk before the first
+//!    step, then each step, then the outcome.
 //! 5. A missing GPU, container engine or inference server is a normal state with words of its own, not an error. What
 //!    cannot be read is *unavailable, because …*: never 0, and never an old number without its age.
 //! 6. Only `host` starts threads, opens sockets, reads the machine's files and asks for the time; only `history` opens
 //!    hostler's own store, which `--rootfs` never moves.
 //! 7. Foreign text (names, labels, log lines, HTTP bodies) is stripped of control, escape and bidirectional characters
 //!    where it enters, and bounded in size.
-//! 8. Adding a source, tab, rule, check, engine, theme or key is one file (or constant) and one line in a registry. Help,
+//! 8. Adding a source, tab, action, rule, check, engine, theme or key is one file (or constant) and one line in a registry. Help,
 //!    palette and command line follow from the registries, and so does the README, or a test fails.
 //! 9. Every face looks at the same store: the screen, `check`, `snapshot`, `doctor`. Nothing is worked out in two ways.
 //!

@@ -200,7 +200,8 @@ async fn written(docker: &DockerClient, id: &ContainerId) -> Option<u64> {
 /// Keeps the log of a container beside the run's file.
 async fn archive_log(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<Done, Trouble> {
     let Some(it) = bench.docker.inspect_raw(&container.id.0).await? else { return Ok(Done::default()) };
-    let mut attached = bench.desk.state_dir.attach(bench.run, &format!("{}.log", container.name)).map_err(|error| unkept(&error))?;
+    let mut attached =
+        bench.desk.state_dir.attach(bench.run, &format!("{}.log", container.name)).map_err(|error| unkept(&error))?;
     let mut log = bench.docker.kept_log(&container.id, has_terminal(&it), LogsFrom::Start);
     let mut written = Ok(());
     loop {

@@ -28,6 +28,7 @@ pub(super) const UNHEALTHY: Rule = Rule {
     id: "container.unhealthy",
     title: "Failing health checks",
     why: "The process runs, but the service that it should give does not answer its own check.",
+    fix: &["container.restart", "container.rollback"],
     reads: Some(SourceId::Docker),
     assess: |state, _, assessment| {
         assessment.observations.extend(state.containers().iter().filter_map(|container| unhealthy(container)));
@@ -39,6 +40,7 @@ pub(super) const EXITED: Rule = Rule {
     id: "container.exited",
     title: "Containers that should run",
     why: "Its restart policy promises that it runs; it does not, and nobody stopped it.",
+    fix: &["container.start"],
     reads: Some(SourceId::Docker),
     assess: |state, _, assessment| {
         assessment.observations.extend(state.containers().iter().filter_map(|container| exited(state, container)));
@@ -50,6 +52,7 @@ pub(super) const OOM: Rule = Rule {
     id: "container.oom",
     title: "Killed for memory",
     why: "The kernel ended a process that wanted more memory than its limit or the machine has; it will want it again.",
+    fix: &["container.restart"],
     reads: Some(SourceId::Docker),
     assess: |state, at, assessment| {
         // On most boxes nothing was ever killed, which spares a look at each container's track.
@@ -64,6 +67,7 @@ pub(super) const START_FAILED: Rule = Rule {
     id: "container.start-failed",
     title: "Containers that cannot start",
     why: "It was made to run and never did; the engine keeps the reason.",
+    fix: &["container.start"],
     reads: Some(SourceId::Docker),
     assess: |state, _, assessment| {
         assessment

@@ -18,6 +18,7 @@ pub(super) const FREE: Rule = Rule {
     id: "disk.free",
     title: "Free disk space",
     why: "Model downloads and logs fill a disk faster than expected, and databases stop when it is full.",
+    fix: &[],
     reads: Some(SourceId::Volumes),
     assess: |state, _, assessment| {
         for volume in volumes(state) {
@@ -40,6 +41,7 @@ pub(super) const INODES: Rule = Rule {
     id: "disk.inodes",
     title: "Free inodes",
     why: "A file system without inodes takes no new file, however many bytes are free.",
+    fix: &[],
     reads: Some(SourceId::Volumes),
     assess: |state, _, assessment| {
         for volume in volumes(state) {
@@ -58,6 +60,7 @@ pub(super) const FULL_IN: Rule = Rule {
     id: "disk.full-in",
     title: "Disk full soon",
     why: "A volume that fills within two weeks is easier to deal with now than on the day.",
+    fix: &[],
     reads: Some(SourceId::Volumes),
     assess: |_, _, assessment| assessment.cannot_tell(FULL_IN.id, "host", "no history yet: the recorder keeps one"),
 };

@@ -17,6 +17,7 @@ pub(super) const LOST: Rule = Rule {
     id: "gpu.lost",
     title: "Lost GPUs",
     why: "A card that fell off the bus comes back only with a reset or a reboot; what ran on it is dead.",
+    fix: &[],
     reads: Some(SourceId::Gpu),
     assess: |state, at, assessment| {
         if let Some(sample) = state.gpus.get() {
@@ -32,6 +33,7 @@ pub(super) const DRIVER_MISMATCH: Rule = Rule {
     id: "gpu.driver-mismatch",
     title: "GPU driver and library",
     why: "After an update of the driver nothing new can use the cards until the machine has been restarted.",
+    fix: &[],
     reads: None,
     assess: |state, _, assessment| assessment.observations.extend(mismatch(state)),
 };
@@ -41,6 +43,7 @@ pub(super) const XID: Rule = Rule {
     id: "gpu.xid",
     title: "GPU faults (Xid)",
     why: "The driver names each fault by a number; some mean that the hardware is failing.",
+    fix: &[],
     reads: None,
     assess: |state, at, assessment| assessment.observations.extend(faults(state, at)),
 };
@@ -50,6 +53,7 @@ pub(super) const ECC: Rule = Rule {
     id: "gpu.ecc",
     title: "GPU memory errors",
     why: "Data on the card was lost; answers may be wrong, and the card may need to be replaced.",
+    fix: &[],
     reads: Some(SourceId::Gpu),
     assess: |state, _, assessment| {
         let gpus = state.gpus.get().into_iter().flat_map(|sample| &sample.gpus);

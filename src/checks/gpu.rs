@@ -12,6 +12,7 @@ pub(super) const TEMPERATURE: Rule = Rule {
     id: "gpu.temperature",
     title: "GPU temperature",
     why: "A card that stays this hot is badly cooled: it slows down, ages, and in the end switches off.",
+    fix: &[],
     reads: Some(SourceId::Gpu),
     assess: |state, _, assessment| assessment.observations.extend(cards(state).filter_map(|gpu| too_hot(state, gpu))),
 };
@@ -21,6 +22,7 @@ pub(super) const THROTTLE: Rule = Rule {
     id: "gpu.throttle",
     title: "GPU slowed down",
     why: "The card protects itself from heat or from its supply, and every request takes longer.",
+    fix: &[],
     reads: Some(SourceId::Gpu),
     assess: |state, at, assessment| {
         assessment.observations.extend(cards(state).filter_map(|gpu| slowed_down(state, gpu, at)));

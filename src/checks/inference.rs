@@ -9,6 +9,7 @@ pub(super) const ERROR_RATE: Rule = Rule {
     id: "inference.error-rate",
     title: "Errors of inference servers",
     why: "More than one failed request in a hundred points to a model or a configuration that does not work.",
+    fix: &[],
     reads: Some(SourceId::Engines),
     assess: |state, _, assessment| {
         for engine in state.engines.get().into_iter().flat_map(|sample| &sample.engines) {

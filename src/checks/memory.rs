@@ -13,6 +13,7 @@ pub(super) const USED: Rule = Rule {
     id: "memory.used",
     title: "Used memory",
     why: "A leak or an undersized configuration ends with the kernel killing whatever is largest.",
+    fix: &[],
     reads: Some(SourceId::Host),
     assess: |state, _, assessment| assessment.observations.extend(judge(state)),
 };

@@ -24,6 +24,7 @@ pub(super) const RESTART_LOOP: Rule = Rule {
     id: "container.restart-loop",
     title: "Restart loops",
     why: "A container that dies and is started again looks as if it ran, and does no work.",
+    fix: &["container.restart", "container.rollback"],
     reads: Some(SourceId::Docker),
     assess: |state, at, assessment| {
         for container in state.containers().iter().filter(|container| may_loop(container)) {

@@ -10,6 +10,7 @@ pub(super) const FAILED: Rule = Rule {
     id: "source.failed",
     title: "What cannot be read",
     why: "A part of the box that cannot be seen may be in any state, and the verdict says so.",
+    fix: &[],
     reads: None,
     assess: |state, at, assessment| {
         assessment.observations.extend(state.sources.iter().filter_map(|(id, source)| judge(id, source, at)));

@@ -132,6 +132,7 @@ mod tests {
         let known = toml::Table::try_from(complete(&Config::defaults().unwrap())).unwrap();
         let (top, tables): (Vec<_>, Vec<_>) = known.iter().partition(|(_, value)| !value.is_table());
         let has = |key: &str| {
+            let key = if key.contains('.') { format!("\"{key}\"") } else { key.to_owned() };
             TEMPLATE
                 .lines()
                 .any(|line| line.starts_with(&format!("# {key} = ")) || line.starts_with(&format!("#   {key} = ")))

@@ -25,6 +25,7 @@ pub fn observe(setup: &Setup, watch: Duration) -> std::io::Result<State> {
     let state = LocalSet::new().block_on(&runtime, async {
         let (mut core, mut queue) = Core::start(setup);
         core.take(Event::Journal(setup.state_dir.journal()));
+        core.take(Event::Runs(setup.state_dir.runs()));
         let began = Instant::now();
         first_round(&mut core, &mut queue, began).await;
         follow(&mut core, &mut queue, began + SETTLE.max(watch)).await;

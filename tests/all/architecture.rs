@@ -57,6 +57,9 @@ pub(crate) const LAYERS: &[Layer] = &[
             "std::fs",
             "std::net",
             "std::os",
+            // A worker is started, and programs that tell what only they know.
+            "std::process::Command",
+            "std::process::Stdio",
             "std::thread",
             "std::time::Instant",
             "sysinfo",

@@ -219,23 +219,23 @@ fn a_config_that_cannot_be_used_is_told_before_the_terminal_is_taken() {
 
 #[test]
 fn a_broken_config_changes_nothing_that_runs() {
-    let freeze_is_x = format!("{QUIET}[keys]\nfreeze = \"x\"\n");
+    let freeze_is_x = format!("{QUIET}[keys]\nfreeze = \"X\"\n");
     let home = Home::new().configured(&freeze_is_x);
     let mut desk = home.open();
-    desk.see("x freeze");
+    desk.see("X freeze");
     home.write_config("[keys]\nfreeze = \"q\"\n");
     desk.command("read the config again");
     desk.see(&format!("the old config stays: {}:2:", home.config().display()));
     desk.see("nothing needs you");
-    desk.press_see("x", "FROZEN");
-    desk.press("x");
+    desk.press_see("X", "FROZEN");
+    desk.press("X");
     desk.miss("FROZEN");
 
     fs::remove_file(home.config()).unwrap();
     desk.command("read the config again");
     desk.see("the old config stays: ");
     desk.miss("the old config stays: ");
-    desk.see("x freeze");
+    desk.see("X freeze");
 
     // A good one counts at once: keys, limits, colours.
     let name = "hostler";

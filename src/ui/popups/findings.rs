@@ -10,7 +10,7 @@ use super::super::list::{ListId, RowKey};
 use super::super::screen::severity_role;
 use super::super::theme::Role;
 use super::super::{Intent, Scene, Ui};
-use super::{Detail, Popup, frame};
+use super::{Detail, Popup, RunView, frame};
 use crate::domain::{Finding, Moment};
 use crate::store::State;
 
@@ -30,7 +30,11 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> O
         Command::Findings | Command::Quit => ui.popup = None,
         Command::Open => {
             let selected = ui.selected(state, now)?;
-            ui.popup = Some(Popup::Detail(Detail { of: selected, top: 0 }));
+            ui.popup = Some(match selected {
+                // What can be done about a run stands in its view.
+                RowKey::Finding("run.interrupted", run) => Popup::Run(RunView { run: run.to_string(), top: 0 }),
+                of => Popup::Detail(Detail { of, top: 0 }),
+            });
         }
         Command::ContainerLogs => return Some(ui.command(command, state, now)),
         _ => return None,

@@ -80,11 +80,14 @@ fn keys(scene: &Scene<'_>, finding: &Finding) -> Pieces<'static> {
         pieces.push(piece(Role::Key, keymap.shown(command)));
         pieces.push(piece(Role::Muted, format!(" {word}")));
     };
-    offer(Command::Findings, "details");
+    let mends = finding.seen.fix.iter().filter_map(|id| ActionSpec::named(id));
+    if mends.clone().next().is_none() {
+        offer(Command::Findings, "details");
+    }
     if finding.seen.container.is_some() {
         offer(Command::ContainerLogs, "logs");
     }
-    for spec in finding.seen.fix.iter().filter_map(|id| ActionSpec::named(id)) {
+    for spec in mends {
         offer(Command::Act(spec.id), spec.title);
     }
     pieces

@@ -104,7 +104,7 @@ fn what_touches_the_machine_must_be_granted_by_name() {
     refused(&["sources"], "fn f() { std::thread::spawn(|| {}); }");
     refused(&["engines"], "use std::net::{IpAddr, TcpStream};");
     refused(&["engines"], "use std::net::*;");
-    refused(&["host"], "fn f() { std::process::Command::new(\"true\"); }");
+    refused(&["engines"], "fn f() { std::process::Command::new(\"true\"); }");
     refused(&["history"], "use std::process::Command;");
     refused(&["ui"], "fn f() { std::env::var(\"HOME\").ok(); }");
     refused(&["report"], "fn f() { std::io::stdout(); }");

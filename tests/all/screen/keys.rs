@@ -160,7 +160,7 @@ fn findings_open_into_their_details() {
 #[test]
 fn keys_in_the_findings_act_on_their_subject() {
     let mut desk = demo().open();
-    desk.see("l logs   i inspect");
+    desk.see("l logs   r restart   b roll back");
     desk.press_see("a", "container.restart-loop   since");
     desk.press_see("i", " agents-n8n-worker-1 ");
     desk.see("image id");
