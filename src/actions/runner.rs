@@ -112,7 +112,10 @@ impl<'a> Runner<'a> {
                     return self.stopped(Outcome::Cancelled, "somebody cancelled it".to_owned()).await;
                 }
                 Err(Stop::Trouble(Trouble(why))) => {
-                    self.tell(RunEntry::Failed { step: index, back: false, why: why.clone() }, true);
+                    // A guard that does not hold stops a step before it begins.
+                    if self.run.steps[index] != StepState::Waiting {
+                        self.tell(RunEntry::Failed { step: index, back: false, why: why.clone() }, true);
+                    }
                     return self.stopped(Outcome::Failed, why).await;
                 }
             }

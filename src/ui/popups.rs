@@ -59,6 +59,11 @@ impl Popup {
         Self::Confirm(Box::new(Confirm::new(plan)))
     }
 
+    /// Whether nothing but it is to be looked at: what lies behind is dimmed.
+    pub(super) fn covers(&self) -> bool {
+        matches!(self, Self::Confirm(_) | Self::Run(_))
+    }
+
     /// The list that its cursor moves in.
     pub fn list(&self) -> Option<ListId> {
         match self {

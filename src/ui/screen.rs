@@ -80,6 +80,10 @@ pub fn view(buffer: &mut Buffer, scene: &Scene<'_>) -> Hits {
     chrome::footer(&mut canvas, layout.footer, scene);
     if let Some(popup) = &scene.ui.popup {
         canvas.forget_hits();
+        if popup.covers() {
+            let behind = Rect { y: layout.strip.y, height: layout.footer.y.saturating_sub(layout.strip.y), ..area };
+            canvas.tint(behind, Role::Faint);
+        }
         popups::view(&mut canvas, area, scene, popup);
     }
     canvas.into_hits()

@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use crate::bed::{self, Engine, Home, Restart, faults};
 
+mod interrupted;
 mod lifecycle;
+mod service;
+mod update;
 
 /// A home with this engine.
 fn home(engine: &Engine) -> Home {

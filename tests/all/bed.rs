@@ -20,6 +20,7 @@ pub(crate) mod foreign;
 mod home;
 mod hung;
 mod llama;
+mod registry;
 mod share;
 
 pub(crate) use alone::alone;
@@ -28,6 +29,7 @@ pub(crate) use engine::{Engine, engine};
 pub(crate) use home::{Ended, Home};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
 pub(crate) use llama::llama;
+pub(crate) use registry::{Registry, registry};
 pub(crate) use share::Share;
 
 /// How long a test waits for anything: long enough for a loaded machine with two cores, since a

@@ -1,0 +1,138 @@
+//! A service that is updated in the tests: versions of it in a real registry, and a container made from the first one.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use serde_json::Value;
+
+use crate::bed::{self, Container, Engine, Home, Registry, Restart};
+
+/// What a version does.
+#[derive(Clone, Copy)]
+pub(super) enum Version {
+    /// It is well.
+    Good,
+    /// It ends at once.
+    Exits,
+    /// Its health check never passes.
+    Sick,
+    /// Its health check passes at first and fails later.
+    Late,
+}
+
+/// The service.
+pub(super) struct Service {
+    pub(super) engine: Engine,
+    pub(super) registry: Registry,
+    pub(super) home: Home,
+    pub(super) container: Container,
+    repository: String,
+}
+
+/// Patience that fits a test.
+const CONFIG: &str = "[actions]\ngate = \"8s\"\nsteady = \"2s\"\n";
+
+impl Service {
+    /// The first version, good and running, in a container that was set up with care. `None` where the bed lacks a part.
+    #[track_caller]
+    pub(super) fn start() -> Option<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let (engine, registry) = (bed::engine()?, bed::registry()?);
+        let repository = format!("bed/app-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let home = Home::with(CONFIG).docker(engine.endpoint());
+        publish(&engine, &registry, &repository, "1", Version::Good);
+        let image = registry.reference(&repository, "stable");
+        let container = engine.run("app", |spec| {
+            spec.restart(Restart::Always).label("mine", "yes").with(|body| {
+                body.image = Some(image);
+                body.cmd = None;
+                body.env = Some(vec!["MINE=kept".to_owned()]);
+                body.volumes = Some(vec!["/data".to_owned()]);
+            })
+        });
+        Some(Self { engine, registry, home, container, repository })
+    }
+
+    /// Publishes the next version under the tag that the container follows. The engine then has the old one again, as on a
+    /// box where nobody pulled.
+    pub(super) fn publish(&self, number: &str, version: Version) {
+        let before = self.image_id();
+        publish(&self.engine, &self.registry, &self.repository, number, version);
+        let options = bollard::query_parameters::TagImageOptionsBuilder::new()
+            .repo(&format!("{}/{}", self.registry.host(), self.repository))
+            .tag("stable")
+            .build();
+        self.engine.block_on(self.engine.docker().tag_image(&before, Some(options))).unwrap();
+    }
+
+    /// The container that has the service's name now.
+    #[track_caller]
+    pub(super) fn now(&self) -> ContainerInspectResponse {
+        self.engine.block_on(self.engine.docker().inspect_container(self.container.name(), None)).unwrap()
+    }
+
+    /// The image of the container that has the service's name now.
+    pub(super) fn image_id(&self) -> String {
+        self.now().image.unwrap()
+    }
+
+    /// The version label of its image.
+    pub(super) fn version(&self) -> String {
+        let image = self.engine.block_on(self.engine.docker().inspect_image(&self.image_id())).unwrap();
+        image.config.unwrap().labels.unwrap()["org.opencontainers.image.version"].clone()
+    }
+
+    /// Whether the service is there: a container of its name runs.
+    pub(super) fn runs(&self) -> bool {
+        self.now().state.unwrap().status == Some(ContainerStateStatusEnum::RUNNING)
+    }
+
+    /// Names of the containers whose name begins with the service's.
+    pub(super) fn containers(&self) -> Vec<String> {
+        let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true).build();
+        let all = self.engine.block_on(self.engine.docker().list_containers(Some(options))).unwrap();
+        let names = all.into_iter().flat_map(|one| one.names.unwrap_or_default());
+        let mut names: Vec<String> = names.map(|name| name.trim_start_matches('/').to_owned()).collect();
+        names.retain(|name| name.starts_with(self.container.name()));
+        names.sort();
+        names
+    }
+
+    /// The plan of an update, as a worker takes it.
+    pub(super) fn plan(&self) -> Value {
+        super::planned(&self.home, &["container.update", self.container.name()])["plan"].clone()
+    }
+
+    /// The file of a run.
+    pub(super) fn run_file(&self, id: &str) -> PathBuf {
+        self.home.state().join("runs").join(format!("{id}.jsonl"))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Those that the runs made are not the bed's.
+        for name in self.containers() {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            drop(self.engine.block_on(self.engine.docker().remove_container(&name, Some(options))));
+        }
+    }
+}
+
+/// Runs until it is asked to end, and then ends at once: the first process of a container must say so itself.
+const STEADY: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+
+fn publish(engine: &Engine, registry: &Registry, repository: &str, number: &str, version: Version) {
+    let healthcheck = |script: &str| format!("HEALTHCHECK --interval=1s --retries=1 CMD {script}");
+    let (script, healthcheck) = match version {
+        Version::Good => (STEADY, healthcheck("true")),
+        Version::Exits => ("echo cannot open the new database; exit 3", healthcheck("true")),
+        Version::Sick => (STEADY, healthcheck("echo migration failed; exit 1")),
+        Version::Late => (STEADY, healthcheck("if [ -e /once ]; then exit 1; fi; touch /once")),
+    };
+    let command = format!("CMD [\"sh\",\"-c\",\"{script}\"]");
+    let env = format!("ENV BUILT={number}");
+    registry.push_changed(engine, repository, "stable", number, &[&command, &healthcheck, &env]);
+}
