@@ -3,10 +3,15 @@
 #![expect(clippy::disallowed_types, reason = "the one place that starts hostler again")]
 
 use std::ffi::OsString;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
 
 use tokio::sync::oneshot;
+
+use super::foreign;
+
+/// The most that is kept of what a worker complains of, bytes.
+const COMPLAINT_BYTES: u64 = 500;
 
 /// The program that runs now, even if another one was put in its place meanwhile.
 const MYSELF: &str = "/proc/self/exe";
@@ -34,9 +39,20 @@ pub fn on_the_terminal(program: &str, arguments: &[&str], docker_host: &str) -> 
     Ok(status.code().unwrap_or(-1))
 }
 
+/// Why a worker ended before it said anything.
+fn complaint(child: &mut Child) -> String {
+    let mut bytes = Vec::new();
+    let read = child.stderr.take().map(|stderr| stderr.take(COMPLAINT_BYTES).read_to_end(&mut bytes));
+    let text = foreign::clean_bytes(&bytes, COMPLAINT_BYTES as usize);
+    match (read, text.trim()) {
+        (Some(Ok(_)), text) if !text.is_empty() => text.to_owned(),
+        _ => "the worker ended without a word".to_owned(),
+    }
+}
+
 fn tend(arguments: Vec<OsString>, input: &[u8], told: oneshot::Sender<io::Result<String>>) -> io::Result<()> {
     let mut command = Command::new(MYSELF);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -52,8 +68,10 @@ fn tend(arguments: Vec<OsString>, input: &[u8], told: oneshot::Sender<io::Result
     if let Some(stdout) = child.stdout.take() {
         BufReader::new(stdout).read_line(&mut line)?;
     }
-    let line = line.trim().to_owned();
-    let said = if line.is_empty() { Err(io::Error::other("the worker ended without a word")) } else { Ok(line) };
+    let said = match line.trim() {
+        "" => Err(io::Error::other(complaint(&mut child))),
+        line => Ok(line.to_owned()),
+    };
     drop(told.send(said));
     child.wait().map(drop)
 }

@@ -6,7 +6,7 @@ use crate::bed::{self, Engine, Home, Restart, faults};
 
 mod interrupted;
 mod lifecycle;
-mod service;
+pub(crate) mod service;
 mod update;
 
 /// A home with this engine.

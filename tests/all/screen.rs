@@ -3,6 +3,7 @@
 //! What a view draws and what an event does to the state is tested without a terminal (`views`, `reducer`). Here are the
 //! whole ways: from a key to the clipboard, the journal, the end of the process; from a container's start to its row.
 
+mod acting;
 mod desk;
 mod engine;
 mod exits;

@@ -11,7 +11,7 @@ use crate::bed::{self, Container, Engine, Home, Registry, Restart};
 
 /// What a version does.
 #[derive(Clone, Copy)]
-pub(super) enum Version {
+pub(crate) enum Version {
     /// It is well.
     Good,
     /// It ends at once.
@@ -23,21 +23,21 @@ pub(super) enum Version {
 }
 
 /// The service.
-pub(super) struct Service {
-    pub(super) engine: Engine,
-    pub(super) registry: Registry,
-    pub(super) home: Home,
-    pub(super) container: Container,
+pub(crate) struct Service {
+    pub(crate) engine: Engine,
+    pub(crate) registry: Registry,
+    pub(crate) home: Home,
+    pub(crate) container: Container,
     repository: String,
 }
 
 /// Patience that fits a test.
-const CONFIG: &str = "[actions]\ngate = \"8s\"\nsteady = \"2s\"\n";
+pub(crate) const CONFIG: &str = "[actions]\ngate = \"8s\"\nsteady = \"2s\"\n";
 
 impl Service {
     /// The first version, good and running, in a container that was set up with care. `None` where the bed lacks a part.
     #[track_caller]
-    pub(super) fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let (engine, registry) = (bed::engine()?, bed::registry()?);
         let repository = format!("bed/app-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -45,7 +45,7 @@ impl Service {
         publish(&engine, &registry, &repository, "1", Version::Good);
         let image = registry.reference(&repository, "stable");
         let container = engine.run("app", |spec| {
-            spec.restart(Restart::Always).label("mine", "yes").with(|body| {
+            spec.compose("shop", "app").restart(Restart::Always).label("mine", "yes").with(|body| {
                 body.image = Some(image);
                 body.cmd = None;
                 body.env = Some(vec!["MINE=kept".to_owned()]);
@@ -57,7 +57,7 @@ impl Service {
 
     /// Publishes the next version under the tag that the container follows. The engine then has the old one again, as on a
     /// box where nobody pulled.
-    pub(super) fn publish(&self, number: &str, version: Version) {
+    pub(crate) fn publish(&self, number: &str, version: Version) {
         let before = self.image_id();
         publish(&self.engine, &self.registry, &self.repository, number, version);
         let options = bollard::query_parameters::TagImageOptionsBuilder::new()
@@ -69,28 +69,28 @@ impl Service {
 
     /// The container that has the service's name now.
     #[track_caller]
-    pub(super) fn now(&self) -> ContainerInspectResponse {
+    pub(crate) fn now(&self) -> ContainerInspectResponse {
         self.engine.block_on(self.engine.docker().inspect_container(self.container.name(), None)).unwrap()
     }
 
     /// The image of the container that has the service's name now.
-    pub(super) fn image_id(&self) -> String {
+    pub(crate) fn image_id(&self) -> String {
         self.now().image.unwrap()
     }
 
     /// The version label of its image.
-    pub(super) fn version(&self) -> String {
+    pub(crate) fn version(&self) -> String {
         let image = self.engine.block_on(self.engine.docker().inspect_image(&self.image_id())).unwrap();
         image.config.unwrap().labels.unwrap()["org.opencontainers.image.version"].clone()
     }
 
     /// Whether the service is there: a container of its name runs.
-    pub(super) fn runs(&self) -> bool {
+    pub(crate) fn runs(&self) -> bool {
         self.now().state.unwrap().status == Some(ContainerStateStatusEnum::RUNNING)
     }
 
     /// Names of the containers whose name begins with the service's.
-    pub(super) fn containers(&self) -> Vec<String> {
+    pub(crate) fn containers(&self) -> Vec<String> {
         let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true).build();
         let all = self.engine.block_on(self.engine.docker().list_containers(Some(options))).unwrap();
         let names = all.into_iter().flat_map(|one| one.names.unwrap_or_default());
@@ -101,12 +101,12 @@ impl Service {
     }
 
     /// The plan of an update, as a worker takes it.
-    pub(super) fn plan(&self) -> Value {
+    pub(crate) fn plan(&self) -> Value {
         super::planned(&self.home, &["container.update", self.container.name()])["plan"].clone()
     }
 
     /// The file of a run.
-    pub(super) fn run_file(&self, id: &str) -> PathBuf {
+    pub(crate) fn run_file(&self, id: &str) -> PathBuf {
         self.home.state().join("runs").join(format!("{id}.jsonl"))
     }
 }
