@@ -6,6 +6,7 @@
 
 pub mod canvas;
 pub mod command;
+mod crash;
 pub mod filter;
 pub mod format;
 pub mod glyph;
