@@ -8,6 +8,7 @@ mod container;
 mod duty;
 mod engine;
 mod event;
+mod exit;
 mod finding;
 mod gpu;
 mod host;
@@ -26,11 +27,12 @@ mod xid;
 pub use action::{ACTIONS, ActionId, ActionSpec, Risk, Subject};
 pub use container::{
     Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
-    DockerSample, EngineInfo, Exit, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
+    DockerSample, EngineInfo, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
 };
 pub use duty::{Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding};
 pub use engine::{Endpoint, Engine, EngineKind, EngineSample, ModelRef, Residency};
 pub use event::{Effect, Event, Sample};
+pub use exit::Exit;
 pub use finding::{Finding, FindingId, Observation, Severity, Silence, Unassessed, Unit, Verdict};
 pub use gpu::{
     Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink, ThrottleReason, XidEvent,

@@ -5,8 +5,10 @@
 //! read from here. Start with [`State`], then [`Slot`] (one source's latest value) and [`Findings`] (what needs someone).
 
 mod cards;
+mod crash;
 mod findings;
 mod logs;
+mod runs;
 mod select;
 mod series;
 mod slot;
@@ -14,8 +16,10 @@ mod sources;
 mod track;
 
 pub use cards::{Card, Cards};
+pub use crash::{Crash, Death};
 pub use findings::Findings;
 pub use logs::{LogRing, LogStats};
+pub use runs::{Growth, Run, Runs};
 pub use select::{Change, GpuRow, ProjectView, verdict};
 pub use series::{RANGES, Range, Series, SeriesId, SeriesStore};
 pub use slot::Slot;
@@ -183,7 +187,7 @@ impl State {
             }
             Sample::Usage(usage) => {
                 for (id, used) in &usage.by_id {
-                    self.tracks.entry(id.clone()).or_default().used(used);
+                    self.tracks.entry(id.clone()).or_default().used(used, at.wall);
                 }
                 self.usage.set(usage, at);
             }

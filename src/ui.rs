@@ -7,6 +7,7 @@
 mod acting;
 pub mod canvas;
 pub mod command;
+mod crash;
 pub mod filter;
 pub mod format;
 pub mod glyph;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Reading;
+use super::{Exit, Reading};
 
 /// The engine's full id of a container (64 hexadecimal digits).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,34 +115,6 @@ impl ContainerState {
     /// Whether a process of it exists.
     pub fn is_up(self) -> bool {
         matches!(self, Self::Running | Self::Paused)
-    }
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Exit {
-    /// The exit code; 128 + n for signal n.
-    pub code: i64,
-    /// The kernel killed it for memory.
-    pub oom_killed: bool,
-    /// When.
-    pub at: Option<Timestamp>,
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code;
-        match code {
-            _ if self.oom_killed => write!(f, "exit code {code} (OOM-killed)"),
-            126 => write!(f, "exit code {code} (not executable)"),
-            127 => write!(f, "exit code {code} (command not found)"),
-            132 => write!(f, "exit code {code} (illegal instruction)"),
-            134 => write!(f, "exit code {code} (aborted)"),
-            137 => write!(f, "exit code {code} (killed)"),
-            139 => write!(f, "exit code {code} (segmentation fault)"),
-            143 => write!(f, "exit code {code} (asked to end)"),
-            _ => write!(f, "exit code {code}"),
-        }
     }
 }
 

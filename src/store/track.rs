@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::runs::Runs;
 use crate::domain::{Container, ContainerUsage, DockerEvent, DockerEventKind, HealthState, Moment};
 
 /// One end of a run.
@@ -21,6 +22,8 @@ pub struct ExitSeen {
     pub code: i64,
     /// Somebody had asked for it (stop, kill, restart).
     pub asked: bool,
+    /// When its run began, if that was told.
+    pub began: Option<Timestamp>,
     /// Its run was seen from its start, and at no time of it did the container pass its health check.
     pub unready: bool,
 }
@@ -40,6 +43,8 @@ pub struct Track {
     pub memory: VecDeque<f32>,
     /// Processors used by the second; NaN marks a gap.
     pub cpu: VecDeque<f32>,
+    /// What each of the last runs used of memory.
+    pub runs: Runs,
     starts: VecDeque<Timestamp>,
     signals: VecDeque<Timestamp>,
     stops: VecDeque<Timestamp>,
@@ -69,9 +74,12 @@ impl Track {
         match event.kind {
             DockerEventKind::Kill => keep(&mut self.signals, at, |at| *at),
             DockerEventKind::Stop => keep(&mut self.stops, at, |at| *at),
-            DockerEventKind::Start => keep(&mut self.starts, at, |at| *at),
+            DockerEventKind::Start => {
+                keep(&mut self.starts, at, |at| *at);
+                self.runs.begin(at);
+            }
             DockerEventKind::Die { code } => {
-                keep(&mut self.exits, ExitSeen { at, code, asked: false, unready: false }, |exit| exit.at);
+                keep(&mut self.exits, ExitSeen { at, code, asked: false, began: None, unready: false }, |exit| exit.at);
             }
             DockerEventKind::Oom => keep(&mut self.ooms, at, |at| *at),
             DockerEventKind::Healthy => {
@@ -101,6 +109,7 @@ impl Track {
             let start = self.starts.iter().rev().find(|start| **start < at).copied();
             // A start before the previous exit belongs to that one's run.
             let start = start.filter(|start| before.is_none_or(|before| before <= *start));
+            exit.began = start;
             exit.unready = start.is_some_and(|start| !self.passes.iter().any(|pass| (start..=at).contains(pass)));
             before = Some(at);
         }
@@ -112,6 +121,9 @@ impl Track {
         self.gone_since = None;
         if container.health.as_ref().is_some_and(|health| health.state == HealthState::Healthy) {
             self.was_ready = true;
+        }
+        if let Some(started) = container.started.filter(|_| container.state.is_up()) {
+            self.runs.begin(started);
         }
         // It never ran, or could only be listed: nobody told its counter.
         if container.started.is_some() {
@@ -140,7 +152,10 @@ impl Track {
     }
 
     /// Takes a reading of use in.
-    pub(super) fn used(&mut self, usage: &ContainerUsage) {
+    pub(super) fn used(&mut self, usage: &ContainerUsage, at: Timestamp) {
+        if let Some(bytes) = usage.memory_bytes.get() {
+            self.runs.used(at, bytes);
+        }
         for (ring, value) in [
             (&mut self.memory, usage.memory_bytes.get().map(|bytes| bytes as f32)),
             (&mut self.cpu, usage.cpu_cores.get().map(|cores| cores as f32)),

@@ -15,7 +15,7 @@ use ratatui::layout::Rect;
 
 pub use confirm::Confirm;
 pub use detail::Detail;
-pub(super) use detail::of_duty;
+pub(super) use detail::{of_duty, wrapped};
 pub use form::{Form, FormKind};
 pub use menu::{Menu, MenuKind};
 pub use run::RunView;

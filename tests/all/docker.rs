@@ -16,7 +16,7 @@ use hostler::domain::{
 use hostler::store::State;
 
 use crate::bed::{self, Restart, faults, foreign};
-use watcher::Watcher;
+pub(crate) use watcher::Watcher;
 
 /// The container of this id, as the state has it.
 fn container(state: &State, id: &str) -> Option<Arc<Container>> {

@@ -11,8 +11,10 @@ use hostler::checks;
 use hostler::domain::{Container, Event, Failure, Moment, Sample, SourceId};
 use hostler::sources::demo;
 use hostler::store::{SourceState, Sources, State};
+use hostler::ui::command::Command;
 use hostler::ui::glyph::{ASCII, UNICODE};
 use hostler::ui::keymap::Keymap;
+use hostler::ui::list::{ListId, RowKey};
 use hostler::ui::tabs::TabId;
 use hostler::ui::theme::{Depth, Role, Theme};
 use hostler::ui::{Setup, Ui, screen};
@@ -288,4 +290,31 @@ fn state_is_never_told_by_colour_alone() {
     let text = text_of(&drawn(&ui(TabId::Containers, (160, 48), Theme::builtin("mono", Depth::None).unwrap()), &state));
     assert!(text.contains("✖ 2 critical"), "{text}");
     assert!(text.contains("✖ n8n-worker"), "{text}");
+}
+
+/// The made-up box with the cursor on the worker that dies.
+fn on_the_worker(size: (u16, u16), state: &State) -> Ui {
+    let mut ui = ui(TabId::Containers, size, role_theme());
+    let worker = state.containers().iter().find(|container| container.name.ends_with("n8n-worker-1")).unwrap();
+    ui.list_mut(ListId::Containers).selected = Some(RowKey::Container(worker.id.clone()));
+    ui
+}
+
+fn named(name: &str, buffer: &Buffer) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text_of(buffer)));
+}
+
+#[test]
+fn a_dying_container_is_explained_beside_the_list_and_in_its_detail() {
+    let state = findings();
+    let beside = on_the_worker((160, 48), &state);
+    named("crash-beside-160x48", &drawn(&beside, &state));
+    for size in SIZES {
+        let mut open = on_the_worker(*size, &state);
+        open.command(Command::Open, &state, state.now);
+        named(&format!("crash-detail-{}x{}", size.0, size.1), &drawn(&open, &state));
+    }
 }

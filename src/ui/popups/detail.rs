@@ -2,6 +2,7 @@
 
 use super::super::Scene;
 use super::super::canvas::{Pieces, piece};
+use super::super::crash::{self, Room};
 use super::super::format;
 use super::super::list::RowKey;
 use super::super::theme::Role;
@@ -65,7 +66,7 @@ fn labelled(label: &'static str, value: impl Into<String>) -> Pieces<'static> {
 }
 
 /// A text in lines of at most `columns` characters, broken at spaces where there are any.
-fn wrapped(text: &str, columns: usize) -> Vec<Pieces<'static>> {
+pub(in crate::ui) fn wrapped(text: &str, columns: usize) -> Vec<Pieces<'static>> {
     let mut lines = Vec::new();
     let mut rest: Vec<char> = text.chars().collect();
     while !rest.is_empty() {
@@ -86,14 +87,27 @@ fn read<T: Copy>(value: &Reading<T>, write: impl FnOnce(T) -> String) -> String 
     }
 }
 
+/// Why it dies comes before all that is merely known of it.
+fn crash_lines(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>> {
+    let width = scene.ui.size.width.saturating_sub(4).clamp(20, 76);
+    // On a short screen the lines before death shall be seen without scrolling.
+    let runs = if scene.ui.size.height < 30 { 3 } else { 8 };
+    let parts = crash::parts(scene, container, Room { width, runs, words: 8 });
+    parts
+        .into_iter()
+        .flat_map(|part| [vec![vec![piece(Role::Strong, part.title)]], part.lines, vec![Vec::new()]].concat())
+        .collect()
+}
+
 fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>> {
     let usage = scene.state.usage.get().and_then(|usages| usages.by_id.get(&container.id));
-    let mut lines = vec![
+    let mut lines = crash_lines(scene, container);
+    lines.extend([
         labelled("state", container.state.word()),
         labelled("image", container.image.clone()),
         labelled("image id", container.image_id.clone()),
         labelled("id", container.id.0.to_string()),
-    ];
+    ]);
     if let (Some(project), Some(service)) = (&container.project, &container.service) {
         lines.push(labelled("compose", format!("{project}, service {service}")));
     }

@@ -56,6 +56,12 @@ fn a_crash_loop_is_named_with_its_evidence() {
     let exits: u32 = desk.read(r"again and again: (\d+) exits in 5 min, exit code 1").parse().unwrap();
     assert!(exits >= 3, "{exits}");
     assert!(!desk.screen().contains(&format!("✖ {}", healthy.name())), "the healthy one is blamed");
+    // Beside the list: the first one is the one that dies.
+    desk.see("── Why it dies ──");
+    desk.read(r"  (exit code 1) ");
+    desk.read(r"\d\d:\d\d:\d\d–\d\d:\d\d:\d\d  ran (.+)  exit 1");
+    desk.see("── Last lines before death ──");
+    desk.see("cannot reach the database");
     desk.press_see("a", "container.restart-loop   since");
     desk.press_see("l", &format!("/source={}", looping.name()));
     desk.see("cannot reach the database");

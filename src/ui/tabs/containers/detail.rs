@@ -4,6 +4,7 @@ use ratatui::layout::Rect;
 
 use super::super::super::Scene;
 use super::super::super::canvas::{Canvas, Pieces, piece};
+use super::super::super::crash::{self, Part, Room, WHY};
 use super::super::super::format;
 use super::super::super::screen::severity_role;
 use super::super::super::theme::Role;
@@ -12,14 +13,60 @@ use crate::domain::{Container, HealthState, LogLevel, units};
 
 /// Draws the column.
 pub(super) fn detail(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container) {
+    let room = Room { width: area.width.saturating_sub(2), runs: 3, words: 6 };
+    let parts = crash::parts(scene, container, room);
+    if !parts.iter().any(|part| part.title == WHY) {
+        panes(canvas, area, scene, container, &[facts, trouble, usage, last_lines]);
+        return;
+    }
+    let rest = panes(canvas, area, scene, container, &[facts]);
+    reading(canvas, rest, parts);
+}
+
+type Pane = fn(&mut Canvas<'_>, Rect, &Scene<'_>, &Container) -> u16;
+
+/// Draws panes below each other and returns the room that is left.
+fn panes(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container, panes: &[Pane]) -> Rect {
     let mut rest = area;
-    for pane in [facts, trouble, usage, last_lines] {
+    for pane in panes {
         if rest.height < 4 {
             break;
         }
         let taken = pane(canvas, rest, scene, container);
-        let taken = (taken + u16::from(taken > 0)).min(rest.height);
-        rest = Rect { y: rest.y + taken, height: rest.height - taken, ..rest };
+        rest = below(rest, taken);
+    }
+    rest
+}
+
+/// What is left below a pane of this height.
+fn below(area: Rect, taken: u16) -> Rect {
+    let taken = (taken + u16::from(taken > 0)).min(area.height);
+    Rect { y: area.y + taken, height: area.height - taken, ..area }
+}
+
+/// Why it dies. Where there is little room, what it wrote last gives way first, then what is least new of the rest.
+fn reading(canvas: &mut Canvas<'_>, area: Rect, mut parts: Vec<Part>) {
+    let wanted: usize = parts.iter().map(|part| part.lines.len() + 2).sum();
+    let mut surplus = wanted.saturating_sub(usize::from(area.height) + 1);
+    if let Some(words) = parts.iter_mut().find(|part| part.title.starts_with("Last lines")) {
+        let gone = surplus.min(words.lines.len().saturating_sub(1));
+        words.lines.drain(..gone);
+        surplus -= gone;
+        if surplus > 0 {
+            parts.retain(|part| !part.title.starts_with("Last lines"));
+        }
+    }
+    let mut rest = area;
+    for part in &parts {
+        if rest.height < 2 {
+            break;
+        }
+        rule::heading(canvas, rest, part.title, false, &[]);
+        let shown = part.lines.len().min(usize::from(rest.height) - 1);
+        for (y, line) in (rest.y + 1..).zip(&part.lines[..shown]) {
+            canvas.pieces(rest.x + 2, y, rest.width - 2, line);
+        }
+        rest = below(rest, shown as u16 + 1);
     }
 }
 
@@ -109,7 +156,7 @@ fn usage(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Con
     rule::heading(canvas, area, "Last two minutes", false, &[]);
     let now = scene.state.usage.get().and_then(|usages| usages.by_id.get(&container.id));
     let width = area.width - 4;
-    let columns = graph::columns(canvas, width);
+    let columns = graph::columns(canvas.glyphs, width);
     let mut y = area.y + 1;
     let cpu = now.and_then(|usage| usage.cpu_cores.get()).map(format::cores);
     let memory = now.and_then(|usage| usage.memory_bytes.get()).map(units::bytes);

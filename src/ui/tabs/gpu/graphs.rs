@@ -115,7 +115,7 @@ fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, plot: &Plot) {
     let range = RANGES[scene.ui.range.min(RANGES.len() - 1)];
     let series = scene.state.series.get(&plot.series);
     let body = Rect { x: area.x + AXIS, y: area.y + 1, width: area.width - AXIS - 2, height: area.height - 1 };
-    let columns = graph::columns(canvas, body.width);
+    let columns = graph::columns(canvas.glyphs, body.width);
     let values = series.map(|series| series.buckets(range, scene.now, columns));
     let mut label: Pieces<'_> = vec![piece(Role::Muted, plot.label.as_str())];
     if let Some(last) = series.and_then(crate::store::Series::last) {

@@ -211,7 +211,8 @@ fn network(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> u16 {
     }
     let series = scene.state.series.get(&SeriesId::NetReceived);
     let width = area.width - 4;
-    if let Some(values) = series.and_then(|series| series.buckets(RANGES[0], scene.now, graph::columns(canvas, width)))
+    if let Some(values) =
+        series.and_then(|series| series.buckets(RANGES[0], scene.now, graph::columns(canvas.glyphs, width)))
         && y + 1 < area.bottom()
     {
         let top = values.iter().flatten().fold(1_000.0_f32, |top, value| top.max(*value));
