@@ -5,6 +5,7 @@
 //! all of a plan's, step by step, with guards before each and a record after. A new action is one file here, one line in
 //! [`REGISTRY`], and its specification in [`ACTIONS`](crate::domain::ACTIONS).
 
+mod compose;
 mod lifecycle;
 mod ops;
 mod runner;
@@ -58,6 +59,8 @@ pub struct Wish {
     pub with: Vec<String>,
     /// Optional steps that are left out.
     pub without: Vec<String>,
+    /// The tag to which an image goes; `None` for the one that it has.
+    pub to: Option<String>,
 }
 
 /// Why nothing is planned.
@@ -133,6 +136,20 @@ impl Desk {
         };
         self.docker.get_or_try_init(connect).await
     }
+
+    /// Does something with files of the machine on a thread of its own: a file system can hang.
+    async fn blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+        let mut reader = self.ports.volumes.reader(|| ());
+        let done = tokio::time::timeout(Self::FILE_PATIENCE, reader.read(move |()| work())).await;
+        match done {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(Failure::failed(error.to_string())),
+            Err(_) => Err(Failure::failed("the file system does not answer")),
+        }
+    }
+
+    /// How long the file system may take for one small file.
+    const FILE_PATIENCE: Duration = Duration::from_secs(20);
 }
 
 /// What an action would do.
@@ -143,6 +160,9 @@ pub async fn plan(desk: &Desk, wish: &Wish) -> Result<Plan, Refusal> {
     let Some(action) = REGISTRY.iter().find(|action| action.spec().id == wish.action) else {
         return Err(Refusal::new(format!("there is no action `{}`; `hostler actions` lists them", wish.action)));
     };
+    if wish.to.is_some() && wish.action != "container.update" {
+        return Err(Refusal::new(format!("{} goes to no tag: --to belongs to container.update", wish.action)));
+    }
     let mut plan = action.plan(desk, wish).await?;
     for (steps, chosen) in [(&wish.with, true), (&wish.without, false)] {
         for step in steps {

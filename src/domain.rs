@@ -41,7 +41,7 @@ pub use host::{Cpu, DiskIo, HostFacts, HostSample, Memory, NetIo, Pressure, Swap
 pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;
-pub use op::{ContainerRef, Guard, Op, Probe, Verb};
+pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, Probe, Verb};
 pub use plan::{Item, Plan, Step};
 pub use reading::{Reading, Why};
 pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};

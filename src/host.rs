@@ -6,7 +6,10 @@
 
 pub mod cgroup;
 mod clock;
+mod compose;
 mod docker;
+pub mod edit;
+mod exec;
 pub mod foreign;
 mod fs;
 mod http;
@@ -22,6 +25,7 @@ mod tail;
 mod user;
 
 pub use clock::Clock;
+pub use compose::config_hash as compose_hash;
 pub use docker::{
     Candidate, DockerClient, EngineError, Inspected, LogStream, LogsFrom, PullStep, Standing, Stats, Surroundings,
     candidates, choose, encoded,

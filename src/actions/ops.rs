@@ -3,11 +3,13 @@
 //! An operation may be begun again after a worker died in it. So each looks what is there, does what is still missing, and
 //! takes what is so already for done.
 
+mod edit;
 mod gate;
 mod images;
 mod recreate;
 
-pub(super) use images::kept_repository;
+pub(super) use edit::replaced;
+pub(super) use images::{kept_repository, split};
 pub(super) use recreate::kept_name;
 
 use serde_json::Value;
@@ -117,7 +119,8 @@ pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trou
         Op::KeepImage { image, container } => images::keep(bench, image, container).await,
         Op::Pull { reference } => images::pull(bench, reference).await,
         Op::Tag { image, reference } => images::tag(bench, image, reference).await,
-        Op::Create { like, image } => recreate::create(bench, like, image).await,
+        Op::Create { like, image, service } => recreate::create(bench, like, image, service.as_ref()).await,
+        Op::EditLine { path, line, from, to } => edit::line(bench, path, *line, from, to).await,
         Op::RemoveCreated { like } => recreate::remove_created(bench, like).await,
         Op::Swap { old, policy, runs } => recreate::swap(bench, old, *policy, *runs).await,
         Op::SwapBack { old, policy, runs } => recreate::swap_back(bench, old, *policy, *runs).await,

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::ops::{self, kept_name};
 use super::target::{Target, resolve};
-use super::{Action, Desk, Refusal, Wish, lifecycle};
-use crate::domain::{ActionSpec, Guard, Item, Op, Plan, Probe, Risk, Step};
+use super::{Action, Desk, Refusal, Wish, compose, lifecycle};
+use crate::domain::{ActionSpec, ComposeService, Guard, Item, Op, Plan, Probe, Risk, Step};
 
-/// Updates containers to the newest image of their reference.
+/// Updates containers to the newest image of their reference, or of another tag.
 pub(super) struct Update;
 
 impl Action for Update {
@@ -21,14 +21,20 @@ impl Action for Update {
         Box::pin(async move {
             let targets = resolve(desk.docker().await?, &wish.targets).await?;
             let mut plan = lifecycle::of(self.spec(), wish, &targets);
+            if wish.to.is_some() {
+                one_image(&targets)?;
+            }
             for target in &targets {
                 may_be_replaced(target)?;
-                let reference = target.container.image.clone();
-                if reference.starts_with("sha256:") || reference.contains('@') {
-                    let why = format!("{} is pinned to one image ({reference}): there is no newer one", target.shown());
-                    return Err(Refusal::new(why));
-                }
-                plan.steps.extend(steps(target, &reference, desk));
+                let reference = wanted(target, wish.to.as_deref())?;
+                plan.steps.extend(fetch(target, &reference));
+                let service = match &wish.to {
+                    Some(tag) if reference != target.container.image => {
+                        compose::retag(desk, target, tag, &mut plan).await?
+                    }
+                    _ => None,
+                };
+                plan.steps.extend(replace(target, &reference, service, desk));
                 plan.kept.push(format!("{} and its image, for roll back", target.shown()));
                 plan.commands.push(format!("docker pull {reference}, and {} made again", target.container.name));
             }
@@ -50,32 +56,52 @@ pub(super) fn may_be_replaced(target: &Target) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// The steps that update one container to what its reference means now.
-fn steps(target: &Target, reference: &str, desk: &Desk) -> Vec<Step> {
+/// The reference of the new image: the present one, or the one with another tag.
+fn wanted(target: &Target, tag: Option<&str>) -> Result<String, Refusal> {
+    let reference = &target.container.image;
+    if reference.starts_with("sha256:") || reference.contains('@') {
+        let why = format!("{} is pinned to one image ({reference}): there is no newer one", target.shown());
+        return Err(Refusal::new(why));
+    }
+    tag.map_or_else(|| Ok(reference.clone()), |tag| compose::with_tag(reference, tag).map_err(Refusal::new))
+}
+
+/// A tag belongs to one image: not to a whole project's.
+fn one_image(targets: &[Target]) -> Result<(), Refusal> {
+    let mut images: Vec<&str> = targets.iter().map(|target| ops::split(&target.container.image).0).collect();
+    images.sort_unstable();
+    images.dedup();
+    if images.len() <= 1 {
+        return Ok(());
+    }
+    Err(Refusal::new(format!("--to is a tag of one image, and these have several: {}", images.join(", "))))
+}
+
+/// The steps that keep the present image and bring the new one.
+fn fetch(target: &Target, reference: &str) -> [Step; 2] {
     let (container, shown) = (target.reference(), target.shown());
     let old_image = target.container.image_id.clone();
     let id = |word: &str| format!("{word} {shown}");
     let keep = Op::KeepImage { image: old_image.clone(), container: container.name.clone() };
     let pull = Op::Pull { reference: reference.to_owned() };
-    let retag = Op::Tag { image: old_image, reference: reference.to_owned() };
-    let mut pulled = Step::new(id("pull"), format!("pull {reference}"), Risk::Safe, pull).undone_by(retag);
+    let mut pulled = Step::new(id("pull"), format!("pull {reference}"), Risk::Safe, pull);
+    if reference == target.container.image {
+        // The pull took the name away from it.
+        pulled = pulled.undone_by(Op::Tag { image: old_image, reference: reference.to_owned() });
+    }
     pulled.items.push(Item { name: reference.to_owned(), detail: format!("now {}", short(target)), ..Item::default() });
-    let mut steps = vec![
-        Step::new(id("keep"), format!("keep the present image of {shown} for roll back"), Risk::Safe, keep)
-            .guarded(Guard::Same { container: container.clone() }),
-        pulled,
-    ];
-    steps.extend(replace(target, reference, desk));
-    steps
+    let kept = Step::new(id("keep"), format!("keep the present image of {shown} for roll back"), Risk::Safe, keep);
+    [kept.guarded(Guard::Same { container }), pulled]
 }
 
-/// The steps that put a container from another image in the place of one, and the gate.
-pub(super) fn replace(target: &Target, reference: &str, desk: &Desk) -> Vec<Step> {
+/// The steps that put a container from another image in the place of one, and the gate. `service` is what compose takes the
+/// new one for, where its files were edited.
+pub(super) fn replace(target: &Target, reference: &str, service: Option<ComposeService>, desk: &Desk) -> Vec<Step> {
     let (container, shown) = (target.reference(), target.shown());
     let (policy, runs) = (target.container.restart_policy, target.container.state.is_up());
     let same = || Guard::Same { container: container.clone() };
     let id = |word: &str| format!("{word} {shown}");
-    let create = Op::Create { like: container.clone(), image: reference.to_owned() };
+    let create = Op::Create { like: container.clone(), image: reference.to_owned(), service };
     let swap = Op::Swap { old: container.clone(), policy, runs };
     let back = Op::SwapBack { old: container.clone(), policy, runs };
     let mut steps = vec![
@@ -135,9 +161,9 @@ impl Action for Rollback {
             for target in &targets {
                 may_be_replaced(target)?;
                 let (kept, image) = version_before(target, desk).await?;
-                let reference = target.container.image.clone();
+                let present = &target.container.image;
+                let reference = reference_of(target, &kept, desk).await?.unwrap_or_else(|| present.clone());
                 let retag = Op::Tag { image: image.clone(), reference: reference.clone() };
-                let forward = Op::Tag { image: target.container.image_id.clone(), reference: reference.clone() };
                 let shown = target.shown();
                 let keep = Op::KeepImage {
                     image: target.container.image_id.clone(),
@@ -150,10 +176,15 @@ impl Action for Rollback {
                     keep,
                 ));
                 let title = format!("{reference} is again the image kept by run {kept}");
-                let mut step = Step::new(format!("tag {shown}"), title, Risk::Safe, retag).undone_by(forward);
+                let mut step = Step::new(format!("tag {shown}"), title, Risk::Safe, retag);
+                if reference == *present {
+                    let image = target.container.image_id.clone();
+                    step = step.undone_by(Op::Tag { image, reference: reference.clone() });
+                }
                 step.items.push(Item { name: image, ..Item::default() });
                 plan.steps.push(step);
-                plan.steps.extend(replace(target, &reference, desk));
+                let service = compose::write_back(desk, target, &kept, &mut plan).await;
+                plan.steps.extend(replace(target, &reference, service, desk));
                 plan.kept.push(format!("the present {shown} and its image: roll back again to return to it"));
             }
             plan.rolls_back = true;
@@ -164,6 +195,13 @@ impl Action for Rollback {
             Ok(plan)
         })
     }
+}
+
+/// The reference of the image that run `run` kept, as the old container that it kept names it; `None` where that is gone.
+async fn reference_of(target: &Target, run: &str, desk: &Desk) -> Result<Option<String>, Refusal> {
+    let old = desk.docker().await?.inspect_raw(&kept_name(&target.container.name, run)).await?;
+    let image = old.as_ref().and_then(|old| old.pointer("/Config/Image")?.as_str());
+    Ok(image.map(|image| crate::host::foreign::name(image)))
 }
 
 /// The newest image that is kept for a container and is not the one it has: the run that kept it, and its id.

@@ -153,8 +153,11 @@ pub(super) struct RunArgs {
     /// Leave an optional step out
     #[arg(long, value_name = "STEP")]
     pub(super) without: Vec<String>,
+    /// Update to another tag of the image, also in the compose file
+    #[arg(long, value_name = "TAG")]
+    pub(super) to: Option<String>,
     /// Finish a run whose worker died
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "plan", "with", "without"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["dry_run", "plan", "with", "without", "to"])]
     pub(super) finish: Option<String>,
     /// Print the plan or the run as JSON
     #[arg(long)]

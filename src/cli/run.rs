@@ -48,6 +48,7 @@ pub(super) fn run(setup: &Setup, args: &RunArgs) -> Result<Exit, Stop> {
         targets: args.targets.clone(),
         with: args.with.clone(),
         without: args.without.clone(),
+        to: args.to.clone(),
     };
     let plan = blocking(async {
         let desk = setup.desk();

@@ -72,6 +72,33 @@ pub enum Probe {
     Running,
 }
 
+/// Which compose made a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComposeProgram {
+    /// `docker compose`.
+    Plugin,
+    /// `docker-compose`.
+    Standalone,
+}
+
+/// A service of a compose project, with the files that tell what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComposeService {
+    /// The compose that knows it.
+    pub program: ComposeProgram,
+    /// The project's name.
+    pub project: String,
+    /// Its name in the project.
+    pub service: String,
+    /// The project's folder.
+    pub folder: String,
+    /// The compose files, in their order.
+    pub files: Vec<String>,
+    /// Files of variables; empty for the `.env` of the folder.
+    pub env_files: Vec<String>,
+}
+
 /// One operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
@@ -139,6 +166,20 @@ pub enum Op {
         like: ContainerRef,
         /// The reference of its image.
         image: String,
+        /// The service whose hash its compose label gets, where the files were edited; `None` where the label stays.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        service: Option<ComposeService>,
+    },
+    /// Writes one line of a file anew; the whole old file is kept with the run.
+    EditLine {
+        /// The file, absolute.
+        path: String,
+        /// The line, counted from 1.
+        line: usize,
+        /// What it says, without its end.
+        from: String,
+        /// What it will say.
+        to: String,
     },
     /// Removes what [`Op::Create`] made.
     RemoveCreated {

@@ -116,6 +116,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "futures_util",
             "serde_json",
             "sha2",
+            "saphyr_parser",
             "strsim",
             "tokio::select",
             "tokio::sync",

@@ -45,7 +45,7 @@ pub(super) async fn tag(bench: &mut Bench<'_>, image: &str, reference: &str) -> 
 }
 
 /// Repository and tag of a reference; `latest` where it names none.
-fn split(reference: &str) -> (&str, &str) {
+pub(in crate::actions) fn split(reference: &str) -> (&str, &str) {
     match reference.rsplit_once(':') {
         // A colon before a slash belongs to a port.
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),

@@ -8,11 +8,16 @@
 use serde_json::{Map, Value, json};
 
 use super::{Bench, Done, Trouble, gone_is_fine, last_lines};
-use crate::domain::{ContainerId, ContainerRef, RestartPolicy, Verb};
-use crate::host::{DockerClient, EngineError};
+use crate::domain::{ComposeService, ContainerId, ContainerRef, RestartPolicy, Verb};
+use crate::host::{DockerClient, EngineError, compose_hash};
 
 /// The label that names the run which made a container.
 pub(in crate::actions) const RUN_LABEL: &str = "hostler.run";
+
+/// Compose's label of the image that a container was made from, and the one of its configuration's hash: by them it tells
+/// whether a container is up to date.
+const IMAGE_LABEL: &str = "com.docker.compose.image";
+const HASH_LABEL: &str = "com.docker.compose.config-hash";
 
 /// The name of an old container that is kept.
 pub(in crate::actions) fn kept_name(name: &str, run: &str) -> String {
@@ -53,14 +58,27 @@ async fn made(bench: &Bench<'_>, name: &str) -> Result<Option<Found>, EngineErro
 }
 
 /// Makes a container like another one from another image. It does not run yet.
-pub(super) async fn create(bench: &mut Bench<'_>, like: &ContainerRef, image: &str) -> Result<Done, Trouble> {
+pub(super) async fn create(
+    bench: &mut Bench<'_>,
+    like: &ContainerRef,
+    image: &str,
+    service: Option<&ComposeService>,
+) -> Result<Done, Trouble> {
     if made(bench, &like.name).await?.is_some() {
         return Ok(Done::default());
     }
     let old = bench.inspected(like).await?;
     let old_image = old.get("Image").and_then(Value::as_str).unwrap_or_default();
     let inherited = bench.docker.image_raw(old_image).await?;
-    let recipe = Recipe::of(&old, inherited.as_ref(), image, bench.run);
+    let mut recipe = Recipe::of(&old, inherited.as_ref(), image, bench.run);
+    let new_image = bench.docker.image_raw(image).await?;
+    recipe.relabel(IMAGE_LABEL, new_image.as_ref().and_then(|image| image.get("Id")?.as_str()));
+    if let Some(service) = service {
+        match compose_hash(service).await {
+            Ok(hash) => recipe.relabel(HASH_LABEL, Some(&hash)),
+            Err(why) => bench.say(format!("the next `docker compose up` will make {} again: {why}", like.name)),
+        }
+    }
     let id = bench.docker.create(&new_name(&like.name, bench.run), &recipe.body).await?;
     for (network, endpoint) in &recipe.networks {
         bench.docker.connect_network(network, &id, endpoint).await?;
@@ -176,6 +194,14 @@ impl Recipe {
         config.insert("HostConfig".to_owned(), host.into());
         config.insert("NetworkingConfig".to_owned(), json!({ "EndpointsConfig": first }));
         Self { body: config.into(), networks }
+    }
+
+    /// Gives a label that is there another value.
+    fn relabel(&mut self, label: &str, value: Option<&str>) {
+        let Some(value) = value else { return };
+        if let Some(known) = self.body.pointer_mut("/Labels").and_then(|labels| labels.get_mut(label)) {
+            *known = value.into();
+        }
     }
 }
 

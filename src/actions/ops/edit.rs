@@ -1,0 +1,79 @@
+//! One line of a file of the machine: looked at, the whole file kept with the run, and the line put in its place.
+
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Bench, Done, Trouble, unkept};
+use crate::host::edit;
+
+/// Puts the line `to` in the place of the line `from`.
+pub(super) async fn line(
+    bench: &mut Bench<'_>,
+    path: &str,
+    line: usize,
+    from: &str,
+    to: &str,
+) -> Result<Done, Trouble> {
+    let failed = |error: std::io::Error| Trouble(format!("{path} cannot be edited: {error}"));
+    let (fs, place) = (bench.desk.ports.fs.clone(), Path::new(path).to_owned());
+    let old = bench.desk.blocking(move || edit::whole(&fs, &place)).await?.map_err(failed)?;
+    let new = replaced(&old, line, from, to).map_err(|why| Trouble(format!("{path} was changed: {why}")))?;
+    let Some(new) = new else { return Ok(Done::default()) };
+    let kept = keep(bench, path, &old)?;
+    let (fs, place) = (bench.desk.ports.fs.clone(), Path::new(path).to_owned());
+    bench.desk.blocking(move || edit::replace(&fs, &place, &new)).await?.map_err(failed)?;
+    Ok(Done::saying(format!("{path} as it was is kept in {kept}")))
+}
+
+/// Keeps the whole file beside the run's, and says where. What it holds is in the name: no copy takes another one's place.
+fn keep(bench: &Bench<'_>, path: &str, bytes: &[u8]) -> Result<String, Trouble> {
+    let digest = Sha256::digest(bytes);
+    let mark = digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("file");
+    let name = format!("{}.{mark:08x}", name.trim_start_matches('.'));
+    let mut attached = bench.desk.state_dir.attach(bench.run, &name).map_err(|error| unkept(&error))?;
+    attached.write(bytes).and_then(|()| attached.sync()).map_err(|error| unkept(&error))?;
+    Ok(attached.path().display().to_string())
+}
+
+/// The bytes with the line, counted from 1, changed from `from` to `to`; `None` where it says `to` already. The line's end
+/// stays as it is.
+///
+/// # Errors
+/// What the line is instead, as a clause.
+pub(in crate::actions) fn replaced(bytes: &[u8], line: usize, from: &str, to: &str) -> Result<Option<Vec<u8>>, String> {
+    let mut start = 0;
+    for _ in 1..line {
+        let end = bytes[start..].iter().position(|byte| *byte == b'\n');
+        start += 1 + end.ok_or_else(|| format!("it has no line {line} any more"))?;
+    }
+    let rest = &bytes[start..];
+    let written = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let written = written.strip_suffix(b"\r").unwrap_or(written);
+    if written == to.as_bytes() {
+        return Ok(None);
+    }
+    if written != from.as_bytes() {
+        return Err(format!("its line {line} is neither `{}` nor `{}`", from.trim(), to.trim()));
+    }
+    Ok(Some([&bytes[..start], to.as_bytes(), &rest[written.len()..]].concat()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_changes_and_its_end_stays() {
+        let changed = |text: &str, line| {
+            replaced(text.as_bytes(), line, "b", "c").map(|new| new.map(|new| String::from_utf8(new).unwrap()))
+        };
+        assert_eq!(changed("a\nb\nb\n", 2), Ok(Some("a\nc\nb\n".to_owned())));
+        assert_eq!(changed("a\r\nb\r\n", 2), Ok(Some("a\r\nc\r\n".to_owned())));
+        assert_eq!(changed("b", 1), Ok(Some("c".to_owned())));
+        assert_eq!(changed("c\nb", 1), Ok(None));
+        assert!(changed("a\nb", 1).unwrap_err().contains("neither"));
+        assert!(changed("b\n", 3).unwrap_err().contains("no line 3"));
+    }
+}
