@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Growth, Run, State, Track};
+use super::{Growth, Life, State, Track};
 use crate::domain::{Container, Exit, LogLine, Moment, RestartPolicy};
 
 /// The end of one run that nobody asked for.
@@ -22,7 +22,7 @@ pub struct Death<'a> {
     /// When the run began, if that was told.
     pub began: Option<Timestamp>,
     /// What it used of memory, if that was read.
-    pub run: Option<&'a Run>,
+    pub run: Option<&'a Life>,
 }
 
 /// A container that dies, or died and lies there, or could not be started.
@@ -31,7 +31,7 @@ pub struct Crash<'a> {
     /// Its deaths within [`Crash::LOOKS_BACK`], oldest first; an older one alone if it still lies where that left it.
     pub deaths: Vec<Death<'a>>,
     /// The present run, while it is up.
-    pub present: Option<&'a Run>,
+    pub present: Option<&'a Life>,
     /// Why the engine could not start it.
     pub start_error: Option<&'a str>,
 }
@@ -80,7 +80,7 @@ impl State {
         }
         // An error of an earlier start says nothing once it runs.
         let start_error = container.start_error.as_deref().filter(|_| !container.state.is_up());
-        let present = track.filter(|_| container.state.is_up()).and_then(|track| track.runs.iter().next_back());
+        let present = track.filter(|_| container.state.is_up()).and_then(|track| track.lives.iter().next_back());
         let present = present.filter(|run| deaths.last().is_none_or(|last| run.began.is_some_and(|at| at >= last.at)));
         (!deaths.is_empty() || start_error.is_some()).then_some(Crash { deaths, present, start_error })
     }
@@ -113,7 +113,7 @@ fn told<'a>(track: &'a Track, container: &Container, now: Moment) -> Vec<Death<'
             exit: Exit { code: exit.code, oom_killed: track.oom_near(exit.at), at: Some(exit.at) },
             at: exit.at,
             began: exit.began,
-            run: track.runs.ended(exit.began, exit.at),
+            run: track.lives.ended(exit.began, exit.at),
         })
         .filter(|death| is_death(death.exit, container))
         .collect()
@@ -131,7 +131,7 @@ fn inspected<'a>(track: Option<&'a Track>, container: &Container, now: Moment) -
         return None;
     }
     let began = container.started.filter(|began| down && *began < at);
-    Some(Death { exit, at, began, run: track.and_then(|track| track.runs.ended(began, at)) })
+    Some(Death { exit, at, began, run: track.and_then(|track| track.lives.ended(began, at)) })
 }
 
 /// Work that was done is no death, unless the engine is told to begin it again whenever it ends.

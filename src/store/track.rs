@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::runs::Runs;
+use super::lives::Lives;
 use crate::domain::{Container, ContainerUsage, DockerEvent, DockerEventKind, HealthState, Moment};
 
 /// One end of a run.
@@ -44,7 +44,7 @@ pub struct Track {
     /// Processors used by the second; NaN marks a gap.
     pub cpu: VecDeque<f32>,
     /// What each of the last runs used of memory.
-    pub runs: Runs,
+    pub lives: Lives,
     starts: VecDeque<Timestamp>,
     signals: VecDeque<Timestamp>,
     stops: VecDeque<Timestamp>,
@@ -76,7 +76,7 @@ impl Track {
             DockerEventKind::Stop => keep(&mut self.stops, at, |at| *at),
             DockerEventKind::Start => {
                 keep(&mut self.starts, at, |at| *at);
-                self.runs.begin(at);
+                self.lives.begin(at);
             }
             DockerEventKind::Die { code } => {
                 keep(&mut self.exits, ExitSeen { at, code, asked: false, began: None, unready: false }, |exit| exit.at);
@@ -123,7 +123,7 @@ impl Track {
             self.was_ready = true;
         }
         if let Some(started) = container.started.filter(|_| container.state.is_up()) {
-            self.runs.begin(started);
+            self.lives.begin(started);
         }
         // It never ran, or could only be listed: nobody told its counter.
         if container.started.is_some() {
@@ -154,7 +154,7 @@ impl Track {
     /// Takes a reading of use in.
     pub(super) fn used(&mut self, usage: &ContainerUsage, at: Timestamp) {
         if let Some(bytes) = usage.memory_bytes.get() {
-            self.runs.used(at, bytes);
+            self.lives.used(at, bytes);
         }
         for (ring, value) in [
             (&mut self.memory, usage.memory_bytes.get().map(|bytes| bytes as f32)),

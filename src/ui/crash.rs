@@ -10,7 +10,7 @@ use super::popups::wrapped;
 use super::theme::Role;
 use super::widgets::graph;
 use crate::domain::{Container, HealthState, LogLevel, LogLine, units};
-use crate::store::{Crash, Death, Run};
+use crate::store::{Crash, Death, Life};
 
 /// Lines under a heading.
 pub(super) struct Part {
@@ -28,13 +28,13 @@ pub(super) const WHY: &str = "Why it dies";
 pub(super) struct Room {
     /// Cells of a line.
     pub(super) width: u16,
-    /// Runs whose history is told, at most.
+    /// Lives whose history is told, at most.
     pub(super) runs: usize,
     /// Lines of the log, at most.
     pub(super) words: usize,
 }
 
-/// Runs whose memory is drawn, at most.
+/// Lives whose memory is drawn, at most.
 const CURVES: usize = 4;
 /// A reading so long before death is told with its age.
 const STALE: Duration = Duration::from_secs(3);
@@ -138,10 +138,10 @@ fn memory(container: &Container, crash: &Crash<'_>) -> Vec<Pieces<'static>> {
 
 /// The memory of the last runs side by side on one scale of time and of bytes, and below it where each ended.
 fn curves(scene: &Scene<'_>, container: &Container, crash: &Crash<'_>, width: u16) -> Vec<Pieces<'static>> {
-    let long_enough = |run: &&Run| run.lasted() >= Duration::from_secs(2);
+    let long_enough = |run: &&Life| run.lasted() >= Duration::from_secs(2);
     let ended = crash.deaths.iter().filter_map(|death| Some((death.run.filter(long_enough)?, Some(death.at))));
     let present = crash.present.filter(long_enough).map(|run| (run, None));
-    let mut shown: Vec<(&Run, Option<Timestamp>)> = ended.chain(present).collect();
+    let mut shown: Vec<(&Life, Option<Timestamp>)> = ended.chain(present).collect();
     let surplus = shown.len().saturating_sub(CURVES);
     shown.drain(..surplus);
     if shown.is_empty() || shown.iter().all(|(_, ended)| ended.is_none()) {

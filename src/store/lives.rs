@@ -1,4 +1,4 @@
-//! What each run of a container used of memory, from its start on: a few dozen points a run, however long it lasts.
+//! What each life of a container, from a start to its end, used of memory, from its start on: a few dozen points a run, however long it lasts.
 //!
 //! Starts are told late, twice, and by two clocks of the same engine (an event and an inspection). So a start divides the
 //! run that it falls into, whenever it comes: which point belongs to which run does not depend on the order of events.
@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The memory of one run.
+/// The memory of one life: from a start to its end.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub struct Life {
     /// When it began; `None` if nobody told.
     pub began: Option<Timestamp>,
     /// What the points count from.
@@ -36,9 +36,9 @@ pub struct Growth {
 
 /// The last runs of one container, oldest first.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Runs(VecDeque<Run>);
+pub struct Lives(VecDeque<Life>);
 
-impl Run {
+impl Life {
     /// Points that are kept of a run.
     pub const POINTS: usize = 64;
     /// A run whose first point comes so soon after its start was looked at from the start.
@@ -127,8 +127,8 @@ impl Run {
     }
 }
 
-impl Runs {
-    /// Runs that are kept.
+impl Lives {
+    /// Lives that are kept.
     pub const KEPT: usize = 6;
     /// Starts so near to each other are one start, told twice. A run as short as that has no curve anyway.
     const SAME_START: Duration = Duration::from_millis(500);
@@ -140,7 +140,7 @@ impl Runs {
             return;
         }
         let place = self.0.partition_point(|run| run.began.is_none_or(|began| began < at));
-        let mut begun = Run::new(Some(at), at);
+        let mut begun = Life::new(Some(at), at);
         if let Some(before) = place.checked_sub(1).and_then(|index| self.0.get_mut(index)) {
             let first = before.points.partition_point(|(seconds, _)| before.time(*seconds) < at);
             for (seconds, bytes) in before.points.split_off(first) {
@@ -165,7 +165,7 @@ impl Runs {
     /// Takes in what it used.
     pub(super) fn used(&mut self, at: Timestamp, bytes: u64) {
         if self.0.is_empty() {
-            self.0.push_back(Run::new(None, at));
+            self.0.push_back(Life::new(None, at));
         }
         let running = self.0.iter_mut().rev().find(|run| run.began.is_none_or(|began| began <= at));
         if let Some(run) = running {
@@ -174,12 +174,12 @@ impl Runs {
     }
 
     /// The runs, oldest first.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Run> {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Life> {
         self.0.iter()
     }
 
     /// The run that ended at `at`, which began at `began` if that was told.
-    pub fn ended(&self, began: Option<Timestamp>, at: Timestamp) -> Option<&Run> {
+    pub fn ended(&self, began: Option<Timestamp>, at: Timestamp) -> Option<&Life> {
         let run = self.0.iter().rev().find(|run| run.began.is_none_or(|began| began < at))?;
         let apart =
             |other: Timestamp| began.is_none_or(|began| began.duration_since(other).unsigned_abs() < Self::SAME_START);
@@ -196,7 +196,7 @@ mod tests {
         Timestamp::from_second(1_795_424_531 + second).unwrap()
     }
 
-    fn used(runs: &mut Runs, seconds: std::ops::Range<i64>, start: i64) {
+    fn used(runs: &mut Lives, seconds: std::ops::Range<i64>, start: i64) {
         for second in seconds {
             runs.used(at(second), ((second - start) as u64 + 1) << 20);
         }
@@ -204,12 +204,12 @@ mod tests {
 
     #[test]
     fn a_start_divides_the_points_whenever_it_is_told() {
-        let mut in_time = Runs::default();
+        let mut in_time = Lives::default();
         in_time.begin(at(0));
         used(&mut in_time, 1..10, 0);
         in_time.begin(at(10));
         used(&mut in_time, 11..20, 10);
-        let mut late = Runs::default();
+        let mut late = Lives::default();
         late.begin(at(0));
         used(&mut late, 1..10, 0);
         used(&mut late, 11..20, 10);
@@ -218,17 +218,17 @@ mod tests {
         assert_eq!(in_time, late);
         let lengths: Vec<_> = in_time.iter().map(|run| run.points.len()).collect();
         assert_eq!(lengths, [9, 9]);
-        assert_eq!(in_time.ended(Some(at(0)), at(10)).and_then(Run::last), Some((at(9), 10 << 20)));
-        assert_eq!(in_time.ended(None, at(21)).and_then(Run::last), Some((at(19), 10 << 20)));
+        assert_eq!(in_time.ended(Some(at(0)), at(10)).and_then(Life::last), Some((at(9), 10 << 20)));
+        assert_eq!(in_time.ended(None, at(21)).and_then(Life::last), Some((at(19), 10 << 20)));
     }
 
     #[test]
     fn a_long_run_keeps_its_shape_and_its_newest_point_in_few_points() {
-        let mut runs = Runs::default();
+        let mut runs = Lives::default();
         runs.begin(at(0));
         for second in 0..100_000 {
             runs.used(at(second), 1000 * second as u64 + 1_000_000);
-            assert!(runs.0[0].points.len() <= Run::POINTS);
+            assert!(runs.0[0].points.len() <= Life::POINTS);
         }
         let run = runs.iter().next().unwrap();
         assert_eq!(run.last().map(|(when, _)| when), Some(at(99_999)));
@@ -241,28 +241,28 @@ mod tests {
 
     #[test]
     fn few_runs_are_kept_and_empty_ones_are_none() {
-        let mut runs = Runs::default();
+        let mut runs = Lives::default();
         for start in 0..100 {
             runs.begin(at(start * 10));
             if start % 2 == 0 {
                 used(&mut runs, start * 10 + 1..start * 10 + 5, start * 10);
             }
         }
-        assert_eq!(runs.iter().count(), Runs::KEPT);
+        assert_eq!(runs.iter().count(), Lives::KEPT);
         assert!(runs.iter().rev().skip(1).all(|run| run.points.len() == 4));
     }
 
     #[test]
     fn growth_is_told_only_where_it_was_seen() {
-        let mut runs = Runs::default();
+        let mut runs = Lives::default();
         used(&mut runs, 0..60, 0);
         let growth = runs.iter().next().unwrap().growth().unwrap();
         assert!(!growth.since_start, "nobody told its start");
         assert_eq!(growth.bytes_per_second.round() as u64, 1 << 20);
-        let mut steady = Runs::default();
+        let mut steady = Lives::default();
         (0..60).for_each(|second| steady.used(at(second), 100 << 20));
         assert_eq!(steady.iter().next().unwrap().growth(), None);
-        let mut risen = Runs::default();
+        let mut risen = Lives::default();
         (0..60).for_each(|second| risen.used(at(second), (100 + 10 * second.min(10).cast_unsigned()) << 20));
         assert_eq!(risen.iter().next().unwrap().growth(), None, "it rose at once");
     }
