@@ -19,6 +19,8 @@ pub(crate) mod faults;
 pub(crate) mod foreign;
 mod hung;
 mod llama;
+mod registry;
+mod registry_double;
 mod share;
 
 pub(crate) use alone::alone;
@@ -26,6 +28,8 @@ pub(crate) use container::{Container, Restart};
 pub(crate) use engine::{Engine, engine};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
 pub(crate) use llama::llama;
+pub(crate) use registry::{registry, registry_with};
+pub(crate) use registry_double::{Asked, RegistryDouble, Reply, registry_double};
 pub(crate) use share::Share;
 
 /// How long a test waits for anything: long enough for a loaded machine with two cores, since a

@@ -6,10 +6,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bollard::Docker;
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptions, CreateImageOptionsBuilder};
 use futures_util::StreamExt as _;
 use tokio::runtime::{Builder, Runtime};
 
@@ -91,8 +91,20 @@ impl Engine {
         name
     }
 
+    /// Makes another image of the same program, under this name and tag; `version` tells it from all others.
+    pub(crate) fn import_version(&self, repository: &str, tag: &str, version: &str) {
+        static ROOT: OnceLock<Vec<u8>> = OnceLock::new();
+        let changes = vec![format!("LABEL org.opencontainers.image.version={version}")];
+        let options = CreateImageOptionsBuilder::new().from_src("-").repo(repository).tag(tag).changes(changes).build();
+        self.create(options, ROOT.get_or_init(root_of_busybox).clone());
+    }
+
     fn import(&self, archive: Vec<u8>) {
         let options = CreateImageOptionsBuilder::new().from_src("-").repo(IMAGE.0).tag(IMAGE.1).build();
+        self.create(options, archive);
+    }
+
+    fn create(&self, options: CreateImageOptions, archive: Vec<u8>) {
         self.block_on(async {
             let body = bollard::body_full(archive.into());
             let mut progress = std::pin::pin!(self.docker().create_image(Some(options), Some(body), None));
