@@ -12,6 +12,7 @@ mod exit;
 mod finding;
 mod gpu;
 mod host;
+mod image;
 mod journal;
 mod log;
 mod moment;
@@ -38,6 +39,10 @@ pub use gpu::{
     Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink, ThrottleReason, XidEvent,
 };
 pub use host::{Cpu, DiskIo, HostFacts, HostSample, Memory, NetIo, Pressure, Swap, Temperature, Volume};
+pub use image::{
+    Answer, Asked, FaultKind, ImageRef, ImageRefError, ImageRule, ImageRules, ImageUpdate, LocalImage, NewDigest,
+    NewTag, NewerImage, RegistryFault, SeenTag, TagVersion, UpdateMemory, UpdatePolicy, UpdateSample, VersionStep,
+};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;

@@ -17,11 +17,13 @@ mod lane;
 mod nvml;
 pub mod process;
 mod reach;
+mod registry;
 pub mod settings;
 pub mod sockets;
 mod space;
 pub mod spawn;
 mod tail;
+mod tls;
 mod user;
 
 pub use clock::Clock;
@@ -35,6 +37,7 @@ pub use http::{Answer, Http, HttpError, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library, Nvidia};
 pub use reach::reach;
+pub use registry::{OpenRegistries, Registries, ReleaseNotes, Tags, Visit};
 pub use space::{Space, statvfs};
 pub use tail::{FirstLook, Grown, Tail, TailLimits, Tailer};
 pub use user::login_name;
@@ -54,15 +57,19 @@ pub struct Ports {
     pub nvml: Lane,
     /// Speaks to servers on this host's loopback.
     pub http: Http,
+    /// Speaks to registries of images, wherever they are; opened when needed.
+    pub registries: Registries,
 }
 
 impl Ports {
     /// The real machine, its files below `root` (`/` as a rule).
     pub fn new(root: impl Into<std::path::PathBuf>) -> Self {
+        let (clock, fs, sampler) = (Clock::start(), RootedFs::new(root), Lane::new("sampler"));
         Self {
-            clock: Clock::start(),
-            fs: RootedFs::new(root),
-            sampler: Lane::new("sampler"),
+            registries: Registries::new(clock, fs.clone(), sampler.clone()),
+            clock,
+            fs,
+            sampler,
             volumes: Lane::new("volumes"),
             nvml: Lane::new("nvml"),
             http: Http::default(),

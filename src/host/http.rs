@@ -16,7 +16,7 @@ use reqwest::{Client, ClientBuilder, RequestBuilder, Response, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::foreign;
+use super::{foreign, tls};
 use crate::domain::units;
 
 /// A server on this host's loopback: the only kind of place that [`Http`] speaks to.
@@ -209,7 +209,7 @@ impl Http {
 }
 
 fn builder() -> ClientBuilder {
-    Client::builder()
+    tls::without(Client::builder())
         .user_agent(concat!("hostler/", env!("CARGO_PKG_VERSION")))
         .no_proxy()
         .redirect(redirect::Policy::none())

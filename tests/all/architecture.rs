@@ -45,6 +45,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         name: "host",
         layers: &["domain"],
         crates: &[
+            "base64",
             "bollard",
             "futures_util",
             "jiff::Timestamp::now",
@@ -52,7 +53,9 @@ pub(crate) const LAYERS: &[Layer] = &[
             "procfs_core",
             "reqwest",
             "rustix",
+            "rustls",
             "serde_json",
+            "sha2",
             "std::env",
             "std::fs",
             "std::net",
@@ -64,6 +67,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "std::time::Instant",
             "sysinfo",
             "tokio",
+            "tokio::io",
             "tokio::net",
             "tracing",
             "vte",
@@ -259,6 +263,11 @@ struct Exception {
 
 /// What single files name beyond their layer.
 const BEYOND: &[Exception] = &[
+    Exception {
+        path: "src/host/exec.rs",
+        name: "process",
+        why: "it asks the programs that keep the docker command's credentials",
+    },
     Exception {
         path: "src/sources/host.rs",
         name: "sysinfo",

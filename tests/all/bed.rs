@@ -21,6 +21,7 @@ mod home;
 mod hung;
 mod llama;
 mod registry;
+mod registry_double;
 mod share;
 
 pub(crate) use alone::alone;
@@ -29,7 +30,8 @@ pub(crate) use engine::{Engine, engine};
 pub(crate) use home::{Ended, Home};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
 pub(crate) use llama::llama;
-pub(crate) use registry::{Registry, registry};
+pub(crate) use registry::{Registry, registry, registry_with};
+pub(crate) use registry_double::{Asked, RegistryDouble, Reply, registry_double};
 pub(crate) use share::Share;
 
 /// How long a test waits for anything: long enough for a loaded machine with two cores, since a

@@ -29,5 +29,6 @@ mod make;
 #[path = "../pty/mod.rs"]
 mod pty;
 mod reducer;
+mod registry;
 mod screen;
 mod views;

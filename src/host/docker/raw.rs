@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::endpoint::{Address, Candidate};
 use super::fault;
 use crate::domain::Failure;
-use crate::host::foreign;
+use crate::host::{foreign, tls};
 
 /// The most that is read of an answer, bytes: the inspection of a container with thousands of variables, or the list of
 /// many thousand images.
@@ -78,7 +78,7 @@ impl Raw {
 
     fn client(&self) -> Result<&Client, Failure> {
         let open = || {
-            let builder = Client::builder().no_proxy().pool_max_idle_per_host(0);
+            let builder = tls::without(Client::builder()).no_proxy().pool_max_idle_per_host(0);
             let builder = self.socket.clone().into_iter().fold(builder, reqwest::ClientBuilder::unix_socket);
             builder.build().map_err(|error| error.to_string())
         };

@@ -91,12 +91,8 @@ impl Engine {
         name
     }
 
-    /// Makes another image of the same program, under this name and tag; `version` tells it from all others.
-    pub(crate) fn import_version(&self, repository: &str, tag: &str, version: &str) {
-        self.import_changed(repository, tag, version, &[]);
-    }
-
-    /// The same with instructions of a Dockerfile, such as `CMD …`.
+    /// Makes another image of the same program, under this name and tag; `version` tells it from all others, and so do
+    /// instructions of a Dockerfile, such as `CMD …`.
     pub(crate) fn import_changed(&self, repository: &str, tag: &str, version: &str, instructions: &[&str]) {
         static ROOT: OnceLock<Vec<u8>> = OnceLock::new();
         let mut changes = vec![format!("LABEL org.opencontainers.image.version={version}")];
