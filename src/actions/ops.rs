@@ -10,7 +10,7 @@ mod recreate;
 
 pub(super) use edit::replaced;
 pub(super) use images::{kept_repository, split};
-pub(super) use recreate::kept_name;
+pub(super) use recreate::{is_kept, kept_name};
 
 use serde_json::Value;
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use super::Refusal;
+use super::ops::is_kept;
 use crate::domain::{Container, ContainerRef};
 use crate::host::DockerClient;
 
@@ -84,14 +85,16 @@ pub(super) async fn resolve(docker: &DockerClient, names: &[String]) -> Result<V
 
 /// The containers that one name means.
 fn meant<'a>(listed: &'a [Container], name: &str) -> Result<Vec<&'a Container>, Refusal> {
+    // Old versions that are kept have the labels of their project, too, and are meant only by their own names.
+    let is_of = |container: &Container, project: &str| {
+        container.project.as_deref() == Some(project) && !is_kept(&container.name)
+    };
     let of_name = || listed.iter().filter(|container| *container.name == *name).collect::<Vec<_>>();
     let found = match name.split_once('/') {
-        Some((project, "")) => {
-            listed.iter().filter(|container| container.project.as_deref() == Some(project)).collect()
-        }
+        Some((project, "")) => listed.iter().filter(|container| is_of(container, project)).collect(),
         Some((project, service)) => listed
             .iter()
-            .filter(|container| container.project.as_deref() == Some(project))
+            .filter(|container| is_of(container, project))
             .filter(|container| container.service.as_deref() == Some(service))
             .collect(),
         None => of_name(),
@@ -137,6 +140,7 @@ fn depth_of(target: &Target, by_service: &HashMap<(&str, &str), &Target>, seen: 
 mod tests {
     use serde_json::json;
 
+    use super::super::ops::kept_name;
     use super::*;
     use crate::make;
 
@@ -155,6 +159,16 @@ mod tests {
         let api = target("api", "db:service_healthy:true,redis:service_started:false");
         let all = vec![web, api, target("redis", ""), target("db", "")];
         assert_eq!(order(all), ["db", "redis", "api", "a-web"]);
+    }
+
+    #[test]
+    fn an_old_version_that_is_kept_is_meant_only_by_its_name() {
+        let kept = kept_name("p-api-1", "20260101-000000-0000");
+        let listed = ["p-api-1", &kept].map(|name| make::container(name).project("p", "api").0);
+        let names = |name| -> Vec<&str> { meant(&listed, name).unwrap().iter().map(|found| &*found.name).collect() };
+        assert_eq!(names("p/"), ["p-api-1"]);
+        assert_eq!(names("p/api"), ["p-api-1"]);
+        assert_eq!(names(&kept), [kept.as_str()]);
     }
 
     #[test]

@@ -29,6 +29,11 @@ fn new_name(name: &str, run: &str) -> String {
     format!("{name}.hostler_new-{run}")
 }
 
+/// Whether a container has the name of an old one that is kept, or of a new one that has not taken its place.
+pub(in crate::actions) fn is_kept(name: &str) -> bool {
+    name.contains(".hostler-") || name.contains(".hostler_new-")
+}
+
 /// A container that is there.
 struct Found {
     id: ContainerId,
