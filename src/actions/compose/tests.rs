@@ -189,7 +189,8 @@ proptest! {
                 _ => format!("${{TAG{index}:-{image}}}"),
             };
             let remark = if remark.is_empty() { String::new() } else { format!(" {remark}") };
-            text.push_str(&format!("  {name}{index}:\n    restart: always\n    image: {written}{remark}\n\n"));
+            let service = format!("  {name}{index}:\n    restart: always\n    image: {written}{remark}\n\n");
+            text.push_str(&service);
         }
         if crlf {
             text = text.replace('\n', "\r\n");
