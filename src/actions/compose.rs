@@ -94,15 +94,22 @@ pub(super) async fn retag(
         plan.steps.push(step);
     }
     plan.locks.extend(lock_of(&service, plan));
-    Ok(agreeing(target, service, plan).await)
+    agreeing(desk, target, service, plan).await
 }
 
 /// Adds to `plan` the steps that write back what run `run` edited for the target. `None` as in [`retag`].
-pub(super) async fn write_back(desk: &Desk, target: &Target, run: &str, plan: &mut Plan) -> Option<ComposeService> {
+pub(super) async fn write_back(
+    desk: &Desk,
+    target: &Target,
+    run: &str,
+    plan: &mut Plan,
+) -> Result<Option<ComposeService>, Refusal> {
     let shown = target.shown();
-    let run = desk.state_dir.run(run)?;
+    let run = desk.state_dir.run(run);
     let mut edits = Vec::new();
-    for step in run.plan.steps.iter().filter(|step| step.chosen && step.id == format!("edit {shown}")) {
+    for step in
+        run.iter().flat_map(|run| &run.plan.steps).filter(|step| step.chosen && step.id == format!("edit {shown}"))
+    {
         let Op::EditLine { path, line, from, to } = &step.op else { continue };
         let edit = LineEdit { path: path.clone(), line: *line, from: to.clone(), to: from.clone() };
         let text = read_one(desk, path).await.ok().flatten().unwrap_or_default();
@@ -112,10 +119,33 @@ pub(super) async fn write_back(desk: &Desk, target: &Target, run: &str, plan: &m
             plan.warnings.push(format!("line {line} of {path} was changed since, and stays as it is"));
         }
     }
-    let service = service_of(target).filter(|_| !edits.is_empty())?;
+    if edits.is_empty() {
+        return follow(desk, target, plan).await;
+    }
+    let Some(service) = service_of(target) else { return Ok(None) };
     plan.steps.extend(edits.into_iter().map(|edit| edit.step(&shown)));
     plan.locks.extend(lock_of(&service, plan));
-    agreeing(target, service, plan).await
+    agreeing(desk, target, service, plan).await
+}
+
+/// What compose takes the target for when it is made again without an edit. Only the old compose asks: the image's id is part
+/// of its hash.
+///
+/// # Errors
+/// When the engine or the file system does not answer.
+pub(super) async fn follow(desk: &Desk, target: &Target, plan: &mut Plan) -> Result<Option<ComposeService>, Refusal> {
+    if !is_old(target) {
+        return Ok(None);
+    }
+    match service_of(target) {
+        Some(service) if read(desk, &service).await?.is_some() => agreeing(desk, target, service, plan).await,
+        _ => Ok(None),
+    }
+}
+
+/// Whether compose's first version made it.
+fn is_old(target: &Target) -> bool {
+    target.label("com.docker.compose.version").is_some_and(|version| version.starts_with("1."))
 }
 
 /// The lock of a project's files, where the plan does not have it yet.
@@ -170,20 +200,27 @@ async fn read_one(desk: &Desk, path: &str) -> Result<Option<String>, Refusal> {
 }
 
 /// The service with the compose whose hash is the container's, as the files are now; else the plan warns.
-async fn agreeing(target: &Target, service: ComposeService, plan: &mut Plan) -> Option<ComposeService> {
+async fn agreeing(
+    desk: &Desk,
+    target: &Target,
+    service: ComposeService,
+    plan: &mut Plan,
+) -> Result<Option<ComposeService>, Refusal> {
+    let engine = &desk.docker().await?.info().endpoint;
     let known = target.label("com.docker.compose.config-hash");
     let (mut differs, mut missing) = (None, None);
-    for program in [ComposeProgram::Plugin, ComposeProgram::Standalone] {
+    let both = [ComposeProgram::Plugin, ComposeProgram::Standalone];
+    for program in both.into_iter().skip(usize::from(is_old(target))) {
         let service = ComposeService { program, ..service.clone() };
-        match compose_hash(&service).await {
-            Ok(hash) if Some(&*hash) == known => return Some(service),
+        match compose_hash(&service, engine).await {
+            Ok(hash) if Some(&*hash) == known => return Ok(Some(service)),
             Ok(_) => differs = Some("its configuration differs from the files already".to_owned()),
             Err(error) => missing = missing.or(Some(error)),
         }
     }
     let why = differs.or(missing).unwrap_or_default();
     plan.warnings.push(format!("the next `docker compose up` will make {} again: {why}", target.shown()));
-    None
+    Ok(None)
 }
 
 #[cfg(test)]

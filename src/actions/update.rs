@@ -32,7 +32,7 @@ impl Action for Update {
                     Some(tag) if reference != target.container.image => {
                         compose::retag(desk, target, tag, &mut plan).await?
                     }
-                    _ => None,
+                    _ => compose::follow(desk, target, &mut plan).await?,
                 };
                 plan.steps.extend(replace(target, &reference, service, desk));
                 plan.kept.push(format!("{} and its image, for roll back", target.shown()));
@@ -183,7 +183,7 @@ impl Action for Rollback {
                 }
                 step.items.push(Item { name: image, ..Item::default() });
                 plan.steps.push(step);
-                let service = compose::write_back(desk, target, &kept, &mut plan).await;
+                let service = compose::write_back(desk, target, &kept, &mut plan).await?;
                 plan.steps.extend(replace(target, &reference, service, desk));
                 plan.kept.push(format!("the present {shown} and its image: roll back again to return to it"));
             }
@@ -201,7 +201,7 @@ impl Action for Rollback {
 async fn reference_of(target: &Target, run: &str, desk: &Desk) -> Result<Option<String>, Refusal> {
     let old = desk.docker().await?.inspect_raw(&kept_name(&target.container.name, run)).await?;
     let image = old.as_ref().and_then(|old| old.pointer("/Config/Image")?.as_str());
-    Ok(image.map(|image| crate::host::foreign::name(image)))
+    Ok(image.map(crate::host::foreign::name))
 }
 
 /// The newest image that is kept for a container and is not the one it has: the run that kept it, and its id.

@@ -8,18 +8,22 @@ use crate::domain::{ComposeProgram, ComposeService};
 /// How long compose may take to read its files.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The hash of the service's configuration as its files are now.
+/// The hash of the service's configuration as its files are now. The standalone program asks the engine for the image, which
+/// is at `engine`.
 ///
 /// # Errors
 /// Why compose does not tell it, as a clause.
-pub async fn config_hash(of: &ComposeService) -> Result<String, String> {
+pub async fn config_hash(of: &ComposeService, engine: &str) -> Result<String, String> {
     let mut arguments: Vec<&str> = Vec::new();
     let program = match of.program {
         ComposeProgram::Plugin => {
             arguments.push("compose");
             "docker"
         }
-        ComposeProgram::Standalone => "docker-compose",
+        ComposeProgram::Standalone => {
+            arguments.extend(["--host", engine]);
+            "docker-compose"
+        }
     };
     arguments.extend(["--project-name", &of.project, "--project-directory", &of.folder]);
     for file in &of.files {

@@ -25,7 +25,7 @@ mod registry_double;
 mod share;
 
 pub(crate) use alone::alone;
-pub(crate) use container::{Container, Restart};
+pub(crate) use container::{Container, Restart, Spec};
 pub(crate) use engine::{Engine, engine};
 pub(crate) use home::{Ended, Home};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
@@ -89,7 +89,7 @@ pub(crate) fn left_out(why: &str) {
 
 /// A file that `tests/run` provides under this name, or `None`, noted as left out.
 #[track_caller]
-fn part(variable: &str, what: &str) -> Option<PathBuf> {
+pub(crate) fn part(variable: &str, what: &str) -> Option<PathBuf> {
     let path = path_from(variable);
     if path.is_none() {
         left_out(&format!("{what} is absent ({variable} is not set)"));

@@ -205,8 +205,8 @@ impl Files {
 
     /// A variable as the files of variables set it, and its value.
     fn variable(&self, name: &str) -> Option<(Source, String)> {
-        let files = self.env.iter().enumerate().rev();
-        let (file, found) = files.filter_map(|(file, (_, text))| Some((file, env::variable(text, name)?))).next()?;
+        let mut files = self.env.iter().enumerate().rev();
+        let (file, found) = files.find_map(|(file, (_, text))| Some((file, env::variable(text, name)?)))?;
         let source =
             Source { at: 0..0, file, env: true, line: found.line, start: found.start, variable: Some(name.to_owned()) };
         Some((source, found.value))

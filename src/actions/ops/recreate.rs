@@ -79,7 +79,7 @@ pub(super) async fn create(
     let new_image = bench.docker.image_raw(image).await?;
     recipe.relabel(IMAGE_LABEL, new_image.as_ref().and_then(|image| image.get("Id")?.as_str()));
     if let Some(service) = service {
-        match compose_hash(service).await {
+        match compose_hash(service, &bench.docker.info().endpoint).await {
             Ok(hash) => recipe.relabel(HASH_LABEL, Some(&hash)),
             Err(why) => bench.say(format!("the next `docker compose up` will make {} again: {why}", like.name)),
         }

@@ -7,7 +7,7 @@ use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use serde_json::Value;
 
-use crate::bed::{self, Container, Engine, Home, Registry, Restart};
+use crate::bed::{self, Container, Engine, Home, Registry, Restart, Spec};
 
 /// What a version does.
 #[derive(Clone, Copy)]
@@ -38,19 +38,26 @@ impl Service {
     /// The first version, good and running, in a container that was set up with care. `None` where the bed lacks a part.
     #[track_caller]
     pub(crate) fn start() -> Option<Self> {
+        Self::start_as(|spec, _, _| spec)
+    }
+
+    /// The same, further described: by its home and the reference of its image.
+    #[track_caller]
+    pub(crate) fn start_as(describe: impl FnOnce(Spec, &Home, &str) -> Spec) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let (engine, registry) = (bed::engine()?, bed::registry()?);
         let repository = format!("bed/app-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let home = Home::with(CONFIG).docker(engine.endpoint());
-        publish(&engine, &registry, &repository, "1", Version::Good);
+        publish(&engine, &registry, (&repository, "stable"), "1", Version::Good);
         let image = registry.reference(&repository, "stable");
         let container = engine.run("app", |spec| {
-            spec.compose("shop", "app").restart(Restart::Always).label("mine", "yes").with(|body| {
-                body.image = Some(image);
+            let spec = spec.compose("shop", "app").restart(Restart::Always).label("mine", "yes").with(|body| {
+                body.image = Some(image.clone());
                 body.cmd = None;
                 body.env = Some(vec!["MINE=kept".to_owned()]);
                 body.volumes = Some(vec!["/data".to_owned()]);
-            })
+            });
+            describe(spec, &home, &image)
         });
         Some(Self { engine, registry, home, container, repository })
     }
@@ -59,12 +66,23 @@ impl Service {
     /// box where nobody pulled.
     pub(crate) fn publish(&self, number: &str, version: Version) {
         let before = self.image_id();
-        publish(&self.engine, &self.registry, &self.repository, number, version);
+        publish(&self.engine, &self.registry, (&self.repository, "stable"), number, version);
         let options = bollard::query_parameters::TagImageOptionsBuilder::new()
             .repo(&format!("{}/{}", self.registry.host(), self.repository))
             .tag("stable")
             .build();
         self.engine.block_on(self.engine.docker().tag_image(&before, Some(options))).unwrap();
+    }
+
+    /// Publishes a version under a tag of its own, which the engine does not have.
+    pub(crate) fn publish_as(&self, tag: &str, version: Version) {
+        publish(&self.engine, &self.registry, (&self.repository, tag), tag, version);
+        self.engine.forget_image(&self.reference(tag));
+    }
+
+    /// The reference of a tag of the service's image.
+    pub(crate) fn reference(&self, tag: &str) -> String {
+        self.registry.reference(&self.repository, tag)
     }
 
     /// The container that has the service's name now.
@@ -124,7 +142,7 @@ impl Drop for Service {
 /// Runs until it is asked to end, and then ends at once: the first process of a container must say so itself.
 const STEADY: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 
-fn publish(engine: &Engine, registry: &Registry, repository: &str, number: &str, version: Version) {
+fn publish(engine: &Engine, registry: &Registry, (repository, tag): (&str, &str), number: &str, version: Version) {
     let healthcheck = |script: &str| format!("HEALTHCHECK --interval=1s --retries=1 CMD {script}");
     let (script, healthcheck) = match version {
         Version::Good => (STEADY, healthcheck("true")),
@@ -134,5 +152,5 @@ fn publish(engine: &Engine, registry: &Registry, repository: &str, number: &str,
     };
     let command = format!("CMD [\"sh\",\"-c\",\"{script}\"]");
     let env = format!("ENV BUILT={number}");
-    registry.push_changed(engine, repository, "stable", number, &[&command, &healthcheck, &env]);
+    registry.push_changed(engine, repository, tag, number, &[&command, &healthcheck, &env]);
 }
