@@ -12,10 +12,12 @@ mod exit;
 mod finding;
 mod gpu;
 mod host;
+mod inspection;
 mod journal;
 mod log;
 mod moment;
 mod reading;
+pub mod secret;
 mod source;
 mod thresholds;
 pub mod units;
@@ -35,6 +37,7 @@ pub use gpu::{
     Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink, ThrottleReason, XidEvent,
 };
 pub use host::{Cpu, DiskIo, HostFacts, HostSample, Memory, NetIo, Pressure, Swap, Temperature, Volume};
+pub use inspection::{Inspection, InspectionLine};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;

@@ -3,6 +3,7 @@
 //! [`Core`] owns the state and the pollers, with a face ([`tui`]) or without one ([`observe`]). Everything runs on
 //! one current-thread tokio runtime; what blocks has a thread of its own in `host`.
 
+mod ask;
 mod core;
 mod diagnostics;
 mod face;

@@ -8,6 +8,7 @@ mod convert;
 mod endpoint;
 mod fault;
 mod happening;
+mod inspection;
 mod logs;
 mod stats;
 

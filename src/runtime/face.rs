@@ -13,11 +13,12 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::ask::{Asker, Told};
 use super::core::Queue;
 use super::keeper::{self, Keeper, News};
 use super::{Core, Setup, async_runtime, diagnostics};
 use crate::config::Config;
-use crate::domain::{Event, JournalEntry};
+use crate::domain::{Event, Failure, JournalEntry};
 use crate::terminal::{Terminal, restore_on_panic};
 use crate::ui::{self, Intent, Ui};
 
@@ -67,6 +68,8 @@ struct Face {
     queue: Queue,
     keeper: Keeper,
     news: mpsc::Receiver<News>,
+    asker: Asker,
+    told: mpsc::Receiver<Told>,
     ui: Ui,
     terminal: Terminal,
     /// When a terminal that is behind was last offered the rest.
@@ -95,6 +98,7 @@ impl Face {
             ui.say(warning.to_string(), core.clock.now());
         }
         let (keeper, news) = Keeper::start(&setup.state_dir);
+        let (asker, told) = Asker::start(&setup);
         let now = Instant::now();
         Ok(Self {
             setup,
@@ -102,6 +106,8 @@ impl Face {
             queue,
             keeper,
             news,
+            asker,
+            told,
             ui,
             terminal,
             offered: now,
@@ -150,6 +156,7 @@ impl Face {
                     if taken == 0 { Next::Leave } else { self.events(&mut batch) }
                 }
                 Some(news) = self.news.recv() => self.news(news),
+                Some(told) = self.told.recv() => self.told(told),
                 _ = seconds.tick() => self.second(),
             };
             if next == Next::Leave {
@@ -242,6 +249,11 @@ impl Face {
             Intent::Refresh => self.core.refresh_all(),
             Intent::Reload => self.reload(),
             Intent::Mouse(on) => self.terminal.set_mouse(on)?,
+            Intent::Inspect(of) => {
+                if !self.asker.inspect(of.clone()) {
+                    self.ui.inspected(&of, Err(Failure::failed("too many questions wait for the engine")));
+                }
+            }
         }
         Ok(Next::Stay)
     }
@@ -294,6 +306,12 @@ impl Face {
                 self.ui.say(format!("not recorded: {why}"), now);
             }
         }
+        self.dirty.get_or_insert_with(Instant::now);
+        Next::Stay
+    }
+
+    fn told(&mut self, told: Told) -> Next {
+        self.ui.inspected(&told.of, told.answer);
         self.dirty.get_or_insert_with(Instant::now);
         Next::Stay
     }
