@@ -131,7 +131,7 @@ impl Desk {
     /// When there is none, it does not answer, or this user may not ask it.
     pub async fn docker(&self) -> Result<&DockerClient, Failure> {
         let connect = || async {
-            let place = DockerClient::find(&self.ports, self.endpoint.clone()).await?;
+            let place = DockerClient::find(&self.ports.fs, &self.ports.sampler, self.endpoint.clone()).await?;
             DockerClient::connect(&place).await
         };
         self.docker.get_or_try_init(connect).await

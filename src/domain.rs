@@ -13,6 +13,7 @@ mod finding;
 mod gpu;
 mod host;
 mod image;
+mod inspection;
 mod journal;
 mod log;
 mod moment;
@@ -20,6 +21,7 @@ mod op;
 mod plan;
 mod reading;
 mod run;
+pub mod secret;
 mod source;
 mod thresholds;
 pub mod units;
@@ -43,6 +45,7 @@ pub use image::{
     Answer, Asked, FaultKind, ImageRef, ImageRefError, ImageRule, ImageRules, ImageUpdate, LocalImage, NewDigest,
     NewTag, NewerImage, RegistryFault, SeenTag, TagVersion, UpdateMemory, UpdatePolicy, UpdateSample, VersionStep,
 };
+pub use inspection::{Inspection, InspectionLine};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;

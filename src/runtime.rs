@@ -4,6 +4,7 @@
 //! one current-thread tokio runtime; what blocks has a thread of its own in `host`.
 
 mod acting;
+mod ask;
 mod core;
 mod diagnostics;
 mod face;

@@ -14,6 +14,7 @@ mod roster;
 mod usage;
 mod volumes;
 
+pub use docker::Finder;
 pub use roster::{Known, Roster};
 
 use std::time::Duration;

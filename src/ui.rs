@@ -28,14 +28,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 
-use crate::domain::{ActionId, JournalEntry, Moment, Plan};
+use crate::domain::{ActionId, ContainerId, Failure, Inspection, JournalEntry, Moment, Plan};
 use crate::store::State;
 
 use canvas::Hits;
 use glyph::Glyphs;
 use keymap::Keymap;
 use list::{ListId, ListState};
-use popups::Popup;
+use popups::{Asked, Popup};
 use tabs::{TabId, tab};
 use theme::{Depth, Theme};
 
@@ -64,6 +64,8 @@ pub enum Intent {
     Reload,
     /// Take the mouse, or give it back to the terminal.
     Mouse(bool),
+    /// Ask the engine for all that it says of a container.
+    Inspect(ContainerId),
 }
 
 /// How the screen is set up at the start.
@@ -187,6 +189,18 @@ impl Ui {
     pub fn focus(&mut self, list: ListId) {
         if let Some(index) = tab(self.tab).panes().iter().position(|pane| *pane == list) {
             self.panes.insert(self.tab, index);
+        }
+    }
+
+    /// Takes in what came of asking about a container; nothing happens if nobody looks at it any more.
+    pub fn inspected(&mut self, of: &ContainerId, answer: Result<Option<Inspection>, Failure>) {
+        if let Some(Popup::Inspect(inspect)) = &mut self.popup
+            && inspect.of == *of
+        {
+            inspect.asked = match answer {
+                Ok(answer) => Asked::Answered(answer.map(Arc::new)),
+                Err(failure) => Asked::Failed(failure),
+            };
         }
     }
 

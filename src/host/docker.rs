@@ -9,6 +9,7 @@ mod convert;
 mod endpoint;
 mod fault;
 mod happening;
+mod inspection;
 mod logs;
 mod raw;
 mod stats;
@@ -32,7 +33,7 @@ use jiff::Timestamp;
 use tokio::time::timeout;
 
 use crate::domain::{Container, ContainerId, DockerEvent, EngineInfo, Failure};
-use crate::host::{Ports, foreign};
+use crate::host::{Lane, RootedFs, foreign};
 use endpoint::Address;
 
 /// A way to one container engine. Clones share it; each request has a connection of its own.
@@ -54,9 +55,9 @@ impl DockerClient {
     ///
     /// # Errors
     /// When there is none, or the files do not answer in time.
-    pub async fn find(ports: &Ports, configured: Option<String>) -> Result<Candidate, Failure> {
-        let fs = ports.fs.clone();
-        let mut reader = ports.sampler.reader(|| ());
+    pub async fn find(fs: &RootedFs, files: &Lane, configured: Option<String>) -> Result<Candidate, Failure> {
+        let fs = fs.clone();
+        let mut reader = files.reader(|| ());
         let reading = reader.read(move |()| {
             let around = Surroundings::of_this_process(configured.as_deref());
             choose(&candidates(&around, &fs)).cloned()

@@ -7,8 +7,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// What stands in the place of what was taken out.
-pub const MASK: &str = "***";
+pub use crate::domain::secret::MASK;
 
 /// Whose names to take out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

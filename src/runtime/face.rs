@@ -14,12 +14,13 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::acting::{Acting, Told};
+use super::ask::{Answered, Asker};
 use super::core::Queue;
 use super::keeper::{self, Keeper, News};
 use super::worker::Order;
 use super::{Core, Setup, async_runtime, diagnostics};
 use crate::config::Config;
-use crate::domain::{Event, JournalEntry, Run};
+use crate::domain::{Event, Failure, JournalEntry, Run};
 use crate::host::spawn;
 use crate::terminal::{Terminal, restore_on_panic};
 use crate::ui::{self, Intent, Ui};
@@ -48,6 +49,8 @@ pub fn tui(setup: &Setup) -> anyhow::Result<()> {
     let result = LocalSet::new().block_on(&runtime, async {
         let mut face = Face::open(setup.clone())?;
         let result = face.run().await;
+        // The reader of keys goes before the terminal does.
+        face.input = None;
         let Face { setup, core, keeper, terminal, .. } = face;
         // The terminal is given back before anything is written.
         drop(terminal);
@@ -74,6 +77,8 @@ struct Face {
     told: mpsc::Receiver<Told>,
     /// Runs that were begun here and have not ended.
     mine: Vec<String>,
+    asker: Asker,
+    answered: mpsc::Receiver<Answered>,
     ui: Ui,
     /// The reader of keys; none while another program has the terminal.
     input: Option<EventStream>,
@@ -105,6 +110,7 @@ impl Face {
         }
         let (keeper, news) = Keeper::start(&setup.state_dir);
         let (acting, told) = Acting::start(&setup);
+        let (asker, answered) = Asker::start(&setup);
         let now = Instant::now();
         Ok(Self {
             setup,
@@ -115,6 +121,8 @@ impl Face {
             acting,
             told,
             mine: Vec::new(),
+            asker,
+            answered,
             ui,
             input: Some(EventStream::new()),
             terminal,
@@ -164,6 +172,7 @@ impl Face {
                 }
                 Some(news) = self.news.recv() => self.news(news),
                 Some(told) = self.told.recv() => self.told(told)?,
+                Some(answered) = self.answered.recv() => self.answered(answered),
                 _ = seconds.tick() => self.second(),
             };
             if next == Next::Leave {
@@ -263,6 +272,11 @@ impl Face {
             Intent::Refresh => self.core.refresh_all(),
             Intent::Reload => self.reload(),
             Intent::Mouse(on) => self.terminal.set_mouse(on)?,
+            Intent::Inspect(of) => {
+                if !self.asker.inspect(of.clone()) {
+                    self.ui.inspected(&of, Err(Failure::failed("too many questions wait for the engine")));
+                }
+            }
         }
         Ok(Next::Stay)
     }
@@ -359,6 +373,13 @@ impl Face {
         }
         self.draw()?;
         Ok(Next::Stay)
+    }
+
+    /// Takes in what the engine says of a container.
+    fn answered(&mut self, answered: Answered) -> Next {
+        self.ui.inspected(&answered.of, answered.answer);
+        self.dirty.get_or_insert_with(Instant::now);
+        Next::Stay
     }
 
     /// Lets the shell have the terminal until it brings us back.

@@ -4,6 +4,7 @@
 //! [`Watch`], a task that inspects again what events name and publishes the result at once. Further polls only ask that
 //! task for a sign of life. Giving a poll up drops the task and its connections; the next one starts anew.
 
+mod finder;
 mod means;
 mod session;
 mod table;
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 use super::{Read, Source, SourceContext, SourceSpec};
 use crate::domain::{DockerSample, EngineInfo, Failure, Sample, SourceId};
 use crate::host::Candidate;
+pub use finder::Finder;
 use means::Means;
 use session::Session;
 use watch::Watch;
@@ -57,7 +59,7 @@ impl Docker {
         }
         let place = match &self.taken {
             Some(place) => place.clone(),
-            None => self.means.discover().await?,
+            None => self.means.finder().discover().await?,
         };
         let mut session = Session::open(&self.means, &place).await?;
         self.taken = Some(place);

@@ -87,12 +87,10 @@ impl State {
 
     /// The last lines, at most `most`, that a container wrote before its newest death; its last ones where it never ran.
     pub fn last_words(&self, container: &Container, crash: &Crash<'_>, most: usize) -> Vec<&LogLine> {
-        // What was written last may be dated a moment after the process has ended, but not after the next one began.
-        let slack = |at: Timestamp| at.checked_add(Duration::from_secs(1)).unwrap_or(at);
-        let next = container.started.filter(|_| container.state.is_up());
-        let until = crash.last().map(|death| {
-            next.filter(|next| *next >= death.at).map_or_else(|| slack(death.at), |next| next.min(slack(death.at)))
-        });
+        // What was written last may be dated a moment after the process has ended. The engine waits longer than that before
+        // it begins the next one, whose lines are not these.
+        let slack = |at: Timestamp| at.checked_add(Duration::from_millis(50)).unwrap_or(at);
+        let until = crash.last().map(|death| slack(death.at));
         let mine = self.logs.iter().rev().map(|(_, line)| line).filter(|line| line.origin.container == container.id);
         let mut lines: Vec<_> = mine.filter(|line| until.is_none_or(|until| line.at <= until)).take(most).collect();
         lines.reverse();

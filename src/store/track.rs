@@ -45,6 +45,8 @@ pub struct Track {
     pub cpu: VecDeque<f32>,
     /// What each of the last runs used of memory.
     pub lives: Lives,
+    /// Ends of runs that an inspection called a kill for memory: the engine does not tell of each one by an event.
+    killed: VecDeque<Timestamp>,
     starts: VecDeque<Timestamp>,
     signals: VecDeque<Timestamp>,
     stops: VecDeque<Timestamp>,
@@ -67,6 +69,8 @@ impl Track {
     const STOP_TOLD_WITHIN: Duration = Duration::from_secs(5);
     /// How far the inspected end of a run and the event that tells of it may lie apart.
     const SAME_EXIT: Duration = Duration::from_secs(10);
+    /// The same where one end of a loop must not be taken for the next.
+    const SAME_END: Duration = Duration::from_secs(1);
 
     /// Takes an event in.
     pub(super) fn happened(&mut self, event: &DockerEvent) {
@@ -121,6 +125,9 @@ impl Track {
         self.gone_since = None;
         if container.health.as_ref().is_some_and(|health| health.state == HealthState::Healthy) {
             self.was_ready = true;
+        }
+        if let Some(at) = container.last_exit.filter(|exit| exit.oom_killed).and_then(|exit| exit.at) {
+            keep(&mut self.killed, at, |at| *at);
         }
         if let Some(started) = container.started.filter(|_| container.state.is_up()) {
             self.lives.begin(started);
@@ -214,7 +221,9 @@ impl Track {
 
     /// Whether a process of it was killed for memory about when a run ended.
     pub fn oom_near(&self, ended: Timestamp) -> bool {
-        self.ooms.iter().any(|oom| span(*oom, ended) <= Self::SAME_EXIT)
+        // An inspection dates the end itself; an event may tell of a child that was killed some time before.
+        let same = |killed: &Timestamp| span(*killed, ended) <= Self::SAME_END;
+        self.ooms.iter().any(|oom| span(*oom, ended) <= Self::SAME_EXIT) || self.killed.iter().any(same)
     }
 
     /// Whether somebody asked for the stop in which it has been since `finished` (the inspected end of its last run), as

@@ -111,7 +111,7 @@ pub enum Command {
     Quit,
     /// The logs of the selected container.
     ContainerLogs,
-    /// All that is known of the selected container.
+    /// All that the engine says of the selected container.
     Inspect,
     /// Start the selected container, or stop it.
     StartStop,

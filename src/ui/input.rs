@@ -11,7 +11,7 @@ use super::command::{Command, Context};
 use super::filter::Filter;
 use super::keymap::Key;
 use super::list::{ListId, RowKey};
-use super::popups::{self, Detail, Form, Menu, MenuKind, Popup};
+use super::popups::{self, Form, Inspect, Menu, MenuKind, Popup};
 use super::tabs::{TABS, TabId, tab};
 use super::{Intent, Ui};
 use crate::domain::Moment;
@@ -61,6 +61,7 @@ impl Ui {
         let types = |popup: &Popup| match popup {
             Popup::Menu(_) | Popup::Form(_) => true,
             Popup::Confirm(confirm) => confirm.wants_a_name(),
+            Popup::Inspect(inspect) => inspect.typing,
             _ => false,
         };
         self.typing.is_some() || self.popup.as_ref().is_some_and(types)
@@ -98,7 +99,7 @@ impl Ui {
     /// whatever tab lies behind.
     pub(super) fn contexts(&self) -> Vec<Context> {
         let on_a_subject = match &self.popup {
-            Some(Popup::Findings) => true,
+            Some(Popup::Findings | Popup::Inspect(_)) => true,
             Some(Popup::Detail(detail)) => matches!(detail.of, RowKey::Finding(..) | RowKey::Container(_)),
             _ => false,
         };
@@ -123,6 +124,9 @@ impl Ui {
         if let Some(Popup::Detail(detail)) = &self.popup {
             return Some(detail.of.clone());
         }
+        if let Some(Popup::Inspect(inspect)) = &self.popup {
+            return Some(RowKey::Container(inspect.of.clone()));
+        }
         let list = self.focused()?;
         let rows = self.rows(list, state, now);
         self.list(list).position(&rows).map(|position| rows[position].clone())
@@ -141,7 +145,7 @@ impl Ui {
                 self.move_cursor(command, state, now);
             }
             Command::Open => self.open(state, now),
-            Command::Inspect => self.inspect(state, now),
+            Command::Inspect => return self.inspect(state, now),
             Command::StartStop => return self.start_or_stop(state, now),
             Command::Shell => return self.shell(state, now),
             Command::Act(id) => return self.act(id, state, now),
@@ -274,9 +278,10 @@ impl Ui {
         }
     }
 
-    /// Opens the selected container, or that of the selected finding.
-    fn inspect(&mut self, state: &State, now: Moment) {
+    /// Asks the engine about the selected container, or that of the selected finding.
+    fn inspect(&mut self, state: &State, now: Moment) -> Vec<Intent> {
         let about = match self.selected(state, now) {
+            Some(RowKey::Container(id)) => Some(id),
             Some(RowKey::Finding(id, subject)) => {
                 let findings = self.scene(state, now).state.findings.all(now);
                 let found =
@@ -285,10 +290,13 @@ impl Ui {
             }
             _ => None,
         };
-        match about {
-            Some(id) => self.popup = Some(Popup::Detail(Detail { of: RowKey::Container(id), top: 0 })),
-            None => self.open(state, now),
-        }
+        let named = about.and_then(|id| Some((self.scene(state, now).container_name(&id)?, id)));
+        let Some((name, id)) = named else {
+            self.say("select a container first", now);
+            return Vec::new();
+        };
+        self.popup = Some(Popup::Inspect(Inspect::new(id.clone(), name)));
+        vec![Intent::Inspect(id)]
     }
 
     fn back(&mut self, now: Moment) {

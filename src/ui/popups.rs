@@ -6,6 +6,7 @@ mod detail;
 mod findings;
 mod form;
 mod help;
+mod inspect;
 mod journal;
 mod menu;
 mod run;
@@ -17,6 +18,7 @@ pub use confirm::Confirm;
 pub use detail::Detail;
 pub(super) use detail::{of_duty, wrapped};
 pub use form::{Form, FormKind};
+pub use inspect::{Asked, Inspect};
 pub use menu::{Menu, MenuKind};
 pub use run::RunView;
 
@@ -43,6 +45,8 @@ pub enum Popup {
     Findings,
     /// All that is known of one thing.
     Detail(Detail),
+    /// All that the engine says of a container.
+    Inspect(Inspect),
     /// Something to fill in.
     Form(Form),
     /// What was done, accepted, snoozed and noted.
@@ -70,13 +74,22 @@ impl Popup {
             Self::Menu(_) => Some(ListId::Popup),
             Self::Findings => Some(ListId::Findings),
             Self::Journal => Some(ListId::Journal),
-            Self::Help { .. } | Self::Detail(_) | Self::Form(_) | Self::Confirm(_) | Self::Run(_) => None,
+            Self::Help { .. }
+            | Self::Detail(_)
+            | Self::Inspect(_)
+            | Self::Form(_)
+            | Self::Confirm(_)
+            | Self::Run(_) => None,
         }
     }
 
     /// Scrolls its text, whose last window begins with line `last`.
     pub(super) fn scroll(&mut self, command: Command, last: usize) {
-        let (Self::Help { top } | Self::Detail(Detail { top, .. }) | Self::Run(RunView { top, .. })) = self else {
+        let (Self::Help { top }
+        | Self::Detail(Detail { top, .. })
+        | Self::Inspect(Inspect { top, .. })
+        | Self::Run(RunView { top, .. })) = self
+        else {
             return;
         };
         let here = (*top).min(last);
@@ -101,6 +114,7 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> O
         Popup::Journal => journal::key(ui, event, state, now),
         Popup::Confirm(_) => Some(confirm::key(ui, event)),
         Popup::Run(_) => run::key(ui, event, state).or_else(|| reading(ui, event, state, now)),
+        Popup::Inspect(_) => inspect::key(ui, event).or_else(|| reading(ui, event, state, now)),
         Popup::Help { .. } | Popup::Detail(_) => reading(ui, event, state, now),
     }
 }
@@ -108,6 +122,19 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> O
 /// Keys in a popup that is only read: it copies and closes; everything else means what it means elsewhere.
 fn reading(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> Option<Vec<Intent>> {
     let command = ui.setup.keymap.command(Key::from(event), &ui.contexts())?;
+    if let Some(Popup::Inspect(inspect)) = &mut ui.popup {
+        match command {
+            Command::Filter => inspect.search(),
+            // First the search goes, then the popup.
+            Command::Back if inspect.forget() => {}
+            _ => return read(ui, command, state, now),
+        }
+        return Some(Vec::new());
+    }
+    read(ui, command, state, now)
+}
+
+fn read(ui: &mut Ui, command: Command, state: &State, now: Moment) -> Option<Vec<Intent>> {
     match command {
         Command::Quit | Command::Open => {
             ui.popup = None;
@@ -151,6 +178,7 @@ fn text(scene: &Scene<'_>, popup: &Popup) -> Option<String> {
 fn lines(scene: &Scene<'_>, popup: &Popup) -> Option<Vec<Vec<Piece<'static>>>> {
     match popup {
         Popup::Detail(detail) => Some(detail::lines(scene, detail).1),
+        Popup::Inspect(inspect) => Some(inspect::lines(scene, inspect)),
         Popup::Help { .. } => Some(help::lines(scene)),
         Popup::Run(view) => Some(run::lines(scene, view).1),
         _ => None,
@@ -179,6 +207,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, popup
             let (title, lines) = run::lines(scene, view);
             read_only(canvas, area, &title, &lines, view.top);
         }
+        Popup::Inspect(inspect) => inspect::view(canvas, area, scene, inspect),
         Popup::Detail(detail) => {
             let (title, lines) = detail::lines(scene, detail);
             read_only(canvas, area, &title, &lines, detail.top);
@@ -189,10 +218,22 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, popup
     }
 }
 
-/// Draws lines in a frame, scrolled.
+/// Draws lines in a frame as large as they need, scrolled.
 fn read_only(canvas: &mut Canvas<'_>, area: Rect, title: &str, lines: &[Vec<Piece<'_>>], top: usize) {
     let longest = lines.iter().map(|line| super::canvas::width(line)).max().unwrap_or(0);
-    let inner = frame(canvas, area, title, (longest + 4).clamp(50, 110), lines.len() as u16 + 2);
+    scrolled(canvas, area, title, lines, top, ((longest + 4).clamp(50, 110), lines.len() as u16 + 2));
+}
+
+/// Draws lines in a frame of at most `size`, scrolled, and returns the room inside.
+fn scrolled(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    title: &str,
+    lines: &[Vec<Piece<'_>>],
+    top: usize,
+    (width, height): (u16, u16),
+) -> Rect {
+    let inner = frame(canvas, area, title, width, height);
     let top = top.min(lines.len().saturating_sub(usize::from(inner.height)));
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(top)) {
         canvas.pieces(inner.x, y, inner.width, line);
@@ -201,6 +242,7 @@ fn read_only(canvas: &mut Canvas<'_>, area: Rect, title: &str, lines: &[Vec<Piec
         let text = format!(" {}–{} of {} ", top + 1, (top + usize::from(inner.height)).min(lines.len()), lines.len());
         canvas.pieces_right(inner.right(), inner.bottom(), inner.width, &[super::canvas::piece(Role::Muted, text)]);
     }
+    inner
 }
 
 /// Draws a frame of at most `width` × `height` in the middle of `area` and returns the room inside.

@@ -145,3 +145,15 @@ fn the_real_engines_dead_are_told_with_their_reason() {
     assert!(ran.is_some_and(|ran| (0.1..5.0).contains(&ran)), "{ran:?}");
     assert!(dead(watcher.state(), steady.id(), 0).is_none());
 }
+
+#[test]
+fn an_inspection_tells_of_a_kill_that_no_event_told_of_and_of_that_one_alone() {
+    let mut script = Script::new();
+    script.at(10).events("worker", [(Start, 0), (Die { code: 137 }, 10)]);
+    script.docker([container("worker").always().limit(64 * MIB).oom_killed(10)]);
+    script.at(14).events("worker", [(Start, 11), (Die { code: 137 }, 14)]);
+    script.docker([container("worker").always().limit(64 * MIB).exited(137, 14)]);
+    let crash = crash(&script.state, "worker").unwrap();
+    let told: Vec<_> = crash.deaths.iter().map(|death| death.exit.oom_killed).collect();
+    assert_eq!(told, [true, false]);
+}

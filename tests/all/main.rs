@@ -24,6 +24,7 @@ mod engine_bed;
 mod engines;
 mod faults;
 mod gpu;
+mod inspect;
 mod logs;
 mod make;
 #[path = "../pty/mod.rs"]

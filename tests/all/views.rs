@@ -139,7 +139,7 @@ fn foreign() -> State {
 }
 
 /// A theme in which every role is a colour of its own, so that roles can be read back from cells.
-fn role_theme() -> Theme {
+pub(crate) fn role_theme() -> Theme {
     let mut file = String::from("[roles]\n");
     for (number, role) in Role::iter().enumerate() {
         let name: &str = role.into();
@@ -152,7 +152,7 @@ fn role_theme() -> Theme {
     Theme::parse("roles", &file, Depth::True).unwrap()
 }
 
-fn ui(tab: TabId, size: (u16, u16), theme: Theme) -> Ui {
+pub(crate) fn ui(tab: TabId, size: (u16, u16), theme: Theme) -> Ui {
     let setup = Setup {
         keymap: Keymap::with([]).unwrap(),
         theme,
@@ -167,13 +167,13 @@ fn ui(tab: TabId, size: (u16, u16), theme: Theme) -> Ui {
     Ui::new(setup, Size { width: size.0, height: size.1 })
 }
 
-fn drawn(ui: &Ui, state: &State) -> Buffer {
+pub(crate) fn drawn(ui: &Ui, state: &State) -> Buffer {
     let mut buffer = Buffer::empty(Rect { x: 0, y: 0, width: ui.size.width, height: ui.size.height });
     screen::view(&mut buffer, &ui.scene(state, state.now));
     buffer
 }
 
-fn text_of(buffer: &Buffer) -> String {
+pub(crate) fn text_of(buffer: &Buffer) -> String {
     let mut text = String::new();
     for y in 0..buffer.area.height {
         let mut line = String::new();
@@ -300,7 +300,7 @@ fn on_the_worker(size: (u16, u16), state: &State) -> Ui {
     ui
 }
 
-fn named(name: &str, buffer: &Buffer) {
+pub(crate) fn named(name: &str, buffer: &Buffer) {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);

@@ -93,7 +93,7 @@ impl LogsFrom {
 }
 
 /// The client with every request sent to `path`, whatever it asks for, and with all the time that a quiet log needs.
-fn raw(docker: &Docker, path: String) -> Docker {
+pub(super) fn raw(docker: &Docker, path: String) -> Docker {
     const QUIET: Duration = Duration::from_hours(24 * 365);
     docker.clone().with_timeout(QUIET).with_request_modifier(move |mut request: BollardRequest| {
         let uri = request.uri();

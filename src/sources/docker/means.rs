@@ -1,13 +1,12 @@
 //! What the docker source uses of the machine, and where it puts what it learns.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
 
+use super::finder::Finder;
 use crate::domain::{ContainerId, DockerSample, Event, Failure, Moment, Sample, SourceId};
-use crate::host::{Candidate, Clock, DockerClient, Lane, RootedFs, Surroundings, candidates, cgroup, choose};
+use crate::host::{Clock, DockerClient, cgroup};
 use crate::sources::SourceContext;
 use crate::sources::roster::{Known, Roster};
 
@@ -15,23 +14,20 @@ use crate::sources::roster::{Known, Roster};
 #[derive(Clone)]
 pub(super) struct Means {
     clock: Clock,
-    fs: RootedFs,
-    files: Lane,
-    endpoint: Option<String>,
+    finder: Finder,
     events: mpsc::Sender<Event>,
     roster: watch::Sender<Roster>,
 }
 
 impl Means {
-    /// How long reading a few small files may take.
-    const FILES_PATIENCE: Duration = Duration::from_secs(2);
-
     pub(super) fn new(context: &SourceContext) -> Self {
         Self {
             clock: context.ports.clock,
-            fs: context.ports.fs.clone(),
-            files: context.ports.sampler.clone(),
-            endpoint: context.settings.docker_endpoint.clone(),
+            finder: Finder::new(
+                context.ports.fs.clone(),
+                context.ports.sampler.clone(),
+                context.settings.docker_endpoint.clone(),
+            ),
             events: context.events.clone(),
             roster: context.roster.clone(),
         }
@@ -42,16 +38,9 @@ impl Means {
         self.clock.now()
     }
 
-    /// Finds the engine's endpoint.
-    pub(super) async fn discover(&self) -> Result<Candidate, Failure> {
-        let (fs, endpoint) = (self.fs.clone(), self.endpoint.clone());
-        let chosen = self
-            .read(move || {
-                let around = Surroundings::of_this_process(endpoint.as_deref());
-                choose(&candidates(&around, &fs)).cloned()
-            })
-            .await;
-        chosen.unwrap_or_else(|| Err(Failure::failed("the settings of the docker command cannot be read in time")))
+    /// Finds the engine.
+    pub(super) fn finder(&self) -> &Finder {
+        &self.finder
     }
 
     /// The control groups of containers, each found through its first process; empty if they cannot be read in time.
@@ -59,8 +48,9 @@ impl Means {
         if wanted.is_empty() {
             return Vec::new();
         }
-        let fs = self.fs.clone();
+        let fs = self.finder.fs().clone();
         let found = self
+            .finder
             .read(move || {
                 let paths = wanted.into_iter().filter_map(|(id, pid)| {
                     let path = cgroup::path_of(&fs, &id, pid)?;
@@ -70,13 +60,6 @@ impl Means {
             })
             .await;
         found.unwrap_or_default()
-    }
-
-    /// Runs a short reading of files away from the async thread; `None` if it does not come back in time.
-    async fn read<T: Send + 'static>(&self, read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        let mut reader = self.files.reader(|| ());
-        let reading = reader.read(move |()| read());
-        timeout(Self::FILES_PATIENCE, reading).await.ok()?.ok()
     }
 
     /// Sends an event to the store; nobody may be there any more.

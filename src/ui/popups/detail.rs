@@ -102,6 +102,7 @@ fn crash_lines(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>>
 fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>> {
     let usage = scene.state.usage.get().and_then(|usages| usages.by_id.get(&container.id));
     let mut lines = crash_lines(scene, container);
+    let told = scene.state.crash(container, scene.now).is_some();
     lines.extend([
         labelled("state", container.state.word()),
         labelled("image", container.image.clone()),
@@ -166,7 +167,8 @@ fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>
             .map_or_else(|| container.log_driver.clone(), |path| format!("{}  {path}", container.log_driver)),
     ));
     if let Some(track) = scene.state.tracks.get(&container.id) {
-        for exit in track.exits.iter().rev().take(8) {
+        // Those that nobody asked for are told above already.
+        for exit in track.exits.iter().rev().filter(|exit| exit.asked || !told).take(8) {
             let asked = if exit.asked { " (asked for)" } else { "" };
             lines.push(labelled("exit", format!("{}  code {}{asked}", scene.when(exit.at), exit.code)));
         }

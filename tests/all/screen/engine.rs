@@ -38,7 +38,7 @@ fn running_containers_are_seen_with_what_they_use() {
     let row = desk.place("● web ");
     desk.click(row);
     desk.see(&format!("── {} ──", web.name()));
-    desk.press_see("i", &format!(" {} ──", web.name()));
+    desk.press_see("Enter", "image id");
     desk.see(web.id());
     desk.press("Esc");
     desk.miss(web.id());
@@ -56,9 +56,9 @@ fn a_crash_loop_is_named_with_its_evidence() {
     let exits: u32 = desk.read(r"again and again: (\d+) exits in 5 min, exit code 1").parse().unwrap();
     assert!(exits >= 3, "{exits}");
     assert!(!desk.screen().contains(&format!("✖ {}", healthy.name())), "the healthy one is blamed");
-    // Beside the list: the first one is the one that dies.
-    desk.see("── Why it dies ──");
-    desk.read(r"  (exit code 1) ");
+    // Beside the list, where it comes last.
+    desk.press_see("G", "── Why it dies ──");
+    desk.read(r"  (exit code 1)");
     desk.read(r"\d\d:\d\d:\d\d–\d\d:\d\d:\d\d  ran (.+)  exit 1");
     desk.see("── Last lines before death ──");
     desk.see("cannot reach the database");

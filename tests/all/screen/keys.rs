@@ -162,8 +162,8 @@ fn keys_in_the_findings_act_on_their_subject() {
     let mut desk = demo().open();
     desk.see("l logs   r restart   b roll back");
     desk.press_see("a", "container.restart-loop   since");
-    desk.press_see("i", " agents-n8n-worker-1 ");
-    desk.see("image id");
+    desk.press_see("i", " inspect agents-n8n-worker-1 ");
+    desk.see("a made-up box has no engine that could be asked");
     desk.press_see("l", "/source=agents-n8n-worker-1");
     desk.see("── Stream ──");
     // The second one, from its details.
