@@ -61,6 +61,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "std::net",
             "std::os",
             // A worker is started, and programs that tell what only they know.
+            "std::process::Child",
             "std::process::Command",
             "std::process::Stdio",
             "std::process::id",
@@ -265,11 +266,6 @@ struct Exception {
 
 /// What single files name beyond their layer.
 const BEYOND: &[Exception] = &[
-    Exception {
-        path: "src/host/exec.rs",
-        name: "process",
-        why: "it asks the programs that keep the docker command's credentials",
-    },
     Exception {
         path: "src/sources/host.rs",
         name: "sysinfo",
