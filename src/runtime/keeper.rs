@@ -1,6 +1,7 @@
 //! Keeps hostler's own store beside the screen: what is said, how the box stands, and what others write to the journal.
 //! Files are written and synced on a thread of their own, so that the screen never waits for a disk.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::domain::{JournalEntry, JournalRecord, SourceId};
+use crate::domain::{ImageRules, JournalEntry, JournalRecord, SourceId, UpdateMemory};
 use crate::history::{HistoryError, JournalReader, StateDir};
 use crate::host::{Lane, Reader};
 use crate::report::LastState;
@@ -25,6 +26,8 @@ enum Order {
     Record(JournalEntry, Timestamp),
     /// How the box stands, and which sources can be read.
     Remember(Box<LastState>, Vec<SourceId>),
+    /// What registries answered, at this time.
+    Answers(Arc<UpdateMemory>, Timestamp),
     /// What did others write?
     Look,
 }
@@ -35,6 +38,8 @@ pub(super) enum News {
     Records(Vec<JournalRecord>),
     /// The same, and among them what was said here.
     Recorded(Vec<JournalRecord>),
+    /// What is decided about images, at the start and whenever it changes.
+    Rules(ImageRules),
     /// Something could not be kept.
     Failed(String),
 }
@@ -46,6 +51,8 @@ const LAST_ORDERS: Duration = Duration::from_secs(2);
 pub(super) struct Keeper {
     orders: mpsc::Sender<Order>,
     task: JoinHandle<()>,
+    /// The answers of registries that were kept last.
+    answers: Option<Arc<UpdateMemory>>,
 }
 
 impl Keeper {
@@ -54,9 +61,10 @@ impl Keeper {
         let (orders, taken) = mpsc::channel(QUEUE);
         let (news, told) = mpsc::channel(QUEUE);
         let of = dir.clone();
-        let reader = Lane::new("store").reader(move || JournalReader::new(&of));
+        let books = move || Books { journal: JournalReader::new(&of), rules: ImageRules::default() };
+        let reader = Lane::new("store").reader(books);
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self { orders, task }, told)
+        (Self { orders, task, answers: None }, told)
     }
 
     /// Waits until everything that was ordered is done: what was said last is not lost by leaving.
@@ -70,6 +78,16 @@ impl Keeper {
     /// Writes what somebody said; it comes back as news. False when too much waits already.
     pub(super) fn record(&self, entry: JournalEntry, at: Timestamp) -> bool {
         self.orders.try_send(Order::Record(entry, at)).is_ok()
+    }
+
+    /// Keeps what registries answered since the last time.
+    pub(super) fn keep_answers(&mut self, state: &State) {
+        let Some(memory) = state.updates.get().map(|sample| &sample.memory) else { return };
+        let kept = self.answers.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, memory));
+        // What finds no room now is kept the next time.
+        if !kept && self.orders.try_send(Order::Answers(memory.clone(), state.now.wall)).is_ok() {
+            self.answers = Some(memory.clone());
+        }
     }
 
     /// Keeps in mind how the box stands.
@@ -97,12 +115,7 @@ fn keep_in_mind(dir: &StateDir, last: &LastState, sources: Vec<SourceId>) -> Res
     dir.remember_sources(sources, last.at)
 }
 
-async fn keep(
-    dir: StateDir,
-    mut reader: Reader<JournalReader>,
-    mut orders: mpsc::Receiver<Order>,
-    news: mpsc::Sender<News>,
-) {
+async fn keep(dir: StateDir, mut reader: Reader<Books>, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<News>) {
     let mut turns = interval(LOOK_EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -116,8 +129,11 @@ async fn keep(
         let told = matches!(order, Order::Record(..));
         let said = told && !matches!(order, Order::Record(JournalEntry::Visit, _));
         let dir = dir.clone();
-        let done = reader.read(move |journal| carry_out(&dir, journal, order)).await;
-        let item = match done {
+        let done = reader.read(move |books| carry_out(&dir, books, order)).await;
+        if let Ok(Ok(Done { rules: Some(rules), .. })) = &done {
+            let _nobody = news.send(News::Rules(rules.clone())).await;
+        }
+        let item = match done.map(|done| done.map(|done| done.records)) {
             Ok(Ok(records)) if records.is_empty() => continue,
             Ok(Ok(records)) if said => News::Recorded(records),
             Ok(Ok(records)) => News::Records(records),
@@ -134,19 +150,40 @@ async fn keep(
     }
 }
 
-/// Does what was ordered and gives the records that were not known before.
-fn carry_out(dir: &StateDir, journal: &mut JournalReader, order: Order) -> Result<Vec<JournalRecord>, HistoryError> {
+/// What was read of the store so far.
+struct Books {
+    journal: JournalReader,
+    rules: ImageRules,
+}
+
+/// What was not known before.
+struct Done {
+    records: Vec<JournalRecord>,
+    rules: Option<ImageRules>,
+}
+
+/// Does what was ordered and gives what was not known before.
+fn carry_out(dir: &StateDir, books: &mut Books, order: Order) -> Result<Done, HistoryError> {
+    let mut done = Done { records: Vec::new(), rules: None };
     match order {
         Order::Record(entry, at) => {
             let record = dir.record(entry, at)?;
-            let mut records = journal.read()?.records;
+            done.records = books.journal.read()?.records;
             // A made-up box has no file to read it back from.
-            if !records.contains(&record) {
-                records.push(record);
+            if !done.records.contains(&record) {
+                done.records.push(record);
             }
-            Ok(records)
         }
-        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources).map(|()| Vec::new()),
-        Order::Look => Ok(journal.read()?.records),
+        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources)?,
+        Order::Answers(memory, at) => dir.remember_updates(&memory, at)?,
+        Order::Look => {
+            let rules = dir.image_rules();
+            if rules != books.rules {
+                books.rules.clone_from(&rules);
+                done.rules = Some(rules);
+            }
+            done.records = books.journal.read()?.records;
+        }
     }
+    Ok(done)
 }

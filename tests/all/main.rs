@@ -29,4 +29,5 @@ mod pty;
 mod reducer;
 mod registry;
 mod screen;
+mod updates;
 mod views;
