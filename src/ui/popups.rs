@@ -12,7 +12,7 @@ use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
 
 pub use detail::Detail;
-pub(super) use detail::of_duty;
+pub(super) use detail::{of_duty, wrapped};
 pub use form::{Form, FormKind};
 pub use menu::{Menu, MenuKind};
 

@@ -64,7 +64,7 @@ fn labelled(label: &'static str, value: impl Into<String>) -> Pieces<'static> {
 }
 
 /// A text in lines of at most `columns` characters, broken at spaces where there are any.
-fn wrapped(text: &str, columns: usize) -> Vec<Pieces<'static>> {
+pub(in crate::ui) fn wrapped(text: &str, columns: usize) -> Vec<Pieces<'static>> {
     let mut lines = Vec::new();
     let mut rest: Vec<char> = text.chars().collect();
     while !rest.is_empty() {
@@ -93,6 +93,13 @@ fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>
         labelled("image id", container.image_id.clone()),
         labelled("id", container.id.0.to_string()),
     ];
+    if let Some(update) = scene.state.image_update(&container.id) {
+        let now = scene.now.wall;
+        let label = |index| if index == 0 { "update" } else { "" };
+        let told = std::iter::once(update.sentence(now)).chain(update.others(now));
+        let told: Vec<_> = told.enumerate().map(|(index, line)| labelled(label(index), line)).collect();
+        lines.splice(2..2, told);
+    }
     if let (Some(project), Some(service)) = (&container.project, &container.service) {
         lines.push(labelled("compose", format!("{project}, service {service}")));
     }
