@@ -52,6 +52,8 @@ pub struct Config {
     pub sources: SourceSettings,
     /// The limits of the rules.
     pub thresholds: Thresholds,
+    /// Days that a release must have been out before it is offered, where nobody decided otherwise.
+    pub wait_days: u32,
     /// What actions do where nothing else is said.
     pub actions: ActionSettings,
     /// The keys.
@@ -115,6 +117,7 @@ impl Config {
             read_only: false,
             sources: SourceSettings::default(),
             thresholds: Thresholds::default(),
+            wait_days: 0,
             actions: ActionSettings::default(),
             keys: Keymap::with([])?,
             theme_place: None,
@@ -182,7 +185,7 @@ impl Config {
             SourceId::Docker => self.sources.docker_endpoint.is_some(),
             SourceId::Gpu => self.sources.nvml_library.is_some(),
             SourceId::Engines => !self.sources.engine_endpoints.is_empty(),
-            SourceId::Host | SourceId::Volumes | SourceId::Usage | SourceId::Logs => false,
+            SourceId::Host | SourceId::Volumes | SourceId::Usage | SourceId::Logs | SourceId::Updates => false,
         }
     }
 

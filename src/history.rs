@@ -1,14 +1,15 @@
 //! hostler's own store: what people said, which sources were once read, and how the box stood last.
 //!
-//! [`StateDir`] is the folder. `journal.jsonl` holds one record a line, `sources.json` and `last.json` are replaced as a
-//! whole. The folder may be shared (`/var/lib/hostler`), so what is read from it is bounded, stripped as foreign text is,
-//! and taken as far as it can be understood: a broken line is skipped and counted. Everything works without a folder,
-//! only without memory.
+//! [`StateDir`] is the folder. `journal.jsonl` holds one record a line; `sources.json`, `last.json`, `updates.json` and
+//! `images.json` are replaced as a whole. The folder may be shared (`/var/lib/hostler`), so what is read from it is bounded,
+//! stripped as foreign text is, and taken as far as it can be understood: a broken line is skipped and counted. Everything
+//! works without a folder, only without memory.
 
 mod files;
 mod journal;
 mod runs;
 mod seen;
+mod updates;
 
 pub use journal::{JournalRead, JournalReader};
 pub use runs::{Attachment, CancelWish, LockError, RunFile, RunReader, RunsReader, new_run_id};

@@ -9,7 +9,7 @@
 //!   histories, findings, logs.
 //! * [`checks`]: rules over the state, which become findings, and the checks of the routine's duties.
 //! * [`host`]: the ports: files below a root that can be moved, the clock, threads for what blocks, HTTP on loopback, the
-//!   container engine, NVIDIA's library; and [`host::foreign`], which strips what others wrote.
+//!   container engine, registries of images, NVIDIA's library; and [`host::foreign`], which strips what others wrote.
 //! * [`engines`]: a file for each kind of inference server: how it is told, and what it is asked.
 //! * [`sources`]: a file for each thing that is read, and [`sources::poller`], the one loop that repeats them.
 //! * [`history`]: hostler's own store: the journal, and what must be remembered between two runs.
@@ -42,8 +42,8 @@
 //!    step, then each step, then the outcome.
 //! 5. A missing GPU, container engine or inference server is a normal state with words of its own, not an error. What
 //!    cannot be read is *unavailable, because …*: never 0, and never an old number without its age.
-//! 6. Only `host` starts threads, opens sockets, reads the machine's files and asks for the time; only `history` opens
-//!    hostler's own store, which `--rootfs` never moves.
+//! 6. Only `host` starts threads and programs, opens sockets, reads the machine's files and asks for the time; only
+//!    `history` opens hostler's own store, which `--rootfs` never moves.
 //! 7. Foreign text (names, labels, log lines, HTTP bodies) is stripped of control, escape and bidirectional characters
 //!    where it enters, and bounded in size.
 //! 8. Adding a source, tab, action, rule, check, engine, theme or key is one file (or constant) and one line in a registry. Help,

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use crate::config::{Config, ConfigError};
+use crate::domain::{ImageRules, UpdatePolicy};
 use crate::history::StateDir;
 use crate::ui;
 use crate::ui::tabs::TabId;
@@ -44,6 +45,11 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// What decides which updates are offered: what people decided, over what the config says.
+    fn update_policy(&self, rules: ImageRules) -> UpdatePolicy {
+        UpdatePolicy { wait_days: self.config.wait_days, rules }
+    }
+
     /// How the screen begins, in the environment of this terminal. The second value is what was wrong with the theme.
     ///
     /// # Errors

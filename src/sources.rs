@@ -11,18 +11,20 @@ mod host;
 mod logs;
 pub mod poller;
 mod roster;
+mod updates;
 mod usage;
 mod volumes;
 
 pub use docker::Finder;
 pub use roster::{Known, Roster};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 
-use crate::domain::{Event, Failure, LogBatch, Sample, SourceId};
+use crate::domain::{Event, Failure, LogBatch, Sample, SourceId, UpdateMemory};
 use crate::host::Ports;
 
 /// Reads one thing, once.
@@ -53,19 +55,37 @@ pub struct SourceContext {
     pub log_lines: mpsc::Sender<LogBatch>,
     /// What the container engine said last: the docker source writes it, others follow it.
     pub roster: watch::Sender<Roster>,
+    /// What registries answered before, and whether they may be asked again.
+    pub remembered: Remembered,
+}
+
+/// What registries answered in an earlier run, and how this one goes on from there.
+#[derive(Debug, Clone, Default)]
+pub struct Remembered {
+    /// The answers.
+    pub updates: Arc<UpdateMemory>,
+    /// So long after the start the first registry is asked; `None` where none may be: a single look waits for nobody.
+    pub ask_after: Option<Duration>,
 }
 
 impl SourceContext {
     /// For sources of this machine that push to `events`. Sources that build upon the engine's containers must be made from
     /// the same context as the docker source.
     pub fn new(ports: Ports, settings: std::rc::Rc<SourceSettings>, events: mpsc::Sender<Event>) -> Self {
-        Self { ports, settings, events, log_lines: mpsc::channel(1).0, roster: watch::Sender::default() }
+        let (log_lines, roster) = (mpsc::channel(1).0, watch::Sender::default());
+        Self { ports, settings, events, log_lines, roster, remembered: Remembered::default() }
     }
 
     /// The same context with somebody who takes log lines. Without, none are read.
     #[must_use]
     pub fn with_log_lines(self, log_lines: mpsc::Sender<LogBatch>) -> Self {
         Self { log_lines, ..self }
+    }
+
+    /// The same context with what registries answered before. Without, none is asked.
+    #[must_use]
+    pub fn with_remembered(self, remembered: Remembered) -> Self {
+        Self { remembered, ..self }
     }
 
     /// Batches of log lines that may wait for the store.
@@ -83,6 +103,8 @@ pub struct SourceSettings {
     pub nvml_library: Option<String>,
     /// Endpoints of inference servers beside those found by themselves, such as `http://127.0.0.1:8000`.
     pub engine_endpoints: Vec<String>,
+    /// Registries are asked for newer images.
+    pub check_updates: bool,
 }
 
 impl Default for SourceSettings {
@@ -92,6 +114,7 @@ impl Default for SourceSettings {
             docker_endpoint: None,
             nvml_library: None,
             engine_endpoints: Vec::new(),
+            check_updates: true,
         }
     }
 }
@@ -110,4 +133,4 @@ pub struct SourceSpec {
 
 /// Every source.
 pub const SOURCES: &[SourceSpec] =
-    &[host::SPEC, volumes::SPEC, gpu::SPEC, docker::SPEC, usage::SPEC, engines::SPEC, logs::SPEC];
+    &[host::SPEC, volumes::SPEC, gpu::SPEC, docker::SPEC, usage::SPEC, engines::SPEC, logs::SPEC, updates::SPEC];

@@ -14,6 +14,7 @@ mod series;
 mod slot;
 mod sources;
 mod track;
+mod updates;
 
 pub use cards::{Card, Cards};
 pub use crash::{Crash, Death};
@@ -33,7 +34,8 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample, HostSample,
-    JournalEntry, JournalRecord, Moment, Run, Sample, SourceId, Thresholds, Volume, XidEvent,
+    ImageUpdate, JournalEntry, JournalRecord, Moment, Run, Sample, SourceId, Thresholds, UpdatePolicy, UpdateSample,
+    Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -59,6 +61,12 @@ pub struct State {
     pub usage: Slot<ContainerUsages>,
     /// Its inference servers.
     pub engines: Slot<EngineSample>,
+    /// What registries have for its images.
+    pub updates: Slot<UpdateSample>,
+    /// What people decided about updates.
+    pub update_policy: Arc<UpdatePolicy>,
+    /// How the image of each container stands, by the three above.
+    image_updates: HashMap<ContainerId, ImageUpdate>,
     /// What happened to each container while it was watched, and what the engine remembered.
     pub tracks: HashMap<ContainerId, Track>,
     /// Cards that were seen since the start.
@@ -95,6 +103,9 @@ impl State {
             docker: Slot::default(),
             usage: Slot::default(),
             engines: Slot::default(),
+            updates: Slot::default(),
+            update_policy: Arc::default(),
+            image_updates: HashMap::new(),
             tracks: HashMap::new(),
             cards: Cards::default(),
             xids: Vec::new(),
@@ -119,7 +130,7 @@ impl State {
                 self.sampled(sample, at);
                 if came_back && id == SourceId::Docker {
                     // What builds upon the engine may be waiting out its own failures.
-                    effects.extend([SourceId::Usage, SourceId::Logs].map(Effect::RefreshNow));
+                    effects.extend([SourceId::Usage, SourceId::Logs, SourceId::Updates].map(Effect::RefreshNow));
                 }
             }
             Event::SourceFailed { source, failure, at } => {
@@ -145,6 +156,10 @@ impl State {
                 self.findings.assessed(observations, unassessed, &self.sources, at);
             }
             Event::Limits(thresholds) => self.thresholds = thresholds,
+            Event::Updates(policy) => {
+                self.update_policy = policy;
+                self.compare_images();
+            }
             Event::Routine(standings) => self.routine = standings,
             Event::Journal(records) => self.journalled(records),
             Event::Runs(runs) => self.runs = runs,
@@ -184,6 +199,7 @@ impl State {
                 self.tracks.retain(|_, track| !track.is_gone(at));
                 self.logs.forget_gone(&docker.containers);
                 self.docker.set(docker, at);
+                self.compare_images();
             }
             Sample::Usage(usage) => {
                 for (id, used) in &usage.by_id {
@@ -198,6 +214,10 @@ impl State {
                 self.engines.set(engines, at);
             }
             Sample::Logs { followed } => self.logs.followed = followed,
+            Sample::Updates(updates) => {
+                self.updates.set(updates, at);
+                self.compare_images();
+            }
         }
     }
 

@@ -259,7 +259,10 @@ mod tests {
     fn well() -> Script {
         let mut script = Script::new();
         script.at(0).memory(0.5).volumes([("/", 0.5), ("/models", 0.4)]).gpus([]).engines([]);
-        script.sample(Sample::Usage(std::sync::Arc::default())).sample(Sample::Logs { followed: 0 });
+        script
+            .sample(Sample::Usage(std::sync::Arc::default()))
+            .sample(Sample::Logs { followed: 0 })
+            .sample(Sample::Updates(std::sync::Arc::default()));
         script.docker([container("web").always(), container("job").exited(0, -60)]).assess();
         script
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Keys, Ratio, RawActions, RawConfig, RawSources, RawThresholds, Span, unknown_command};
+use super::raw::{Keys, Ratio, RawActions, RawConfig, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
 use crate::actions::ActionSettings;
 use crate::domain::{Thresholds, units};
@@ -32,7 +32,8 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
         glyphs: raw.ui.glyphs.unwrap_or_default(),
         mouse: raw.ui.mouse.unwrap_or(defaults.mouse),
         read_only: raw.read_only.unwrap_or(defaults.read_only),
-        sources: checker.sources(&raw.sources, &defaults.sources),
+        sources: checker.sources(raw, &defaults.sources),
+        wait_days: checker.wait_days(raw, defaults.wait_days),
         thresholds: checker.thresholds(&raw.thresholds, &defaults.thresholds),
         actions: checker.actions(&raw.actions, &defaults.actions),
         keys: checker.keys(raw, defaults.keys),
@@ -154,9 +155,17 @@ impl Checker<'_> {
         }
     }
 
-    fn sources(&mut self, raw: &RawSources, defaults: &SourceSettings) -> SourceSettings {
+    fn wait_days(&mut self, raw: &RawConfig, default: u32) -> u32 {
+        let days = (default, |days: &u32| days.to_string());
+        self.within(raw.updates.wait_days.as_ref(), |count| count.0, 0..=365, days)
+    }
+
+    fn sources(&mut self, raw: &RawConfig, defaults: &SourceSettings) -> SourceSettings {
+        let check_updates = raw.updates.check.unwrap_or(defaults.check_updates);
+        let raw = &raw.sources;
         let (fastest, slowest) = (Duration::from_millis(250), Duration::from_mins(1));
         SourceSettings {
+            check_updates,
             refresh: self.span(raw.refresh.as_ref(), fastest..=slowest, defaults.refresh),
             docker_endpoint: self
                 .address(raw.docker.as_ref(), &["unix:///path", "tcp://host:port", "http://host:port"]),

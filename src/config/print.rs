@@ -7,7 +7,9 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::Config;
-use super::raw::{Celsius, Count, Keys, Ratio, RawActions, RawConfig, RawSources, RawThresholds, RawUi, Span};
+use super::raw::{
+    Celsius, Count, Keys, Ratio, RawActions, RawConfig, RawSources, RawThresholds, RawUi, RawUpdates, Span,
+};
 use crate::ui::command::Command;
 
 /// The config as TOML. Keys without a value (such as an engine that is to be found by itself) stand as comments.
@@ -64,6 +66,7 @@ fn raw(config: &Config) -> RawConfig {
             restart_clear: span(limits.restart_clear),
             oom_window: span(limits.oom_window),
         },
+        updates: RawUpdates { check: Some(sources.check_updates), wait_days: Some(anywhere(Count(config.wait_days))) },
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),

@@ -24,6 +24,7 @@ pub(super) struct RawConfig {
     pub(super) ui: RawUi,
     pub(super) sources: RawSources,
     pub(super) thresholds: RawThresholds,
+    pub(super) updates: RawUpdates,
     pub(super) actions: RawActions,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
@@ -64,6 +65,14 @@ pub(super) struct RawThresholds {
     pub(super) restart_window: Option<Spanned<Span>>,
     pub(super) restart_clear: Option<Spanned<Span>>,
     pub(super) oom_window: Option<Spanned<Span>>,
+}
+
+/// `[updates]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawUpdates {
+    pub(super) check: Option<bool>,
+    pub(super) wait_days: Option<Spanned<Count>>,
 }
 
 /// `[actions]`.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    JournalRecord, LogBatch, Moment, Observation, Run, SourceId, Thresholds, Unassessed, Volume, XidEvent,
+    JournalRecord, LogBatch, Moment, Observation, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample,
+    Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -27,6 +28,8 @@ pub enum Sample {
         /// Containers whose log is being read.
         followed: usize,
     },
+    /// From [`SourceId::Updates`].
+    Updates(Arc<UpdateSample>),
 }
 
 impl Sample {
@@ -40,6 +43,7 @@ impl Sample {
             Self::Usage(_) => SourceId::Usage,
             Self::Engines(_) => SourceId::Engines,
             Self::Logs { .. } => SourceId::Logs,
+            Self::Updates(_) => SourceId::Updates,
         }
     }
 }
@@ -89,6 +93,8 @@ pub enum Event {
     Routine(Vec<DutyStanding>),
     /// Other limits are in force from now on.
     Limits(Arc<Thresholds>),
+    /// Other decisions about updates are in force from now on.
+    Updates(Arc<UpdatePolicy>),
     /// Records of the journal, at the start and whenever one is added.
     Journal(Vec<JournalRecord>),
     /// The newest runs of actions, oldest first, as their files stand now.

@@ -30,6 +30,9 @@ pub enum SourceId {
     /// The log lines of running containers.
     #[strum(serialize = "logs")]
     Logs,
+    /// What registries have for the images in use.
+    #[strum(serialize = "images.updates")]
+    Updates,
 }
 
 impl SourceId {

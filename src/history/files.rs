@@ -98,6 +98,18 @@ pub(super) fn append(path: &Path, mut line: String) -> Result<(), HistoryError> 
     written().map_err(HistoryError::file(path))
 }
 
+/// Takes the lock of a file that is there for nothing else, and is made where it is not; closing it gives the lock back.
+pub(super) fn hold(path: &Path) -> Result<File, HistoryError> {
+    let folder = make_folder(path)?;
+    let opened = || {
+        let mode = mode_in(folder)?;
+        OpenOptions::new().append(true).create(true).mode(mode).open(path)
+    };
+    let file = opened().map_err(HistoryError::file(path))?;
+    lock(&file, path)?;
+    Ok(file)
+}
+
 /// Takes the file's lock; closing the file gives it back.
 fn lock(file: &File, path: &Path) -> Result<(), HistoryError> {
     let end = Instant::now() + PATIENCE;

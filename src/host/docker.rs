@@ -9,6 +9,7 @@ mod convert;
 mod endpoint;
 mod fault;
 mod happening;
+mod images;
 mod inspection;
 mod logs;
 mod raw;

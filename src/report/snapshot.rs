@@ -15,7 +15,8 @@ use super::look::Look;
 use super::{SCHEMA, host_name, second};
 use crate::domain::{
     Container, ContainerId, ContainerUsage, Endpoint, Engine, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind,
-    HostSample, JournalRecord, ModelRef, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent, units,
+    HostSample, ImageUpdate, JournalRecord, ModelRef, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent,
+    units,
 };
 use crate::store::{GpuRow, Slot, State, verdict};
 
@@ -128,6 +129,8 @@ pub struct ContainerReport {
     pub usage: Reading<ContainerUsage>,
     /// Video memory that its processes hold, bytes; null where none does or it cannot be told.
     pub gpu_memory_used_bytes: Option<u64>,
+    /// How its image stands, by what its registry said last.
+    pub update: Reading<ImageUpdate>,
 }
 
 /// One inference server.
@@ -262,7 +265,17 @@ fn container(state: &State, container: &Container) -> ContainerReport {
         Reading::Known(usage) => usage.map_or_else(none, Reading::Known),
         Reading::Unavailable(why) => Reading::Unavailable(why),
     };
-    ContainerReport { usage, gpu_memory_used_bytes: state.gpu_memory_of(&container.id), container: container.clone() }
+    let update = part(state, SourceId::Updates, &state.updates, |_| state.image_update(&container.id).cloned());
+    let update = match update {
+        Reading::Known(update) => update.map_or_else(|| Reading::Unavailable(Why::WAITING), Reading::Known),
+        Reading::Unavailable(why) => Reading::Unavailable(why),
+    };
+    ContainerReport {
+        update,
+        usage,
+        gpu_memory_used_bytes: state.gpu_memory_of(&container.id),
+        container: container.clone(),
+    }
 }
 
 fn engine(state: &State, engine: &Engine) -> EngineReport {

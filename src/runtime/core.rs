@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 
 use super::Setup;
 use crate::checks;
-use crate::domain::{Effect, Event, LogBatch, Moment, SourceId};
+use crate::domain::{Effect, Event, ImageRules, LogBatch, Moment, SourceId};
 use crate::host::{Clock, Ports};
 use crate::sources::poller::{self, Wish};
-use crate::sources::{SOURCES, SourceContext, demo};
+use crate::sources::{Remembered, SOURCES, SourceContext, demo};
 use crate::store::{SourceState, Sources, State};
 
 /// The box as one process sees it.
@@ -58,8 +58,9 @@ const QUEUE: usize = 1024;
 const ASSESS_EVERY: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Starts every poller. Must be called within a [`LocalSet`](tokio::task::LocalSet).
-    pub fn start(setup: &Setup) -> (Self, Queue) {
+    /// Starts every poller. Must be called within a [`LocalSet`](tokio::task::LocalSet). Registries are asked so long after
+    /// the start, or not at all.
+    pub fn start(setup: &Setup, ask_after: Option<Duration>) -> (Self, Queue) {
         let (events, taken) = mpsc::channel(QUEUE);
         let (log_lines, lines) = mpsc::channel(SourceContext::LOG_BATCHES);
         let queue = Queue { events: taken, lines };
@@ -73,11 +74,14 @@ impl Core {
             let clock = ports.clock;
             let (sources, wishes) = {
                 let context = SourceContext::new(ports, Rc::new(setup.config.sources.clone()), events);
-                Self::start_pollers(setup, &context.with_log_lines(log_lines), &mut pollers)
+                let remembered = Remembered { updates: Arc::new(setup.state_dir.updates()), ask_after };
+                let context = context.with_log_lines(log_lines).with_remembered(remembered);
+                Self::start_pollers(setup, &context, &mut pollers)
             };
             (clock, sources, wishes)
         };
         let mut state = State::new(clock.now(), Arc::new(setup.config.thresholds.clone()), sources);
+        state.apply(Event::Updates(Arc::new(setup.update_policy(ImageRules::default()))));
         if setup.demo {
             for event in demo::past(clock.now()) {
                 state.apply(event);

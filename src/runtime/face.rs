@@ -20,7 +20,7 @@ use super::keeper::{self, Keeper, News};
 use super::worker::Order;
 use super::{Core, Setup, async_runtime, diagnostics};
 use crate::config::Config;
-use crate::domain::{Event, Failure, JournalEntry, Run};
+use crate::domain::{Event, Failure, JournalEntry, Run, UpdatePolicy};
 use crate::host::spawn;
 use crate::terminal::{Terminal, restore_on_panic};
 use crate::ui::{self, Intent, Ui};
@@ -33,6 +33,10 @@ const GATHER: Duration = Duration::from_millis(25);
 const EAGER: Duration = Duration::from_millis(600);
 /// The time between two offers of the rest of a frame to a terminal that takes nothing.
 const OFFER_EVERY: Duration = Duration::from_millis(20);
+/// So long after the start the first registry is asked, or up to twice as long: the first frames are long drawn.
+const ASK_AFTER: Duration = Duration::from_secs(5);
+/// Seconds between two times at which new answers of registries are kept.
+const KEEP_ANSWERS_EVERY: u64 = 5;
 /// Seconds between two times at which the state of the box is kept in mind.
 const REMEMBER_EVERY: u64 = 60;
 /// Events that are taken in before the next look at input.
@@ -51,9 +55,10 @@ pub fn tui(setup: &Setup) -> anyhow::Result<()> {
         let result = face.run().await;
         // The reader of keys goes before the terminal does.
         face.input = None;
-        let Face { setup, core, keeper, terminal, .. } = face;
+        let Face { setup, core, mut keeper, terminal, .. } = face;
         // The terminal is given back before anything is written.
         drop(terminal);
+        keeper.keep_answers(&core.state);
         keeper.finish().await;
         keeper::remember(&setup.state_dir, &core.state);
         match result {
@@ -102,7 +107,7 @@ enum Next {
 impl Face {
     fn open(setup: Setup) -> anyhow::Result<Self> {
         let terminal = Terminal::enter(setup.config.mouse)?;
-        let (core, queue) = Core::start(&setup);
+        let (core, queue) = Core::start(&setup, Some(ASK_AFTER));
         let (screen, warning) = setup.screen(core.zone.clone())?;
         let mut ui = Ui::new(screen, Terminal::size());
         if let Some(warning) = warning {
@@ -211,6 +216,9 @@ impl Face {
         if self.second_count.is_multiple_of(REMEMBER_EVERY) {
             self.keeper.remember(&self.core.state);
         }
+        if self.second_count.is_multiple_of(KEEP_ANSWERS_EVERY) {
+            self.keeper.keep_answers(&self.core.state);
+        }
         self.dirty.get_or_insert_with(Instant::now);
         Next::Stay
     }
@@ -298,9 +306,11 @@ impl Face {
                     self.ui.setup.theme = theme;
                 }
                 self.core.take(Event::Limits(Arc::new(config.thresholds.clone())));
+                let rules = self.core.state.update_policy.rules.clone();
+                self.core.take(Event::Updates(Arc::new(UpdatePolicy { wait_days: config.wait_days, rules })));
                 self.core.assess(now);
                 let restart =
-                    if config.sources == before.sources { "" } else { "; [sources] counts from the next start" };
+                    if config.sources == before.sources { "" } else { "; what is read counts from the next start" };
                 self.ui.say(format!("the config was read again{restart}"), now);
                 self.setup.config = config;
             }
@@ -325,6 +335,10 @@ impl Face {
                 self.ui.say("recorded in the journal", self.core.clock.now());
             }
             News::Runs(runs) => self.runs(runs),
+            News::Rules(rules) => {
+                let policy = self.setup.update_policy(rules);
+                self.core.take(Event::Updates(Arc::new(policy)));
+            }
             News::Failed(why) => {
                 let now = self.core.clock.now();
                 self.ui.say(format!("not recorded: {why}"), now);

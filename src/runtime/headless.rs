@@ -1,5 +1,6 @@
 //! A look without a screen: one round of every source, then watching for as long as was asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::LocalSet;
@@ -23,9 +24,11 @@ const SETTLE: Duration = Duration::from_millis(1_200);
 pub fn observe(setup: &Setup, watch: Duration) -> std::io::Result<State> {
     let runtime = async_runtime()?;
     let state = LocalSet::new().block_on(&runtime, async {
-        let (mut core, mut queue) = Core::start(setup);
+        // A single look waits for no registry: it has what they said to others.
+        let (mut core, mut queue) = Core::start(setup, None);
         core.take(Event::Journal(setup.state_dir.journal()));
         core.take(Event::Runs(setup.state_dir.runs()));
+        core.take(Event::Updates(Arc::new(setup.update_policy(setup.state_dir.image_rules()))));
         let began = Instant::now();
         first_round(&mut core, &mut queue, began).await;
         follow(&mut core, &mut queue, began + SETTLE.max(watch)).await;

@@ -1,6 +1,7 @@
 //! Keeps hostler's own store beside the screen: what is said, how the box stands, and what others write to the journal.
 //! Files are written and synced on a thread of their own, so that the screen never waits for a disk.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::domain::{JournalEntry, JournalRecord, Run, SourceId};
+use crate::domain::{ImageRules, JournalEntry, JournalRecord, Run, SourceId, UpdateMemory};
 use crate::history::{HistoryError, JournalReader, RunsReader, StateDir};
 use crate::host::{Lane, Reader};
 use crate::report::LastState;
@@ -27,6 +28,8 @@ enum Order {
     Record(JournalEntry, Timestamp),
     /// How the box stands, and which sources can be read.
     Remember(Box<LastState>, Vec<SourceId>),
+    /// What registries answered, at this time.
+    Answers(Arc<UpdateMemory>, Timestamp),
     /// What did others write?
     Look,
     /// End a run.
@@ -41,6 +44,8 @@ pub(super) enum News {
     Recorded(Vec<JournalRecord>),
     /// The newest runs of actions, as they stand now.
     Runs(Vec<Run>),
+    /// What is decided about images, at the start and whenever it changes.
+    Rules(ImageRules),
     /// Something could not be kept.
     Failed(String),
 }
@@ -52,6 +57,8 @@ const LAST_ORDERS: Duration = Duration::from_secs(2);
 pub(super) struct Keeper {
     orders: mpsc::Sender<Order>,
     task: JoinHandle<()>,
+    /// The answers of registries that were kept last.
+    answers: Option<Arc<UpdateMemory>>,
 }
 
 impl Keeper {
@@ -62,7 +69,7 @@ impl Keeper {
         let of = dir.clone();
         let reader = Lane::new("store").reader(move || Store::new(&of));
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self { orders, task }, told)
+        (Self { orders, task, answers: None }, told)
     }
 
     /// Waits until everything that was ordered is done: what was said last is not lost by leaving.
@@ -87,6 +94,16 @@ impl Keeper {
     /// Asks for the end of a run.
     pub(super) fn cancel(&self, run: String) {
         let _full = self.orders.try_send(Order::Cancel(run));
+    }
+
+    /// Keeps what registries answered since the last time.
+    pub(super) fn keep_answers(&mut self, state: &State) {
+        let Some(memory) = state.updates.get().map(|sample| &sample.memory) else { return };
+        let kept = self.answers.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, memory));
+        // What finds no room now is kept the next time.
+        if !kept && self.orders.try_send(Order::Answers(memory.clone(), state.now.wall)).is_ok() {
+            self.answers = Some(memory.clone());
+        }
     }
 
     /// Keeps in mind how the box stands.
@@ -118,11 +135,12 @@ fn keep_in_mind(dir: &StateDir, last: &LastState, sources: Vec<SourceId>) -> Res
 struct Store {
     journal: JournalReader,
     runs: RunsReader,
+    rules: ImageRules,
 }
 
 impl Store {
     fn new(dir: &StateDir) -> Self {
-        Self { journal: JournalReader::new(dir), runs: RunsReader::new(dir) }
+        Self { journal: JournalReader::new(dir), runs: RunsReader::new(dir), rules: ImageRules::default() }
     }
 }
 
@@ -131,6 +149,7 @@ impl Store {
 struct Brought {
     records: Vec<JournalRecord>,
     runs: Option<Vec<Run>>,
+    rules: Option<ImageRules>,
 }
 
 async fn keep(dir: StateDir, mut reader: Reader<Store>, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<News>) {
@@ -172,6 +191,9 @@ async fn keep(dir: StateDir, mut reader: Reader<Store>, mut orders: mpsc::Receiv
             next_look = Instant::now() + look_every;
             let _nobody = news.send(News::Runs(runs)).await;
         }
+        if let Some(rules) = brought.rules {
+            let _nobody = news.send(News::Rules(rules)).await;
+        }
         // Nobody is there to be told when the screen is left; orders are carried out all the same.
         match brought.records {
             records if records.is_empty() => {}
@@ -183,18 +205,28 @@ async fn keep(dir: StateDir, mut reader: Reader<Store>, mut orders: mpsc::Receiv
 
 /// Does what was ordered, and gives what was not known before.
 fn carry_out(dir: &StateDir, store: &mut Store, order: Order) -> Result<Brought, HistoryError> {
+    let mut brought = Brought::default();
     match order {
         Order::Record(entry, at) => {
             let record = dir.record(entry, at)?;
-            let mut records = store.journal.read()?.records;
+            brought.records = store.journal.read()?.records;
             // A made-up box has no file to read it back from.
-            if !records.contains(&record) {
-                records.push(record);
+            if !brought.records.contains(&record) {
+                brought.records.push(record);
             }
-            Ok(Brought { records, runs: None })
         }
-        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources).map(|()| Brought::default()),
-        Order::Cancel(run) => dir.cancel_run(&run).map(|()| Brought::default()),
-        Order::Look => Ok(Brought { records: store.journal.read()?.records, runs: store.runs.read() }),
+        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources)?,
+        Order::Answers(memory, at) => dir.remember_updates(&memory, at)?,
+        Order::Cancel(run) => dir.cancel_run(&run)?,
+        Order::Look => {
+            let rules = dir.image_rules();
+            if rules != store.rules {
+                store.rules.clone_from(&rules);
+                brought.rules = Some(rules);
+            }
+            brought.records = store.journal.read()?.records;
+            brought.runs = store.runs.read();
+        }
     }
+    Ok(brought)
 }

@@ -6,6 +6,7 @@
 mod containers;
 mod lines;
 mod machine;
+mod updates;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,6 +79,7 @@ pub fn events(second: u64, at: Moment) -> Vec<Event> {
     if second == 0 {
         events.push(Event::Journal(journal(at.wall)));
         events.push(Event::Docker { events: containers::past(at.wall), at });
+        events.push(Event::Updates(Arc::new(updates::policy())));
     }
     events.push(sampled(Sample::Host(Arc::new(machine::host(second))), "6.8.0-87-generic, 16 cores"));
     events.push(sampled(Sample::Gpu(Arc::new(machine::gpus(second, &faults))), "driver 580.95.05, 2 cards"));
@@ -91,6 +93,9 @@ pub fn events(second: u64, at: Moment) -> Vec<Event> {
     if second.is_multiple_of(2) {
         let sample = containers::sample(second, &faults, at.wall);
         events.push(sampled(Sample::Docker(Arc::new(sample)), "engine 29.1.2, API 1.51"));
+    }
+    if second.is_multiple_of(10) {
+        events.push(sampled(Sample::Updates(Arc::new(updates::sample(at.wall))), updates::DETAIL));
     }
     events.push(sampled(Sample::Usage(Arc::new(containers::usages(second, &faults))), "cgroup v2"));
     if second.is_multiple_of(5) {

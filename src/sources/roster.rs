@@ -3,8 +3,12 @@
 //! The docker source alone writes it, through the watch channel in [`SourceContext`](super::SourceContext).
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::domain::{DockerSample, Failure};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::domain::{DockerSample, Failure, FailureKind};
 use crate::host::DockerClient;
 
 /// The containers, the way to their engine, and why that way is closed. Before the first attempt all of it is absent.
@@ -29,5 +33,29 @@ impl Roster {
     /// Whether the engine has been asked at least once.
     pub fn was_asked(&self) -> bool {
         self.known.is_some() || self.failure.is_some()
+    }
+}
+
+/// How long a first reading waits for the engine's first answer.
+const ENGINE_PATIENCE: Duration = Duration::from_millis(5_500);
+
+/// The containers, as soon as the engine has been asked. While it is gone they are what it said last.
+///
+/// # Errors
+/// Why there are none.
+pub(super) async fn known(roster: &mut watch::Receiver<Roster>) -> Result<Known, Failure> {
+    let silent = || Failure::failed("the container engine has not answered yet");
+    let waited = timeout(ENGINE_PATIENCE, roster.wait_for(Roster::was_asked)).await;
+    let roster = match waited {
+        Ok(Ok(roster)) => roster,
+        Ok(Err(_)) => return Err(Failure::unsupported("no container engine is asked")),
+        Err(_) => return Err(silent()),
+    };
+    match (&roster.known, &roster.failure) {
+        (Some(known), _) => Ok(known.clone()),
+        (None, Some(failure)) if failure.kind == FailureKind::Unsupported => {
+            Err(Failure::unsupported("no container engine"))
+        }
+        (None, failure) => Err(failure.clone().unwrap_or_else(silent)),
     }
 }

@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
-use super::roster::{Known, Roster};
+use super::roster::{self, Known, Roster};
 use super::{Read, Source, SourceContext, SourceSpec};
-use crate::domain::{Failure, FailureKind, Sample, SourceId};
+use crate::domain::{Failure, Sample, SourceId};
 use crate::host::{Clock, Reader, RootedFs};
 use asked::Asked;
 use meters::Meters;
@@ -27,9 +26,6 @@ pub(super) const SPEC: SourceSpec = SourceSpec {
     timeout: Duration::from_secs(6),
     build: |context| Box::new(Usage::new(context)),
 };
-
-/// How long the first reading waits for the engine's first answer.
-const ENGINE_PATIENCE: Duration = Duration::from_millis(5_500);
 
 struct Usage {
     reader: Reader<Meters>,
@@ -49,33 +45,12 @@ impl Usage {
             asked: Asked::default(),
         }
     }
-
-    /// The containers, as soon as the engine has been asked.
-    async fn containers(&mut self) -> Result<Known, Failure> {
-        let waited = timeout(ENGINE_PATIENCE, self.roster.wait_for(Roster::was_asked)).await;
-        let roster = match waited {
-            Ok(Ok(roster)) => roster,
-            Ok(Err(_)) => return Err(Failure::unsupported("no container engine is asked")),
-            Err(_) => {
-                return Err(Failure::failed("the container engine has not answered yet"));
-            }
-        };
-        match (&roster.known, &roster.failure) {
-            (Some(known), _) => Ok(known.clone()),
-            (None, Some(failure)) if failure.kind == FailureKind::Unsupported => {
-                Err(Failure::unsupported("no container engine"))
-            }
-            (None, failure) => {
-                Err(failure.clone().unwrap_or_else(|| Failure::failed("the container engine has not answered yet")))
-            }
-        }
-    }
 }
 
 impl Source for Usage {
     fn poll(&mut self) -> LocalBoxFuture<'_, Result<Read, Failure>> {
         Box::pin(async move {
-            let Known { client, sample } = self.containers().await?;
+            let Known { client, sample } = roster::known(&mut self.roster).await?;
             let (fs, clock) = (self.fs.clone(), self.clock);
             let reading = self
                 .reader

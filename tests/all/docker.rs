@@ -4,7 +4,7 @@
 mod engine_gone;
 mod engine_shapes;
 mod usage;
-mod watcher;
+pub(crate) mod watcher;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

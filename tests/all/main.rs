@@ -32,4 +32,5 @@ mod pty;
 mod reducer;
 mod registry;
 mod screen;
+mod updates;
 mod views;

@@ -45,6 +45,7 @@ pub(crate) fn state() -> State {
         SourceId::Usage,
         SourceId::Engines,
         SourceId::Logs,
+        SourceId::Updates,
     ] {
         sources.expect(source, SourceState::waiting(Duration::from_secs(Script::INTERVAL), false));
     }

@@ -12,6 +12,7 @@ mod looks;
 mod mouse;
 mod sizes;
 mod suspend;
+mod updates;
 mod words;
 
 pub(crate) use desk::{Desk, Home, LOUD, PROMPT, QUIET, looks as looks_in, without_sequences};

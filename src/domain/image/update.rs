@@ -44,6 +44,8 @@ pub enum ImageUpdate {
     Pinned,
     /// The image was not pulled from a registry: it was built or loaded here.
     Local,
+    /// Nobody was asked: the config says so.
+    Unchecked,
     /// It cannot be told.
     Unknown {
         /// Why: a clause behind "unknown, because".
@@ -98,50 +100,66 @@ impl NewerImage {
         self.newest().map_or("digest", |newest| newest.step.word())
     }
 
+    /// What else there is beside the newest, a clause each.
+    fn others(&self, now: Timestamp) -> Vec<String> {
+        let tags = self.tags.iter().skip(1);
+        let tags = tags.map(|tag| format!("also {} ({}, {})", tag.tag, tag.step.word(), age(tag.at, tag.built, now)));
+        // Where there is no newer tag, the sentence tells of the digest.
+        let digest = self.digest.iter().filter(|_| !self.tags.is_empty());
+        let digest = digest.map(|it| format!("the same tag is another image now ({})", age(it.at, it.built, now)));
+        tags.chain(digest).collect()
+    }
+
     fn sentence(&self, now: Timestamp) -> String {
         let (name, at, built) = match (self.newest(), &self.digest) {
             (Some(tag), _) => (tag.tag.as_str(), tag.at, tag.built),
             (None, Some(digest)) => ("same tag", digest.at, digest.built),
             (None, None) => return String::new(),
         };
-        let age = since(at, now);
-        let age = if built { format!("{age} old") } else { format!("seen {age} ago") };
-        format!("{name} ({}, {age})", self.word())
+        format!("{name} ({}, {})", self.word(), age(at, built, now))
     }
 }
 
 impl ImageUpdate {
-    /// How the image of `container` stands at `now`.
-    pub fn of(container: &Container, sample: &UpdateSample, policy: &UpdatePolicy, now: Timestamp) -> Self {
-        let image = match container.image.parse::<ImageRef>() {
-            Ok(image) => image,
-            Err(why) => return Self::unknown(format!("its reference says nothing: {why}")),
-        };
-        let rule = policy.rules.of(&container.name, &image);
+    /// How the image of `container` stands at `now`; `None` as long as the engine has not described it.
+    pub fn of(container: &Container, sample: &UpdateSample, policy: &UpdatePolicy, now: Timestamp) -> Option<Self> {
+        let local = sample.local.get(&container.image_id);
+        match container.image.parse::<ImageRef>() {
+            Ok(image) => Self::of_image(&image, container, (sample, local), policy, now),
+            Err(why) => Some(Self::unknown(format!("its reference says nothing: {why}"))),
+        }
+    }
+
+    fn of_image(
+        image: &ImageRef,
+        container: &Container,
+        (sample, local): (&UpdateSample, Option<&LocalImage>),
+        policy: &UpdatePolicy,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let rule = policy.rules.of(&container.name, image);
         if rule.pinned || image.digest.is_some() {
-            return Self::Pinned;
+            return Some(Self::Pinned);
         }
         if sample.off {
-            return Self::unknown("the config switches the check off");
+            return Some(Self::Unchecked);
         }
-        let Some(local) = sample.local.get(&container.image_id) else {
-            return Self::unknown("the engine has not described its image");
-        };
+        let local = local?;
         if local.digests.is_empty() {
-            return Self::Local;
+            return Some(Self::Local);
         }
         let Some(asked) = sample.memory.images.get(&image.to_string()) else {
-            return Self::unknown(format!("{} has not been asked yet", image.registry));
+            return Some(Self::unknown(format!("{} has not been asked yet", image.registry)));
         };
         // A failure is told even where an older answer is there: that may have changed since.
-        match (&asked.fault, &asked.answer) {
+        Some(match (&asked.fault, &asked.answer) {
             (Some(fault), _) => Self::unknown(fault.to_string()),
             (None, None) => Self::unknown(format!("{} gave no answer", image.registry)),
             (None, Some(answer)) => {
                 let wait = rule.wait_days.unwrap_or(policy.wait_days);
-                answered(&image, local, answer, &rule, Wait { days: wait, now })
+                answered(image, local, answer, &rule, Wait { days: wait, now })
             }
-        }
+        })
     }
 
     fn unknown(why: impl Into<String>) -> Self {
@@ -156,6 +174,14 @@ impl ImageUpdate {
         }
     }
 
+    /// What else is offered beside what [`Self::sentence`] tells, a clause each.
+    pub fn others(&self, now: Timestamp) -> Vec<String> {
+        match self {
+            Self::Newer(newer) | Self::Waiting { newer, .. } => newer.others(now),
+            _ => Vec::new(),
+        }
+    }
+
     /// One word, for filters and narrow places: how far the newest step goes, else how it stands.
     pub fn word(&self) -> &'static str {
         match self {
@@ -165,6 +191,7 @@ impl ImageUpdate {
             Self::Skipped { .. } => "skipped",
             Self::Pinned => "pinned",
             Self::Local => "local",
+            Self::Unchecked => "unchecked",
             Self::Unknown { .. } => "unknown",
         }
     }
@@ -181,6 +208,7 @@ impl ImageUpdate {
             Self::Skipped { version } => format!("{} is passed over", short(version)),
             Self::Pinned => "pinned".to_owned(),
             Self::Local => "built here, at no registry".to_owned(),
+            Self::Unchecked => "not checked: the config says so".to_owned(),
             Self::Unknown { why } => format!("unknown, because {why}"),
         }
     }
@@ -278,6 +306,12 @@ fn best_of_each_step(tags: Vec<NewTag>) -> Vec<NewTag> {
     }
     best.sort_by_key(|tag| std::cmp::Reverse(tag.step));
     best
+}
+
+/// How old something is, or how long it has been known.
+fn age(at: Timestamp, built: bool, now: Timestamp) -> String {
+    let age = since(at, now);
+    if built { format!("{age} old") } else { format!("seen {age} ago") }
 }
 
 fn since(at: Timestamp, now: Timestamp) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::check::{findings_text, heading, sources_text};
 use super::super::look::{Columns, Look, Tone};
 use super::{ContainerReport, EngineReport, GpuReport, HostReport, ModelReport, ProcessReport, Snapshot, VolumeReport};
-use crate::domain::{HealthState, HostSample, Reading, Residency, units};
+use crate::domain::{HealthState, HostSample, ImageUpdate, Reading, Residency, units};
 
 type Cell = (Tone, String);
 
@@ -168,8 +168,17 @@ fn container_row(report: &ContainerReport) -> Vec<Cell> {
         plain(state),
         plain(format!("{} restarts", container.restart_count)),
         plain(used + &gpu.unwrap_or_default()),
-        (Tone::Muted, container.image.clone()),
+        (Tone::Muted, container.image.clone() + &offered(report)),
     ]
+}
+
+/// What is newer than its image, in brackets.
+fn offered(report: &ContainerReport) -> String {
+    let newer = report.update.known().and_then(ImageUpdate::offered);
+    newer.map_or_else(String::new, |newer| match newer.newest() {
+        Some(tag) => format!(" (newer: {}, {})", tag.tag, newer.word()),
+        None => " (newer: the same tag)".to_owned(),
+    })
 }
 
 fn engine_row(report: &EngineReport) -> Vec<Cell> {

@@ -64,6 +64,15 @@ const BOX: &[Made] = &[
     },
 ];
 
+/// Every image, and its id.
+pub(super) fn images() -> impl Iterator<Item = (&'static str, String)> {
+    BOX.iter().map(|made| (made.image, image_id(made.image)))
+}
+
+fn image_id(image: &str) -> String {
+    format!("sha256:{}", id(image).0)
+}
+
 /// The container that dies.
 const WORKER: &str = "n8n-worker";
 /// Seconds between two deaths of the worker.
@@ -139,7 +148,7 @@ fn container(made: &Made, second: u64, faults: &Faults, now: Timestamp) -> Conta
         project: made.project.map(Into::into),
         service: made.project.map(|_| made.service.into()),
         image: made.image.to_owned(),
-        image_id: format!("sha256:{}", id(made.image).0),
+        image_id: image_id(made.image),
         state,
         health: made.healthcheck.then(|| health(sick, second, now)),
         restart_count: if worker { deaths(second) } else { 0 },

@@ -109,6 +109,15 @@ fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>
         labelled("image id", container.image_id.clone()),
         labelled("id", container.id.0.to_string()),
     ]);
+    if let Some(update) = scene.state.image_update(&container.id) {
+        let now = scene.now.wall;
+        let label = |index| if index == 0 { "update" } else { "" };
+        let told = std::iter::once(update.sentence(now)).chain(update.others(now));
+        let told: Vec<_> = told.enumerate().map(|(index, line)| labelled(label(index), line)).collect();
+        // Behind the image's name.
+        let place = lines.len() - 2;
+        lines.splice(place..place, told);
+    }
     if let (Some(project), Some(service)) = (&container.project, &container.service) {
         lines.push(labelled("compose", format!("{project}, service {service}")));
     }

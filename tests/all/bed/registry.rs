@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder};
+use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt as _;
 use tempfile::TempDir;
 
@@ -168,6 +168,13 @@ impl Engine {
     pub(crate) fn digests_of(&self, reference: &str) -> Vec<String> {
         let image = self.block_on(self.docker().inspect_image(reference)).unwrap();
         image.repo_digests.unwrap_or_default()
+    }
+
+    /// Gives an image one more name.
+    #[track_caller]
+    pub(crate) fn tag(&self, image: &str, repository: &str, tag: &str) {
+        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        self.block_on(self.docker().tag_image(image, Some(options))).unwrap();
     }
 
     /// Removes an image, as far as nobody uses it.

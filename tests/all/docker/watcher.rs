@@ -1,4 +1,4 @@
-//! The docker and usage sources under their pollers, and the state that their events make.
+//! The docker source and others under their pollers, and the state that their events make.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use hostler::domain::{Event, SourceId, Thresholds};
 use hostler::host::Ports;
 use hostler::sources::poller::{self, Wish};
-use hostler::sources::{SOURCES, SourceContext, SourceSettings};
+use hostler::sources::{Remembered, SOURCES, SourceContext, SourceSettings};
 use hostler::store::{SourceState, Sources, State};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
@@ -38,6 +38,11 @@ impl Watcher {
 
     /// Watches the engine at `endpoint`, or the one that is found, on this machine.
     pub(crate) fn with(ports: &Ports, endpoint: Option<&str>) -> Self {
+        Self::of(&[SourceId::Docker, SourceId::Usage], ports, endpoint, Remembered::default())
+    }
+
+    /// Watches these sources of the engine at `endpoint`, or of the one that is found, on this machine.
+    pub(crate) fn of(watched: &[SourceId], ports: &Ports, endpoint: Option<&str>, remembered: Remembered) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let tasks = LocalSet::new();
         let (events, arrived) = mpsc::channel(1024);
@@ -47,10 +52,10 @@ impl Watcher {
             docker_endpoint: endpoint.map(str::to_owned),
             ..SourceSettings::default()
         };
-        let context = SourceContext::new(ports.clone(), Rc::new(settings), events.clone());
+        let context = SourceContext::new(ports.clone(), Rc::new(settings), events.clone()).with_remembered(remembered);
         let mut sources = Sources::default();
         for spec in SOURCES {
-            if !matches!(spec.id, SourceId::Docker | SourceId::Usage) {
+            if !watched.contains(&spec.id) {
                 continue;
             }
             let period = spec.interval.unwrap_or(REFRESH);
@@ -95,6 +100,11 @@ impl Watcher {
     /// Asks for a reading now instead of after the backoff.
     pub(crate) fn refresh(&self) {
         self.wishes.send_modify(|wish| wish.refresh += 1);
+    }
+
+    /// Something that is no reading reaches the state.
+    pub(crate) fn apply(&mut self, event: Event) {
+        self.state.apply(event);
     }
 
     /// The state as it is.

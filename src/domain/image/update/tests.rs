@@ -38,7 +38,7 @@ fn sample(digest: &str, newer: &[(&str, i64)], fault: Option<RegistryFault>) -> 
 }
 
 fn standing(sample: &UpdateSample, policy: &UpdatePolicy) -> ImageUpdate {
-    ImageUpdate::of(&container(), sample, policy, days(10) + SignedDuration::from_hours(2))
+    ImageUpdate::of(&container(), sample, policy, days(10) + SignedDuration::from_hours(2)).unwrap()
 }
 
 fn rule(change: impl FnOnce(&mut ImageRule)) -> UpdatePolicy {
@@ -64,6 +64,11 @@ fn what_the_registry_has_is_told() {
     let tags = newer.offered().unwrap().tags.iter().map(|tag| (tag.tag.as_str(), tag.step));
     let steps = [("2.0.0", VersionStep::Major), ("1.119.0", VersionStep::Minor), ("1.118.10", VersionStep::Patch)];
     assert_eq!(tags.collect::<Vec<_>>(), steps);
+    let later = days(10) + SignedDuration::from_hours(2);
+    let others = ["also 1.119.0 (minor, seen 7 d ago)", "also 1.118.10 (patch, seen 8 d ago)"];
+    assert_eq!(newer.others(later), others);
+    let both = standing(&sample(THEIRS, &[("2.0.0", 7)], None), &policy);
+    assert_eq!(both.others(later), ["the same tag is another image now (seen 26 h ago)"]);
 }
 
 #[test]
@@ -83,7 +88,7 @@ fn what_cannot_be_asked_has_its_own_word() {
     let whole = sample(OURS, &[], None);
     let of = |image: &str, sample: &UpdateSample| {
         let container = make::container("n8n-1").image(image).0;
-        ImageUpdate::of(&container, sample, &policy, days(10)).word()
+        ImageUpdate::of(&container, sample, &policy, days(10)).unwrap().word()
     };
     assert_eq!(of(&format!("n8nio/n8n@{OURS}"), &whole), "pinned");
     assert_eq!(of(OURS, &whole), "unknown");
@@ -96,8 +101,9 @@ fn what_cannot_be_asked_has_its_own_word() {
     assert_eq!(standing(&local(&[]), &policy), ImageUpdate::Local);
     assert_eq!(standing(&local(&[&format!("other/n8n@{OURS}")]), &policy), ImageUpdate::Local);
     assert_eq!(standing(&local(&[&format!("other/n8n@{THEIRS}")]), &policy).word(), "up-to-date");
-    assert_eq!(standing(&UpdateSample { off: true, ..whole.clone() }, &policy).word(), "unknown");
-    assert_eq!(standing(&UpdateSample { local: Arc::default(), ..whole }, &policy).word(), "unknown");
+    assert_eq!(standing(&UpdateSample { off: true, ..whole.clone() }, &policy).word(), "unchecked");
+    let undescribed = UpdateSample { local: Arc::default(), ..whole };
+    assert_eq!(ImageUpdate::of(&container(), &undescribed, &policy, days(10)), None);
 }
 
 #[test]

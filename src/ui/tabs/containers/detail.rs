@@ -6,6 +6,7 @@ use super::super::super::Scene;
 use super::super::super::canvas::{Canvas, Pieces, piece};
 use super::super::super::crash::{self, Part, Room, WHY};
 use super::super::super::format;
+use super::super::super::popups::wrapped;
 use super::super::super::screen::severity_role;
 use super::super::super::theme::Role;
 use super::super::super::widgets::{graph, rule};
@@ -85,24 +86,41 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Con
         .map(|port| format!("{}→{} {}", port.host_port, port.container_port, port.reach.word()))
         .collect();
     let lines = [
-        ("image", Some(container.image.clone())),
         ("id", Some(container.id.short().to_owned())),
         ("started", started),
         ("limits", (!limits.is_empty()).then(|| limits.join(", "))),
         ("policy", Some(format!("restart={}", container.restart_policy))),
         ("ports", (!ports.is_empty()).then(|| ports.join("  "))),
     ];
-    let mut y = area.y + 1;
+    let mut y = fact(canvas, area, area.y + 1, "image", &container.image, Role::Text);
+    y = update(canvas, area, y, scene, container);
     for (label, value) in lines {
-        if let Some(value) = value
-            && y < area.bottom()
-        {
-            canvas.put(area.x + 2, y, 9, label, Role::Muted);
-            canvas.put(area.x + 11, y, area.width - 11, &value, Role::Text);
-            y += 1;
+        if let Some(value) = value {
+            y = fact(canvas, area, y, label, &value, Role::Text);
         }
     }
     y - area.y
+}
+
+/// One labelled line, if there is room for it. Returns the line below.
+fn fact(canvas: &mut Canvas<'_>, area: Rect, y: u16, label: &str, value: &str, role: Role) -> u16 {
+    if y >= area.bottom() {
+        return y;
+    }
+    canvas.put(area.x + 2, y, 9, label, Role::Muted);
+    canvas.put(area.x + 11, y, area.width - 11, value, role);
+    y + 1
+}
+
+/// How its image stands, in two lines at most. Returns the line below.
+fn update(canvas: &mut Canvas<'_>, area: Rect, y: u16, scene: &Scene<'_>, container: &Container) -> u16 {
+    let Some(update) = scene.state.image_update(&container.id) else { return y };
+    let role = if update.offered().is_some() { Role::Accent } else { Role::Text };
+    let lines = wrapped(&update.sentence(scene.now.wall), (area.width - 11).into());
+    let mut lines = lines.iter().map(|line| line.iter().map(|piece| &*piece.text).collect::<String>());
+    let y = fact(canvas, area, y, "update", &lines.next().unwrap_or_default(), role);
+    let rest = lines.collect::<Vec<_>>().join(" ");
+    if rest.is_empty() { y } else { fact(canvas, area, y, "", &rest, role) }
 }
 
 /// Findings about it, how its last run ended, what its health check prints.

@@ -11,11 +11,11 @@ use super::super::super::list::{ListId, RowKey};
 use super::super::super::screen::severity_role;
 use super::super::super::theme::Role;
 use super::super::super::widgets::table::{self, Column, TableRow};
-use crate::domain::{Container, ContainerState, HealthState, PortReach, Severity, units};
+use crate::domain::{Container, ContainerState, HealthState, ImageUpdate, PortReach, Severity, units};
 
 /// The typed fields of a filter.
 pub(super) const FIELDS: &[&str] =
-    &["name", "state", "health", "rst", "cpu", "mem", "vram", "ports", "image", "project"];
+    &["name", "state", "health", "rst", "cpu", "mem", "vram", "ports", "image", "update", "project"];
 
 /// A row.
 pub(super) enum Row {
@@ -38,6 +38,7 @@ pub(super) struct Entry {
     cpu: Option<f64>,
     memory: Option<u64>,
     vram: Option<u64>,
+    update: Option<ImageUpdate>,
     /// The worst finding about it.
     worst: Option<Severity>,
     /// Shown without its project's heading.
@@ -56,6 +57,7 @@ pub(super) fn rows(scene: &Scene<'_>) -> Vec<Row> {
             cpu: usage.and_then(|usage| usage.cpu_cores.get()),
             memory: usage.and_then(|usage| usage.memory_bytes.get()),
             vram: scene.state.gpu_memory_of(&container.id),
+            update: scene.state.image_update(&container.id).cloned(),
             worst: about.map(|finding| finding.seen.severity).max(),
             container: container.clone(),
             flat,
@@ -108,6 +110,7 @@ impl Fields for Row {
             "vram" => Value::Number(entry.vram.map(|bytes| bytes as f64)),
             "ports" => Value::Text(ports(container).0.into()),
             "image" => Value::Text(container.image.as_str().into()),
+            "update" => Value::Text(entry.update.as_ref().map_or("", ImageUpdate::word).into()),
             "project" => Value::Text(container.project.as_deref().unwrap_or_default().into()),
             _ => return None,
         })
@@ -252,14 +255,28 @@ fn ports_cell<'a>(row: &'a Row, _scene: &Scene<'a>) -> Pieces<'a> {
     })
 }
 
-/// The image without registry and path: what tells versions apart.
-fn image_cell<'a>(row: &'a Row, _scene: &Scene<'a>) -> Pieces<'a> {
+/// The image without registry and path: what tells versions apart. With something newer, the tag that it is newer than, and
+/// how far the step goes; what cannot be told has a sign before it, so that it is not taken for up to date.
+fn image_cell<'a>(row: &'a Row, scene: &Scene<'a>) -> Pieces<'a> {
     let Some(entry) = entry(row) else { return Vec::new() };
-    let image = entry.container.image.as_str();
+    let glyphs = scene.ui.glyphs();
+    let short = short_image(&entry.container.image);
+    match &entry.update {
+        Some(ImageUpdate::Newer(newer)) => {
+            let tag = short.split_once(':').map_or(short, |(_, tag)| tag);
+            vec![piece(Role::Text, tag), piece(Role::Accent, format!(" {}{}", glyphs.ascending, newer.word()))]
+        }
+        Some(ImageUpdate::Unknown { .. }) => {
+            vec![piece(Role::Faint, format!("{} ", glyphs.unknown)), piece(Role::Muted, short)]
+        }
+        _ => vec![piece(Role::Muted, short)],
+    }
+}
+
+fn short_image(image: &str) -> &str {
     let short = image.rsplit('/').next().unwrap_or(image);
-    let short = match short.strip_prefix("sha256:") {
+    match short.strip_prefix("sha256:") {
         Some(digest) => digest.get(..12).unwrap_or(digest),
         None => short,
-    };
-    vec![piece(Role::Muted, short)]
+    }
 }
