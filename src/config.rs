@@ -182,7 +182,7 @@ impl Config {
             SourceId::Docker => self.sources.docker_endpoint.is_some(),
             SourceId::Gpu => self.sources.nvml_library.is_some(),
             SourceId::Engines => !self.sources.engine_endpoints.is_empty(),
-            SourceId::Host | SourceId::Volumes | SourceId::Usage | SourceId::Logs => false,
+            SourceId::Host | SourceId::Volumes | SourceId::Usage | SourceId::DockerDisk | SourceId::Logs => false,
         }
     }
 

@@ -5,13 +5,16 @@
 
 mod action;
 mod container;
+mod docker_disk;
 mod duty;
 mod engine;
 mod event;
 mod finding;
 mod gpu;
 mod host;
+mod images_seen;
 mod journal;
+mod kept;
 mod log;
 mod moment;
 mod op;
@@ -28,6 +31,9 @@ pub use container::{
     Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
     DockerSample, EngineInfo, Exit, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
 };
+pub use docker_disk::{
+    BuildCache, ContainerSpace, DiskTotals, DockerDisk, DockerNetwork, DockerVolume, Held, Image, KEEP_LABEL, KeptImage,
+};
 pub use duty::{Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding};
 pub use engine::{Endpoint, Engine, EngineKind, EngineSample, ModelRef, Residency};
 pub use event::{Effect, Event, Sample};
@@ -36,7 +42,9 @@ pub use gpu::{
     Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink, ThrottleReason, XidEvent,
 };
 pub use host::{Cpu, DiskIo, HostFacts, HostSample, Memory, NetIo, Pressure, Swap, Temperature, Volume};
+pub use images_seen::{ImageSeen, ImagesSeen};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
+pub use kept::{kept_name, kept_of, kept_reference, kept_repository};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;
 pub use op::{ContainerRef, Guard, Op, Probe, Verb};

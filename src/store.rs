@@ -6,6 +6,7 @@
 
 mod cards;
 mod findings;
+mod held;
 mod logs;
 mod select;
 mod series;
@@ -15,6 +16,7 @@ mod track;
 
 pub use cards::{Card, Cards};
 pub use findings::Findings;
+pub use held::{ImageUse, KeptVersion};
 pub use logs::{LogRing, LogStats};
 pub use select::{Change, GpuRow, ProjectView, verdict};
 pub use series::{RANGES, Range, Series, SeriesId, SeriesStore};
@@ -28,8 +30,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::{
-    ContainerId, ContainerUsages, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample, HostSample,
-    JournalEntry, JournalRecord, Moment, Sample, SourceId, Thresholds, Volume, XidEvent,
+    ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
+    HostSample, ImagesSeen, JournalEntry, JournalRecord, Moment, Sample, SourceId, Thresholds, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -53,6 +55,10 @@ pub struct State {
     pub docker: Slot<DockerSample>,
     /// What they use.
     pub usage: Slot<ContainerUsages>,
+    /// What its container engine holds on disk.
+    pub disk: Slot<DockerDisk>,
+    /// When each image was first seen, and last in use; also from earlier runs.
+    pub images_seen: ImagesSeen,
     /// Its inference servers.
     pub engines: Slot<EngineSample>,
     /// What happened to each container while it was watched, and what the engine remembered.
@@ -88,6 +94,8 @@ impl State {
             gpus: Slot::default(),
             docker: Slot::default(),
             usage: Slot::default(),
+            disk: Slot::default(),
+            images_seen: ImagesSeen::default(),
             engines: Slot::default(),
             tracks: HashMap::new(),
             cards: Cards::default(),
@@ -112,7 +120,7 @@ impl State {
                 self.sampled(sample, at);
                 if came_back && id == SourceId::Docker {
                     // What builds upon the engine may be waiting out its own failures.
-                    effects.extend([SourceId::Usage, SourceId::Logs].map(Effect::RefreshNow));
+                    effects.extend([SourceId::Usage, SourceId::DockerDisk, SourceId::Logs].map(Effect::RefreshNow));
                 }
             }
             Event::SourceFailed { source, failure, at } => {
@@ -126,6 +134,11 @@ impl State {
                     self.tracks.entry(event.id.clone()).or_default().happened(&event);
                 }
             }
+            Event::DockerStock { at } => {
+                self.advance(at);
+                effects.push(Effect::RefreshNow(SourceId::DockerDisk));
+            }
+            Event::ImagesSeen(seen) => self.images_seen.merge(&seen),
             Event::Xid(xid) => {
                 self.xids.push(xid);
                 let surplus = self.xids.len().saturating_sub(Self::XIDS_KEPT);
@@ -175,6 +188,9 @@ impl State {
                 }
                 self.tracks.retain(|_, track| !track.is_gone(at));
                 self.logs.forget_gone(&docker.containers);
+                for container in &docker.containers {
+                    self.images_seen.saw(&container.image_id, true, at.wall);
+                }
                 self.docker.set(docker, at);
             }
             Sample::Usage(usage) => {
@@ -182,6 +198,12 @@ impl State {
                     self.tracks.entry(id.clone()).or_default().used(used);
                 }
                 self.usage.set(usage, at);
+            }
+            Sample::DockerDisk(disk) => {
+                for image in &disk.images {
+                    self.images_seen.saw(&image.id, !image.users.is_empty(), at.wall);
+                }
+                self.disk.set(disk, at);
             }
             Sample::Engines(engines) => {
                 for id in engines.engines.iter().filter_map(|engine| engine.container.as_ref()) {

@@ -7,9 +7,6 @@ mod gate;
 mod images;
 mod recreate;
 
-pub(super) use images::kept_repository;
-pub(super) use recreate::kept_name;
-
 use serde_json::Value;
 
 use super::Desk;

@@ -141,7 +141,7 @@ mod tests {
     use crate::make;
 
     fn target(name: &str, depends_on: &str) -> Target {
-        let container = make::container(name).project("p").service(name).build();
+        let container = make::container(name).project("p", name).0;
         Target { container, raw: json!({"Config": {"Labels": {"com.docker.compose.depends_on": depends_on}}}) }
     }
 

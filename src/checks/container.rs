@@ -30,7 +30,7 @@ pub(super) const UNHEALTHY: Rule = Rule {
     why: "The process runs, but the service that it should give does not answer its own check.",
     reads: Some(SourceId::Docker),
     assess: |state, _, assessment| {
-        assessment.observations.extend(state.containers().iter().filter_map(|container| unhealthy(container)));
+        assessment.observations.extend(state.current_containers().filter_map(|container| unhealthy(container)));
     },
 };
 
@@ -41,7 +41,7 @@ pub(super) const EXITED: Rule = Rule {
     why: "Its restart policy promises that it runs; it does not, and nobody stopped it.",
     reads: Some(SourceId::Docker),
     assess: |state, _, assessment| {
-        assessment.observations.extend(state.containers().iter().filter_map(|container| exited(state, container)));
+        assessment.observations.extend(state.current_containers().filter_map(|container| exited(state, container)));
     },
 };
 
@@ -54,7 +54,7 @@ pub(super) const OOM: Rule = Rule {
     assess: |state, at, assessment| {
         // On most boxes nothing was ever killed, which spares a look at each container's track.
         let any = state.tracks.values().any(|track| !track.ooms.is_empty());
-        let suspects = state.containers().iter().filter(|container| any || container.last_exit.is_some());
+        let suspects = state.current_containers().filter(|container| any || container.last_exit.is_some());
         assessment.observations.extend(suspects.filter_map(|container| killed_for_memory(state, container, at)));
     },
 };
@@ -68,7 +68,7 @@ pub(super) const START_FAILED: Rule = Rule {
     assess: |state, _, assessment| {
         assessment
             .observations
-            .extend(state.containers().iter().filter_map(|container| start_failed(state, container)));
+            .extend(state.current_containers().filter_map(|container| start_failed(state, container)));
     },
 };
 

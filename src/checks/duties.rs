@@ -244,7 +244,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::domain::{Failure, LogLevel, Sample};
+    use crate::domain::{DockerDisk, Failure, LogLevel, Sample};
     use crate::make::{Script, container};
 
     const TODAY: Date = date(2026, 11, 23);
@@ -260,7 +260,10 @@ mod tests {
         let mut script = Script::new();
         script.at(0).memory(0.5).volumes([("/", 0.5), ("/models", 0.4)]).gpus([]).engines([]);
         script.sample(Sample::Usage(std::sync::Arc::default())).sample(Sample::Logs { followed: 0 });
-        script.docker([container("web").always(), container("job").exited(0, -60)]).assess();
+        script
+            .disk(DockerDisk::default())
+            .docker([container("web").always(), container("job").exited(0, -60)])
+            .assess();
         script
     }
 

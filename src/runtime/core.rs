@@ -10,7 +10,7 @@ use strum::IntoEnumIterator;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::Setup;
+use super::{Scope, Setup};
 use crate::checks;
 use crate::domain::{Effect, Event, LogBatch, Moment, SourceId};
 use crate::host::{Clock, Ports};
@@ -58,8 +58,8 @@ const QUEUE: usize = 1024;
 const ASSESS_EVERY: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Starts every poller. Must be called within a [`LocalSet`](tokio::task::LocalSet).
-    pub fn start(setup: &Setup) -> (Self, Queue) {
+    /// Starts every poller that belongs to `scope`. Must be called within a [`LocalSet`](tokio::task::LocalSet).
+    pub fn start(setup: &Setup, scope: Scope) -> (Self, Queue) {
         let (events, taken) = mpsc::channel(QUEUE);
         let (log_lines, lines) = mpsc::channel(SourceContext::LOG_BATCHES);
         let queue = Queue { events: taken, lines };
@@ -73,7 +73,7 @@ impl Core {
             let clock = ports.clock;
             let (sources, wishes) = {
                 let context = SourceContext::new(ports, Rc::new(setup.config.sources.clone()), events);
-                Self::start_pollers(setup, &context.with_log_lines(log_lines), &mut pollers)
+                Self::start_pollers(setup, scope, &context.with_log_lines(log_lines), &mut pollers)
             };
             (clock, sources, wishes)
         };
@@ -88,13 +88,14 @@ impl Core {
 
     fn start_pollers(
         setup: &Setup,
+        scope: Scope,
         context: &SourceContext,
         pollers: &mut JoinSet<()>,
     ) -> (Sources, HashMap<SourceId, watch::Sender<Wish>>) {
         let remembered = setup.state_dir.remembered_sources();
         let mut sources = Sources::default();
         let mut wishes = HashMap::new();
-        for spec in SOURCES {
+        for spec in SOURCES.iter().filter(|spec| scope != Scope::Verdict || !spec.heavy) {
             let period = spec.interval.unwrap_or(setup.config.sources.refresh);
             let expected = remembered.contains(&spec.id) || setup.config.names(spec.id);
             sources.expect(spec.id, SourceState::waiting(period, expected));

@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::core::Queue;
 use super::keeper::{self, Keeper, News};
-use super::{Core, Setup, async_runtime, diagnostics};
+use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::config::Config;
 use crate::domain::{Event, JournalEntry};
 use crate::terminal::{Terminal, restore_on_panic};
@@ -88,7 +88,7 @@ enum Next {
 impl Face {
     fn open(setup: Setup) -> anyhow::Result<Self> {
         let terminal = Terminal::enter(setup.config.mouse)?;
-        let (core, queue) = Core::start(&setup);
+        let (core, queue) = Core::start(&setup, Scope::Everything);
         let (screen, warning) = setup.screen(core.zone.clone())?;
         let mut ui = Ui::new(screen, Terminal::size());
         if let Some(warning) = warning {
@@ -289,6 +289,7 @@ impl Face {
                 self.core.take(Event::Journal(records));
                 self.ui.say("recorded in the journal", self.core.clock.now());
             }
+            News::Images(images) => self.core.take(Event::ImagesSeen(images)),
             News::Failed(why) => {
                 let now = self.core.clock.now();
                 self.ui.say(format!("not recorded: {why}"), now);

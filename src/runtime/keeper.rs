@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::domain::{JournalEntry, JournalRecord, SourceId};
+use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, SourceId};
 use crate::history::{HistoryError, JournalReader, StateDir};
 use crate::host::{Lane, Reader};
 use crate::report::LastState;
@@ -23,8 +23,8 @@ const QUEUE: usize = 32;
 enum Order {
     /// Somebody said something.
     Record(JournalEntry, Timestamp),
-    /// How the box stands, and which sources can be read.
-    Remember(Box<LastState>, Vec<SourceId>),
+    /// How the box stands, which sources can be read, and what is new about images.
+    Remember(Box<LastState>, Vec<SourceId>, Option<ImagesSeen>),
     /// What did others write?
     Look,
 }
@@ -35,6 +35,8 @@ pub(super) enum News {
     Records(Vec<JournalRecord>),
     /// The same, and among them what was said here.
     Recorded(Vec<JournalRecord>),
+    /// What is known of images from earlier runs.
+    Images(ImagesSeen),
     /// Something could not be kept.
     Failed(String),
 }
@@ -45,6 +47,8 @@ const LAST_ORDERS: Duration = Duration::from_secs(2);
 /// Takes orders.
 pub(super) struct Keeper {
     orders: mpsc::Sender<Order>,
+    /// The revision of the memory of images that was written last.
+    images: u64,
     task: JoinHandle<()>,
 }
 
@@ -56,7 +60,7 @@ impl Keeper {
         let of = dir.clone();
         let reader = Lane::new("store").reader(move || JournalReader::new(&of));
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self { orders, task }, told)
+        (Self { orders, images: 0, task }, told)
     }
 
     /// Waits until everything that was ordered is done: what was said last is not lost by leaving.
@@ -73,16 +77,21 @@ impl Keeper {
     }
 
     /// Keeps in mind how the box stands.
-    pub(super) fn remember(&self, state: &State) {
+    pub(super) fn remember(&mut self, state: &State) {
         // One that is not kept because the disk hangs is followed by another in a minute.
-        let _full = self.orders.try_send(Order::Remember(Box::new(LastState::of(state)), read_once(state)));
+        let revision = state.images_seen.revision();
+        let images = (revision != self.images).then(|| state.images_seen.clone());
+        let order = Order::Remember(Box::new(LastState::of(state)), read_once(state), images);
+        if self.orders.try_send(order).is_ok() {
+            self.images = revision;
+        }
     }
 }
 
 /// Keeps in mind how the box stands, now. A store that cannot be written is no reason to fail: what could be seen was
 /// shown.
 pub(super) fn remember(dir: &StateDir, state: &State) {
-    if let Err(error) = keep_in_mind(dir, &LastState::of(state), read_once(state)) {
+    if let Err(error) = keep_in_mind(dir, &LastState::of(state), read_once(state), Some(&state.images_seen)) {
         tracing::warn!(%error, "Could not keep in mind what was seen.");
     }
 }
@@ -92,9 +101,15 @@ fn read_once(state: &State) -> Vec<SourceId> {
     state.sources.iter().filter(|(_, source)| source.last_ok.is_some()).map(|(id, _)| id).collect()
 }
 
-fn keep_in_mind(dir: &StateDir, last: &LastState, sources: Vec<SourceId>) -> Result<(), HistoryError> {
+fn keep_in_mind(
+    dir: &StateDir,
+    last: &LastState,
+    sources: Vec<SourceId>,
+    images: Option<&ImagesSeen>,
+) -> Result<(), HistoryError> {
     dir.set_last(last)?;
-    dir.remember_sources(sources, last.at)
+    dir.remember_sources(sources, last.at)?;
+    images.map_or(Ok(()), |images| dir.remember_images(images, last.at))
 }
 
 async fn keep(
@@ -103,6 +118,10 @@ async fn keep(
     mut orders: mpsc::Receiver<Order>,
     news: mpsc::Sender<News>,
 ) {
+    let of = dir.clone();
+    if let Ok(images) = reader.read(move |_| of.images_seen()).await {
+        let _nobody = news.send(News::Images(images)).await;
+    }
     let mut turns = interval(LOOK_EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -146,7 +165,9 @@ fn carry_out(dir: &StateDir, journal: &mut JournalReader, order: Order) -> Resul
             }
             Ok(records)
         }
-        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources).map(|()| Vec::new()),
+        Order::Remember(last, sources, images) => {
+            keep_in_mind(dir, &last, sources, images.as_ref()).map(|()| Vec::new())
+        }
         Order::Look => Ok(journal.read()?.records),
     }
 }

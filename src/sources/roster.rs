@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{DockerSample, Failure};
+use crate::domain::{DockerSample, Failure, FailureKind};
 use crate::host::DockerClient;
 
 /// The containers, the way to their engine, and why that way is closed. Before the first attempt all of it is absent.
@@ -29,5 +29,24 @@ impl Roster {
     /// Whether the engine has been asked at least once.
     pub fn was_asked(&self) -> bool {
         self.known.is_some() || self.failure.is_some()
+    }
+
+    /// The engine and its containers as they were last known; or why there are none.
+    pub fn engine(&self) -> Result<&Known, Failure> {
+        match (&self.known, &self.failure) {
+            (Some(known), _) => Ok(known),
+            (None, Some(failure)) if failure.kind == FailureKind::Unsupported => {
+                Err(Failure::unsupported("no container engine"))
+            }
+            (None, failure) => {
+                Err(failure.clone().unwrap_or_else(|| Failure::failed("the container engine has not answered yet")))
+            }
+        }
+    }
+
+    /// The way to the engine; or why it cannot be asked now.
+    pub fn client(&self) -> Result<&DockerClient, Failure> {
+        let known = self.engine()?;
+        self.failure.as_ref().map_or(Ok(&known.client), |failure| Err(failure.clone()))
     }
 }

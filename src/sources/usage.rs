@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use super::roster::{Known, Roster};
 use super::{Read, Source, SourceContext, SourceSpec};
-use crate::domain::{Failure, FailureKind, Sample, SourceId};
+use crate::domain::{Failure, Sample, SourceId};
 use crate::host::{Clock, Reader, RootedFs};
 use asked::Asked;
 use meters::Meters;
@@ -24,6 +24,7 @@ use meters::Meters;
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Usage,
     interval: None,
+    heavy: false,
     timeout: Duration::from_secs(6),
     build: |context| Box::new(Usage::new(context)),
 };
@@ -60,15 +61,7 @@ impl Usage {
                 return Err(Failure::failed("the container engine has not answered yet"));
             }
         };
-        match (&roster.known, &roster.failure) {
-            (Some(known), _) => Ok(known.clone()),
-            (None, Some(failure)) if failure.kind == FailureKind::Unsupported => {
-                Err(Failure::unsupported("no container engine"))
-            }
-            (None, failure) => {
-                Err(failure.clone().unwrap_or_else(|| Failure::failed("the container engine has not answered yet")))
-            }
-        }
+        roster.engine().cloned()
     }
 }
 

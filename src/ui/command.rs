@@ -109,6 +109,8 @@ pub enum Command {
     ContainerLogs,
     /// All that is known of the selected container.
     Inspect,
+    /// Images, volumes, networks and build cache, one after the other.
+    Views,
     /// The next error.
     NextError,
     /// The error before.
@@ -131,7 +133,7 @@ impl Command {
     /// Where it can be given.
     pub fn context(self) -> Context {
         match self {
-            Self::ContainerLogs | Self::Inspect => Context::Containers,
+            Self::ContainerLogs | Self::Inspect | Self::Views => Context::Containers,
             Self::NextError | Self::PreviousError | Self::Wrap => Context::Logs,
             Self::Snooze | Self::Accept => Context::Findings,
             _ => Context::Global,
@@ -193,6 +195,7 @@ impl Command {
             Self::Quit => "quit",
             Self::ContainerLogs => "logs",
             Self::Inspect => "inspect",
+            Self::Views => "images, volumes, cache",
             Self::NextError => "next error",
             Self::PreviousError => "previous error",
             Self::Wrap => "wrap long lines",

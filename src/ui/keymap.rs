@@ -158,6 +158,7 @@ const DEFAULTS: &[(Command, &[&str])] = &[
     (Command::Quit, &["q"]),
     (Command::ContainerLogs, &["l"]),
     (Command::Inspect, &["i"]),
+    (Command::Views, &["v"]),
     (Command::NextError, &["e"]),
     (Command::PreviousError, &["E"]),
     (Command::Wrap, &["w"]),

@@ -18,6 +18,7 @@ mod engine;
 pub(crate) mod faults;
 pub(crate) mod foreign;
 mod hung;
+mod images;
 mod llama;
 mod share;
 
@@ -25,6 +26,7 @@ pub(crate) use alone::alone;
 pub(crate) use container::{Container, Restart};
 pub(crate) use engine::{Engine, engine};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
+pub(crate) use images::Image;
 pub(crate) use llama::llama;
 pub(crate) use share::Share;
 

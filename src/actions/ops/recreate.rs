@@ -8,16 +8,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{Bench, Done, Trouble, gone_is_fine, last_lines};
-use crate::domain::{ContainerId, ContainerRef, RestartPolicy, Verb};
+use crate::domain::{ContainerId, ContainerRef, RestartPolicy, Verb, kept_name};
 use crate::host::{DockerClient, EngineError};
 
 /// The label that names the run which made a container.
 pub(in crate::actions) const RUN_LABEL: &str = "hostler.run";
-
-/// The name of an old container that is kept.
-pub(in crate::actions) fn kept_name(name: &str, run: &str) -> String {
-    format!("{name}.hostler-{run}")
-}
 
 /// The name of a new container before it takes its own.
 fn new_name(name: &str, run: &str) -> String {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler::domain::{Event, SourceId, Thresholds};
+use hostler::domain::{Effect, Event, SourceId, Thresholds};
 use hostler::host::Ports;
 use hostler::sources::poller::{self, Wish};
 use hostler::sources::{SOURCES, SourceContext, SourceSettings};
@@ -26,6 +26,7 @@ pub(crate) struct Watcher {
     tasks: LocalSet,
     arrived: mpsc::Receiver<Event>,
     wishes: watch::Sender<Wish>,
+    disk_wishes: watch::Sender<Wish>,
     events: Vec<Event>,
     state: State,
 }
@@ -36,12 +37,22 @@ impl Watcher {
         Self::with(&Ports::new("/"), Some(endpoint))
     }
 
+    /// The same, and what the engine holds on disk.
+    pub(crate) fn with_disk(endpoint: &str) -> Self {
+        Self::of(&Ports::new("/"), Some(endpoint), &[SourceId::Docker, SourceId::DockerDisk])
+    }
+
     /// Watches the engine at `endpoint`, or the one that is found, on this machine.
     pub(crate) fn with(ports: &Ports, endpoint: Option<&str>) -> Self {
+        Self::of(ports, endpoint, &[SourceId::Docker, SourceId::Usage])
+    }
+
+    fn of(ports: &Ports, endpoint: Option<&str>, wanted: &[SourceId]) -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let tasks = LocalSet::new();
         let (events, arrived) = mpsc::channel(1024);
         let (wishes, wished) = watch::channel(Wish::default());
+        let (disk_wishes, disk_wished) = watch::channel(Wish::default());
         let settings = SourceSettings {
             refresh: REFRESH,
             docker_endpoint: endpoint.map(str::to_owned),
@@ -49,10 +60,7 @@ impl Watcher {
         };
         let context = SourceContext::new(ports.clone(), Rc::new(settings), events.clone());
         let mut sources = Sources::default();
-        for spec in SOURCES {
-            if !matches!(spec.id, SourceId::Docker | SourceId::Usage) {
-                continue;
-            }
+        for spec in SOURCES.iter().filter(|spec| wanted.contains(&spec.id)) {
             let period = spec.interval.unwrap_or(REFRESH);
             sources.expect(spec.id, SourceState::waiting(period, false));
             tasks.spawn_local(poller::run(
@@ -61,7 +69,7 @@ impl Watcher {
                 period,
                 ports.clock,
                 events.clone(),
-                wished.clone(),
+                if spec.id == SourceId::DockerDisk { disk_wished.clone() } else { wished.clone() },
             ));
         }
         Self {
@@ -69,6 +77,7 @@ impl Watcher {
             tasks,
             arrived,
             wishes,
+            disk_wishes,
             events: Vec::new(),
             state: State::new(ports.clock.now(), Arc::new(Thresholds::default()), sources),
         }
@@ -77,7 +86,7 @@ impl Watcher {
     /// Runs until `found` sees what it looks for in the state; the test fails when that takes too long.
     #[track_caller]
     pub(crate) fn until<T>(&mut self, what: &str, found: impl Fn(&State) -> Option<T>) -> T {
-        let Self { runtime, tasks, arrived, events, state, .. } = self;
+        let Self { runtime, tasks, arrived, events, state, disk_wishes, .. } = self;
         let looking = async {
             loop {
                 if let Some(value) = found(state) {
@@ -85,7 +94,9 @@ impl Watcher {
                 }
                 let event = arrived.recv().await.expect("the pollers run");
                 events.push(event.clone());
-                state.apply(event);
+                if state.apply(event).contains(&Effect::RefreshNow(SourceId::DockerDisk)) {
+                    disk_wishes.send_modify(|wish| wish.refresh += 1);
+                }
             }
         };
         let waited = tasks.block_on(runtime, async { timeout(DEADLINE, looking).await });
@@ -95,6 +106,11 @@ impl Watcher {
     /// Asks for a reading now instead of after the backoff.
     pub(crate) fn refresh(&self) {
         self.wishes.send_modify(|wish| wish.refresh += 1);
+    }
+
+    /// Asks for what the engine holds now.
+    pub(crate) fn refresh_disk(&self) {
+        self.disk_wishes.send_modify(|wish| wish.refresh += 1);
     }
 
     /// The state as it is.
