@@ -27,7 +27,7 @@ use crate::host::{Clock, RootedFs};
 use crate::report::check::CheckReport;
 use crate::report::snapshot::Snapshot;
 use crate::report::{self, LastState, Look, Signs};
-use crate::runtime::{self, Setup};
+use crate::runtime::{self, Scope, Setup};
 use crate::terminal;
 use crate::ui::tabs::TabId;
 use crate::ui::theme::Depth;
@@ -130,7 +130,8 @@ fn setup(global: &Global) -> Result<Setup, Stop> {
 
 fn check(setup: &Setup, args: &CheckArgs) -> Result<Exit, Stop> {
     let unknown = |error: &dyn fmt::Display| Stop::new(Exit::Verdict(crate::domain::Verdict::Unknown), error);
-    let state = runtime::observe(setup, args.watch.unwrap_or(Duration::ZERO)).map_err(|error| unknown(&error))?;
+    let state = runtime::observe(setup, Scope::Verdict, args.watch.unwrap_or(Duration::ZERO));
+    let state = state.map_err(|error| unknown(&error))?;
     let report = CheckReport::of(&state, setup.demo);
     let text = if args.json {
         report::json(&report, out::is_terminal()).map_err(|error| unknown(&error))?
@@ -173,7 +174,7 @@ fn brief(setup: &Setup, args: &CheckArgs) -> Result<Exit, Stop> {
 }
 
 fn snapshot(setup: &Setup, json: bool) -> Result<Exit, Stop> {
-    let state = runtime::observe(setup, Duration::ZERO).map_err(Stop::failure)?;
+    let state = runtime::observe(setup, Scope::Everything, Duration::ZERO).map_err(Stop::failure)?;
     let snapshot = Snapshot::of(&state, setup.demo);
     let text = if json {
         report::json(&snapshot, out::is_terminal()).map_err(Stop::failure)?

@@ -185,7 +185,12 @@ impl Config {
             SourceId::Docker => self.sources.docker_endpoint.is_some(),
             SourceId::Gpu => self.sources.nvml_library.is_some(),
             SourceId::Engines => !self.sources.engine_endpoints.is_empty(),
-            SourceId::Host | SourceId::Volumes | SourceId::Usage | SourceId::Logs | SourceId::Updates => false,
+            SourceId::Host
+            | SourceId::Volumes
+            | SourceId::Usage
+            | SourceId::DockerDisk
+            | SourceId::Logs
+            | SourceId::Updates => false,
         }
     }
 

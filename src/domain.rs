@@ -5,6 +5,7 @@
 
 mod action;
 mod container;
+mod docker_disk;
 mod duty;
 mod engine;
 mod event;
@@ -13,8 +14,10 @@ mod finding;
 mod gpu;
 mod host;
 mod image;
+mod images_seen;
 mod inspection;
 mod journal;
+mod kept;
 mod log;
 mod moment;
 mod op;
@@ -32,6 +35,9 @@ pub use container::{
     Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
     DockerSample, EngineInfo, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
 };
+pub use docker_disk::{
+    BuildCache, ContainerSpace, DiskTotals, DockerDisk, DockerNetwork, DockerVolume, Held, Image, KEEP_LABEL, KeptImage,
+};
 pub use duty::{Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding};
 pub use engine::{Endpoint, Engine, EngineKind, EngineSample, ModelRef, Residency};
 pub use event::{Effect, Event, Sample};
@@ -45,8 +51,10 @@ pub use image::{
     Answer, Asked, FaultKind, ImageRef, ImageRefError, ImageRule, ImageRules, ImageUpdate, LocalImage, NewDigest,
     NewTag, NewerImage, RegistryFault, SeenTag, TagVersion, UpdateMemory, UpdatePolicy, UpdateSample, VersionStep,
 };
+pub use images_seen::{ImageSeen, ImagesSeen};
 pub use inspection::{Inspection, InspectionLine};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
+pub use kept::{kept_name, kept_of, kept_reference, kept_repository};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;
 pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, Probe, Verb};

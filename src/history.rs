@@ -1,11 +1,12 @@
-//! hostler's own store: what people said, which sources were once read, and how the box stood last.
+//! hostler's own store: what people said, which sources were once read, when images were in use, and how the box stood last.
 //!
-//! [`StateDir`] is the folder. `journal.jsonl` holds one record a line; `sources.json`, `last.json`, `updates.json` and
-//! `images.json` are replaced as a whole. The folder may be shared (`/var/lib/hostler`), so what is read from it is bounded,
+//! [`StateDir`] is the folder. `journal.jsonl` holds one record a line; `sources.json`, `last.json`, `updates.json`,
+//! `images.json` and `images-seen.json` are replaced as a whole. The folder may be shared (`/var/lib/hostler`), so what is read from it is bounded,
 //! stripped as foreign text is, and taken as far as it can be understood: a broken line is skipped and counted. Everything
 //! works without a folder, only without memory.
 
 mod files;
+mod images;
 mod journal;
 mod runs;
 mod seen;
@@ -23,7 +24,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{JournalEntry, JournalRecord, SourceId};
+use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, SourceId};
 use crate::host::login_name;
 
 /// The folder that serves the whole machine, where somebody made it.
@@ -191,6 +192,23 @@ impl StateDir {
     ) -> Result<(), HistoryError> {
         match &self.place {
             Place::Folder { path, .. } => seen::remember(path, sources, at),
+            Place::Demo => Ok(()),
+            Place::Nowhere => Err(HistoryError::NoFolder),
+        }
+    }
+
+    /// When each image was first seen, and last in use, as far as is remembered.
+    pub fn images_seen(&self) -> ImagesSeen {
+        self.path().map(images::read).unwrap_or_default()
+    }
+
+    /// Adds to what is remembered of images, at `at`.
+    ///
+    /// # Errors
+    /// When that could not be written.
+    pub fn remember_images(&self, seen: &ImagesSeen, at: Timestamp) -> Result<(), HistoryError> {
+        match &self.place {
+            Place::Folder { path, .. } => images::remember(path, seen, at),
             Place::Demo => Ok(()),
             Place::Nowhere => Err(HistoryError::NoFolder),
         }

@@ -14,7 +14,7 @@ pub mod worker;
 
 pub use core::Core;
 pub use face::tui;
-pub use headless::observe;
+pub use headless::{Scope, observe};
 
 use std::path::PathBuf;
 

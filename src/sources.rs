@@ -4,6 +4,7 @@
 //! turns what it says into [`Event`]s. A new source is one file here and one line in [`SOURCES`].
 
 pub mod demo;
+mod disk;
 mod docker;
 mod engines;
 mod gpu;
@@ -125,6 +126,8 @@ pub struct SourceSpec {
     pub id: SourceId,
     /// The time between two readings; `None` for the refresh interval of the config.
     pub interval: Option<Duration>,
+    /// It costs the engine or the disk so much that a single look leaves it out unless it asks for everything.
+    pub heavy: bool,
     /// How long one reading may take.
     pub timeout: Duration,
     /// Makes it.
@@ -132,5 +135,14 @@ pub struct SourceSpec {
 }
 
 /// Every source.
-pub const SOURCES: &[SourceSpec] =
-    &[host::SPEC, volumes::SPEC, gpu::SPEC, docker::SPEC, usage::SPEC, engines::SPEC, logs::SPEC, updates::SPEC];
+pub const SOURCES: &[SourceSpec] = &[
+    host::SPEC,
+    volumes::SPEC,
+    gpu::SPEC,
+    docker::SPEC,
+    usage::SPEC,
+    disk::SPEC,
+    engines::SPEC,
+    logs::SPEC,
+    updates::SPEC,
+];

@@ -7,6 +7,7 @@
 mod cards;
 mod crash;
 mod findings;
+mod held;
 mod lives;
 mod logs;
 mod select;
@@ -19,6 +20,7 @@ mod updates;
 pub use cards::{Card, Cards};
 pub use crash::{Crash, Death};
 pub use findings::Findings;
+pub use held::{ImageUse, KeptVersion};
 pub use lives::{Growth, Life, Lives};
 pub use logs::{LogRing, LogStats};
 pub use select::{Change, GpuRow, ProjectView, verdict};
@@ -33,9 +35,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::domain::{
-    ContainerId, ContainerUsages, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample, HostSample,
-    ImageUpdate, JournalEntry, JournalRecord, Moment, Run, Sample, SourceId, Thresholds, UpdatePolicy, UpdateSample,
-    Volume, XidEvent,
+    ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
+    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Moment, Run, Sample, SourceId, Thresholds,
+    UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -59,6 +61,10 @@ pub struct State {
     pub docker: Slot<DockerSample>,
     /// What they use.
     pub usage: Slot<ContainerUsages>,
+    /// What its container engine holds on disk.
+    pub disk: Slot<DockerDisk>,
+    /// When each image was first seen, and last in use; also from earlier runs.
+    pub images_seen: ImagesSeen,
     /// Its inference servers.
     pub engines: Slot<EngineSample>,
     /// What registries have for its images.
@@ -102,6 +108,8 @@ impl State {
             gpus: Slot::default(),
             docker: Slot::default(),
             usage: Slot::default(),
+            disk: Slot::default(),
+            images_seen: ImagesSeen::default(),
             engines: Slot::default(),
             updates: Slot::default(),
             update_policy: Arc::default(),
@@ -130,7 +138,10 @@ impl State {
                 self.sampled(sample, at);
                 if came_back && id == SourceId::Docker {
                     // What builds upon the engine may be waiting out its own failures.
-                    effects.extend([SourceId::Usage, SourceId::Logs, SourceId::Updates].map(Effect::RefreshNow));
+                    effects.extend(
+                        [SourceId::Usage, SourceId::DockerDisk, SourceId::Logs, SourceId::Updates]
+                            .map(Effect::RefreshNow),
+                    );
                 }
             }
             Event::SourceFailed { source, failure, at } => {
@@ -144,6 +155,11 @@ impl State {
                     self.tracks.entry(event.id.clone()).or_default().happened(&event);
                 }
             }
+            Event::DockerStock { at } => {
+                self.advance(at);
+                effects.push(Effect::RefreshNow(SourceId::DockerDisk));
+            }
+            Event::ImagesSeen(seen) => self.images_seen.merge(&seen),
             Event::Xid(xid) => {
                 self.xids.push(xid);
                 let surplus = self.xids.len().saturating_sub(Self::XIDS_KEPT);
@@ -198,6 +214,9 @@ impl State {
                 }
                 self.tracks.retain(|_, track| !track.is_gone(at));
                 self.logs.forget_gone(&docker.containers);
+                for container in &docker.containers {
+                    self.images_seen.saw(&container.image_id, true, at.wall);
+                }
                 self.docker.set(docker, at);
                 self.compare_images();
             }
@@ -206,6 +225,12 @@ impl State {
                     self.tracks.entry(id.clone()).or_default().used(used, at.wall);
                 }
                 self.usage.set(usage, at);
+            }
+            Sample::DockerDisk(disk) => {
+                for image in &disk.images {
+                    self.images_seen.saw(&image.id, !image.users.is_empty(), at.wall);
+                }
+                self.disk.set(disk, at);
             }
             Sample::Engines(engines) => {
                 for id in engines.engines.iter().filter_map(|engine| engine.container.as_ref()) {

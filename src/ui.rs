@@ -176,6 +176,11 @@ impl Ui {
         if let Some(popup) = &self.popup {
             return popup.list();
         }
+        self.pane()
+    }
+
+    /// The focused pane of the present tab, whatever is open above it.
+    pub fn pane(&self) -> Option<ListId> {
         let panes = tab(self.tab).panes();
         panes.get(self.panes.get(&self.tab).copied().unwrap_or(0)).copied()
     }

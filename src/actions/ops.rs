@@ -9,8 +9,8 @@ mod images;
 mod recreate;
 
 pub(super) use edit::replaced;
-pub(super) use images::{kept_repository, split};
-pub(super) use recreate::{is_kept, kept_name};
+pub(super) use images::split;
+pub(super) use recreate::is_kept;
 
 use serde_json::Value;
 

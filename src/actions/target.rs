@@ -140,8 +140,8 @@ fn depth_of(target: &Target, by_service: &HashMap<(&str, &str), &Target>, seen: 
 mod tests {
     use serde_json::json;
 
-    use super::super::ops::kept_name;
     use super::*;
+    use crate::domain::kept_name;
     use crate::make;
 
     fn target(name: &str, depends_on: &str) -> Target {

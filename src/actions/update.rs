@@ -4,10 +4,10 @@
 use futures_util::future::LocalBoxFuture;
 use serde_json::Value;
 
-use super::ops::{self, kept_name};
+use super::ops;
 use super::target::{Target, resolve};
 use super::{Action, Desk, Refusal, Wish, compose, lifecycle};
-use crate::domain::{ActionSpec, ComposeService, Guard, Item, Op, Plan, Probe, Risk, Step};
+use crate::domain::{ActionSpec, ComposeService, Guard, Item, Op, Plan, Probe, Risk, Step, kept_name, kept_repository};
 
 /// Updates containers to the newest image of their reference, or of another tag.
 pub(super) struct Update;
@@ -207,7 +207,7 @@ async fn reference_of(target: &Target, run: &str, desk: &Desk) -> Result<Option<
 /// The newest image that is kept for a container and is not the one it has: the run that kept it, and its id.
 async fn version_before(target: &Target, desk: &Desk) -> Result<(String, String), Refusal> {
     let docker = desk.docker().await?;
-    let repository = ops::kept_repository(&target.container.name);
+    let repository = kept_repository(&target.container.name);
     let filters = format!("{{\"reference\":[\"{repository}\"]}}");
     let path = format!("/images/json?filters={}", crate::host::encoded(&filters));
     let images = docker.get_raw(&path, crate::host::DockerClient::PATIENCE).await?;

@@ -31,7 +31,7 @@ pub(super) const UNHEALTHY: Rule = Rule {
     fix: &["container.restart", "container.rollback"],
     reads: Some(SourceId::Docker),
     assess: |state, _, assessment| {
-        assessment.observations.extend(state.containers().iter().filter_map(|container| unhealthy(container)));
+        assessment.observations.extend(state.current_containers().filter_map(|container| unhealthy(container)));
     },
 };
 
@@ -43,7 +43,7 @@ pub(super) const EXITED: Rule = Rule {
     fix: &["container.start"],
     reads: Some(SourceId::Docker),
     assess: |state, _, assessment| {
-        assessment.observations.extend(state.containers().iter().filter_map(|container| exited(state, container)));
+        assessment.observations.extend(state.current_containers().filter_map(|container| exited(state, container)));
     },
 };
 
@@ -57,7 +57,7 @@ pub(super) const OOM: Rule = Rule {
     assess: |state, at, assessment| {
         // On most boxes nothing was ever killed, which spares a look at each container's track.
         let any = state.tracks.values().any(|track| !track.ooms.is_empty());
-        let suspects = state.containers().iter().filter(|container| any || container.last_exit.is_some());
+        let suspects = state.current_containers().filter(|container| any || container.last_exit.is_some());
         assessment.observations.extend(suspects.filter_map(|container| killed_for_memory(state, container, at)));
     },
 };
@@ -72,7 +72,7 @@ pub(super) const START_FAILED: Rule = Rule {
     assess: |state, _, assessment| {
         assessment
             .observations
-            .extend(state.containers().iter().filter_map(|container| start_failed(state, container)));
+            .extend(state.current_containers().filter_map(|container| start_failed(state, container)));
     },
 };
 

@@ -244,7 +244,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::domain::{Failure, LogLevel, Sample};
+    use crate::domain::{DockerDisk, Failure, LogLevel, Sample};
     use crate::make::{Script, container};
 
     const TODAY: Date = date(2026, 11, 23);
@@ -263,6 +263,7 @@ mod tests {
             .sample(Sample::Usage(std::sync::Arc::default()))
             .sample(Sample::Logs { followed: 0 })
             .sample(Sample::Updates(std::sync::Arc::default()));
+        script.disk(DockerDisk::default());
         script.docker([container("web").always(), container("job").exited(0, -60)]).assess();
         script
     }

@@ -27,7 +27,7 @@ pub(super) const RESTART_LOOP: Rule = Rule {
     fix: &["container.restart", "container.rollback"],
     reads: Some(SourceId::Docker),
     assess: |state, at, assessment| {
-        for container in state.containers().iter().filter(|container| may_loop(container)) {
+        for container in state.current_containers().filter(|container| may_loop(container)) {
             let track = state.tracks.get(&container.id);
             // Most containers never ended: nothing to weigh.
             if let Some(track) = track.filter(|track| container.restart_count > 0 || !track.exits.is_empty()) {

@@ -13,7 +13,7 @@ use crate::report::check::CheckReport;
 use crate::report::doctor::{DockerPlace, DoctorReport, Fact, Section};
 use crate::report::mask::Names;
 use crate::report::{self, LastState, Look, bundle};
-use crate::runtime::{self, Setup};
+use crate::runtime::{self, Scope, Setup};
 use crate::store::State;
 use crate::terminal;
 use crate::ui::glyph;
@@ -23,7 +23,7 @@ pub(super) fn run(setup: &Setup, args: &DoctorArgs) -> Result<Exit, Stop> {
     let look = look(&setup.config);
     // Before this look becomes the last one.
     let storage = storage(setup, &look);
-    let state = runtime::observe(setup, Duration::ZERO).map_err(Stop::failure)?;
+    let state = runtime::observe(setup, Scope::Sources, Duration::ZERO).map_err(Stop::failure)?;
     let fs = RootedFs::new(&setup.rootfs);
     let sections = vec![system(setup, &state, &fs), nvidia(setup, &state, &fs), storage, terminal(setup), clock(&look)];
     // A made-up box has no engine to be sought.

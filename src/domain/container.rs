@@ -79,11 +79,6 @@ pub struct Container {
 }
 
 impl Container {
-    /// The container whose old version it is, and the run that kept it: `NAME.hostler-RUN`, as an update names it.
-    pub fn kept_of(&self) -> Option<(&str, &str)> {
-        self.name.rsplit_once(".hostler-")
-    }
-
     /// `project/service` where it belongs to a project, else its name: what a person reads.
     pub fn display_name(&self) -> &str {
         self.service.as_deref().filter(|_| self.project.is_some()).unwrap_or(&self.name)

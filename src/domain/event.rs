@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    ContainerUsages, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    JournalRecord, LogBatch, Moment, Observation, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample,
-    Volume, XidEvent,
+    ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
+    ImagesSeen, JournalRecord, LogBatch, Moment, Observation, Run, SourceId, Thresholds, Unassessed, UpdatePolicy,
+    UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -21,6 +21,8 @@ pub enum Sample {
     Docker(Arc<DockerSample>),
     /// From [`SourceId::Usage`].
     Usage(Arc<ContainerUsages>),
+    /// From [`SourceId::DockerDisk`].
+    DockerDisk(Arc<DockerDisk>),
     /// From [`SourceId::Engines`].
     Engines(Arc<EngineSample>),
     /// From [`SourceId::Logs`]: how many containers are followed.
@@ -41,6 +43,7 @@ impl Sample {
             Self::Gpu(_) => SourceId::Gpu,
             Self::Docker(_) => SourceId::Docker,
             Self::Usage(_) => SourceId::Usage,
+            Self::DockerDisk(_) => SourceId::DockerDisk,
             Self::Engines(_) => SourceId::Engines,
             Self::Logs { .. } => SourceId::Logs,
             Self::Updates(_) => SourceId::Updates,
@@ -76,6 +79,13 @@ pub enum Event {
         /// When they were received.
         at: Moment,
     },
+    /// Images, volumes, networks or build cache of the engine changed, or containers came or went.
+    DockerStock {
+        /// When that was received.
+        at: Moment,
+    },
+    /// What is remembered of images from earlier runs.
+    ImagesSeen(ImagesSeen),
     /// A card reported a fault.
     Xid(XidEvent),
     /// Log lines came.

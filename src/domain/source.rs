@@ -24,6 +24,9 @@ pub enum SourceId {
     /// CPU and memory of each container.
     #[strum(serialize = "containers.usage")]
     Usage,
+    /// What the container engine holds on disk: images, volumes, networks, build cache.
+    #[strum(serialize = "docker.disk")]
+    DockerDisk,
     /// Inference servers that listen on this host.
     #[strum(serialize = "inference")]
     Engines,

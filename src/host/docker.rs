@@ -6,18 +6,23 @@
 
 mod change;
 mod convert;
+mod disk;
 mod endpoint;
 mod fault;
 mod happening;
 mod images;
 mod inspection;
+mod layers;
 mod logs;
 mod raw;
 mod stats;
 
 pub use change::PullStep;
 pub use convert::Inspected;
+pub use disk::Measured;
 pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
+pub use happening::Happening;
+pub use layers::LayerBook;
 pub use logs::{LogStream, LogsFrom};
 pub use raw::{EngineError, encoded};
 pub use stats::Stats;
@@ -33,7 +38,7 @@ use futures_util::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
 use tokio::time::timeout;
 
-use crate::domain::{Container, ContainerId, DockerEvent, EngineInfo, Failure};
+use crate::domain::{Container, ContainerId, EngineInfo, Failure};
 use crate::host::{Lane, RootedFs, foreign};
 use endpoint::Address;
 
@@ -123,19 +128,15 @@ impl DockerClient {
         }
     }
 
-    /// What happened to containers from `since` on; up to `until`, or without end. The engine remembers its last 256
+    /// What happened to containers, and to what else the engine holds, from `since` on; up to `until`, or without end. The engine remembers its last 256
     /// events. The stream ends when the engine closes it, after an error if there was one.
-    pub fn events(
-        &self,
-        since: Timestamp,
-        until: Option<Timestamp>,
-    ) -> BoxStream<'static, Result<DockerEvent, Failure>> {
+    pub fn events(&self, since: Timestamp, until: Option<Timestamp>) -> BoxStream<'static, Result<Happening, Failure>> {
         let place = Arc::clone(&self.place);
         self.docker
             .events(Some(happening::request(since, until)))
             .filter_map(move |message| {
                 let event = match message {
-                    Ok(message) => happening::event(&message).map(Ok),
+                    Ok(message) => happening::happening(&message).map(Ok),
                     Err(error) => Some(Err(fault::failure(&place, &error))),
                 };
                 std::future::ready(event)

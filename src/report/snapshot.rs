@@ -3,7 +3,10 @@
 //! A part whose source cannot be read now is `{"unavailable":"why"}`, with the age of what was read last in the reason;
 //! an old value never stands in the place of a new one.
 
+mod disk;
 mod text;
+
+pub use disk::{CacheReport, DiskReport, ImageReport};
 
 use std::sync::Arc;
 
@@ -47,6 +50,8 @@ pub struct Snapshot {
     pub container_engine: Reading<EngineInfo>,
     /// Its containers.
     pub containers: Reading<Vec<ContainerReport>>,
+    /// What the container engine holds on disk.
+    pub docker_disk: Reading<DiskReport>,
     /// Inference servers.
     pub engines: Reading<Vec<EngineReport>>,
     /// The models that they serve or hold.
@@ -183,6 +188,7 @@ impl Snapshot {
             containers: part(state, SourceId::Docker, &state.docker, |sample| {
                 sample.containers.iter().map(|item| container(state, item)).collect()
             }),
+            docker_disk: part(state, SourceId::DockerDisk, &state.disk, |held| disk::report(state, held)),
             engines: part(state, SourceId::Engines, &state.engines, |sample| {
                 sample.engines.iter().map(|item| engine(state, item)).collect()
             }),
@@ -305,8 +311,8 @@ mod tests {
 
     use super::super::look::tests::plain;
     use super::*;
-    use crate::domain::{GpuProcess, Residency};
-    use crate::make::{Script, container as make_container, container_id, gpu};
+    use crate::domain::{DockerDisk, GpuProcess, Image, Residency};
+    use crate::make::{Script, container as make_container, container_id, docker_volume, gpu, image};
 
     /// A server in a container, on a card.
     fn served() -> Script {
@@ -379,9 +385,41 @@ mod tests {
     }
 
     #[test]
+    fn what_the_engine_holds_is_told_with_sums() {
+        let mut script = served();
+        let json = json_of(&script);
+        assert_eq!(json["docker_disk"], json!({"unavailable": "waiting for the first reading"}));
+        let images =
+            vec![image("used:1"), Image { size_bytes: 3 << 30, shared_before_bytes: 1 << 30, ..image("big:1") }];
+        let mut volume = docker_volume("data");
+        volume.size_bytes = Reading::Unavailable(Why::new("not measured"));
+        script.at(60).disk(DockerDisk { images, volumes: vec![volume], ..DockerDisk::default() });
+        let disk = &json_of(&script)["docker_disk"];
+        let big = &disk["images"][0];
+        assert_eq!((&big["references"], &big["own_bytes"]), (&json!(["big:1"]), &json!(2_u64 << 30)));
+        assert_eq!((&big["used_by"], &big["dangling"], &big["seen_in_use"]), (&json!([]), &json!(false), &Value::Null));
+        assert_eq!(big["first_seen"], json!("2026-11-23T09:03:11Z"));
+        assert_eq!(disk["images"][1]["own_bytes"], json!(0), "all of it is in the other one");
+        assert_eq!(disk["totals"]["images"]["size_bytes"], json!(3_u64 << 30));
+        assert_eq!(disk["totals"]["volumes"]["size_bytes"], json!({"unavailable": "not measured"}));
+        assert_eq!(disk["build_cache"], json!({"unavailable": "not read yet"}));
+        assert!(big.get("shared_before_bytes").is_none());
+    }
+
+    #[test]
     fn the_text_has_every_part() {
         let text = Snapshot::of(&served().state, false).text(&plain());
-        for part in ["Host", "Volumes", "GPUs", "Containers", "Inference servers", "qwen3:8b", "Sources", "ollama"] {
+        for part in [
+            "Host",
+            "Volumes",
+            "GPUs",
+            "Containers",
+            "Disk held by Docker",
+            "Inference servers",
+            "qwen3:8b",
+            "Sources",
+            "ollama",
+        ] {
             assert!(text.contains(part), "{part:?} is not in\n{text}");
         }
         assert!(text.contains("unavailable, because"), "{text}");

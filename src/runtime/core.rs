@@ -10,7 +10,7 @@ use strum::IntoEnumIterator;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::Setup;
+use super::{Scope, Setup};
 use crate::checks;
 use crate::domain::{Effect, Event, ImageRules, LogBatch, Moment, SourceId};
 use crate::host::{Clock, Ports};
@@ -58,9 +58,9 @@ const QUEUE: usize = 1024;
 const ASSESS_EVERY: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Starts every poller. Must be called within a [`LocalSet`](tokio::task::LocalSet). Registries are asked so long after
-    /// the start, or not at all.
-    pub fn start(setup: &Setup, ask_after: Option<Duration>) -> (Self, Queue) {
+    /// Starts every poller that belongs to `scope`. Must be called within a [`LocalSet`](tokio::task::LocalSet). Registries
+    /// are asked so long after the start, or not at all.
+    pub fn start(setup: &Setup, scope: Scope, ask_after: Option<Duration>) -> (Self, Queue) {
         let (events, taken) = mpsc::channel(QUEUE);
         let (log_lines, lines) = mpsc::channel(SourceContext::LOG_BATCHES);
         let queue = Queue { events: taken, lines };
@@ -76,7 +76,7 @@ impl Core {
                 let context = SourceContext::new(ports, Rc::new(setup.config.sources.clone()), events);
                 let remembered = Remembered { updates: Arc::new(setup.state_dir.updates()), ask_after };
                 let context = context.with_log_lines(log_lines).with_remembered(remembered);
-                Self::start_pollers(setup, &context, &mut pollers)
+                Self::start_pollers(setup, scope, &context, &mut pollers)
             };
             (clock, sources, wishes)
         };
@@ -92,13 +92,14 @@ impl Core {
 
     fn start_pollers(
         setup: &Setup,
+        scope: Scope,
         context: &SourceContext,
         pollers: &mut JoinSet<()>,
     ) -> (Sources, HashMap<SourceId, watch::Sender<Wish>>) {
         let remembered = setup.state_dir.remembered_sources();
         let mut sources = Sources::default();
         let mut wishes = HashMap::new();
-        for spec in SOURCES {
+        for spec in SOURCES.iter().filter(|spec| scope != Scope::Verdict || !spec.heavy) {
             let period = spec.interval.unwrap_or(setup.config.sources.refresh);
             let expected = remembered.contains(&spec.id) || setup.config.names(spec.id);
             sources.expect(spec.id, SourceState::waiting(period, expected));

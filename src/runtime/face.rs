@@ -18,7 +18,7 @@ use super::ask::{Answered, Asker};
 use super::core::Queue;
 use super::keeper::{self, Keeper, News};
 use super::worker::Order;
-use super::{Core, Setup, async_runtime, diagnostics};
+use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::config::Config;
 use crate::domain::{Event, Failure, JournalEntry, Run, UpdatePolicy};
 use crate::host::spawn;
@@ -107,7 +107,7 @@ enum Next {
 impl Face {
     fn open(setup: Setup) -> anyhow::Result<Self> {
         let terminal = Terminal::enter(setup.config.mouse)?;
-        let (core, queue) = Core::start(&setup, Some(ASK_AFTER));
+        let (core, queue) = Core::start(&setup, Scope::Everything, Some(ASK_AFTER));
         let (screen, warning) = setup.screen(core.zone.clone())?;
         let mut ui = Ui::new(screen, Terminal::size());
         if let Some(warning) = warning {
@@ -339,6 +339,7 @@ impl Face {
                 let policy = self.setup.update_policy(rules);
                 self.core.take(Event::Updates(Arc::new(policy)));
             }
+            News::Images(images) => self.core.take(Event::ImagesSeen(images)),
             News::Failed(why) => {
                 let now = self.core.clock.now();
                 self.ui.say(format!("not recorded: {why}"), now);

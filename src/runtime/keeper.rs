@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::domain::{ImageRules, JournalEntry, JournalRecord, Run, SourceId, UpdateMemory};
+use crate::domain::{ImageRules, ImagesSeen, JournalEntry, JournalRecord, Run, SourceId, UpdateMemory};
 use crate::history::{HistoryError, JournalReader, RunsReader, StateDir};
 use crate::host::{Lane, Reader};
 use crate::report::LastState;
@@ -26,8 +26,8 @@ const QUEUE: usize = 32;
 enum Order {
     /// Somebody said something.
     Record(JournalEntry, Timestamp),
-    /// How the box stands, and which sources can be read.
-    Remember(Box<LastState>, Vec<SourceId>),
+    /// How the box stands, which sources can be read, and what is new about images.
+    Remember(Box<LastState>, Vec<SourceId>, Option<ImagesSeen>),
     /// What registries answered, at this time.
     Answers(Arc<UpdateMemory>, Timestamp),
     /// What did others write?
@@ -46,6 +46,8 @@ pub(super) enum News {
     Runs(Vec<Run>),
     /// What is decided about images, at the start and whenever it changes.
     Rules(ImageRules),
+    /// What is known of images from earlier runs.
+    Images(ImagesSeen),
     /// Something could not be kept.
     Failed(String),
 }
@@ -56,6 +58,8 @@ const LAST_ORDERS: Duration = Duration::from_secs(2);
 /// Takes orders.
 pub(super) struct Keeper {
     orders: mpsc::Sender<Order>,
+    /// The revision of the memory of images that was written last.
+    images: u64,
     task: JoinHandle<()>,
     /// The answers of registries that were kept last.
     answers: Option<Arc<UpdateMemory>>,
@@ -69,7 +73,7 @@ impl Keeper {
         let of = dir.clone();
         let reader = Lane::new("store").reader(move || Store::new(&of));
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self { orders, task, answers: None }, told)
+        (Self { orders, images: 0, task, answers: None }, told)
     }
 
     /// Waits until everything that was ordered is done: what was said last is not lost by leaving.
@@ -107,16 +111,21 @@ impl Keeper {
     }
 
     /// Keeps in mind how the box stands.
-    pub(super) fn remember(&self, state: &State) {
+    pub(super) fn remember(&mut self, state: &State) {
         // One that is not kept because the disk hangs is followed by another in a minute.
-        let _full = self.orders.try_send(Order::Remember(Box::new(LastState::of(state)), read_once(state)));
+        let revision = state.images_seen.revision();
+        let images = (revision != self.images).then(|| state.images_seen.clone());
+        let order = Order::Remember(Box::new(LastState::of(state)), read_once(state), images);
+        if self.orders.try_send(order).is_ok() {
+            self.images = revision;
+        }
     }
 }
 
 /// Keeps in mind how the box stands, now. A store that cannot be written is no reason to fail: what could be seen was
 /// shown.
 pub(super) fn remember(dir: &StateDir, state: &State) {
-    if let Err(error) = keep_in_mind(dir, &LastState::of(state), read_once(state)) {
+    if let Err(error) = keep_in_mind(dir, &LastState::of(state), read_once(state), Some(&state.images_seen)) {
         tracing::warn!(%error, "Could not keep in mind what was seen.");
     }
 }
@@ -126,9 +135,15 @@ fn read_once(state: &State) -> Vec<SourceId> {
     state.sources.iter().filter(|(_, source)| source.last_ok.is_some()).map(|(id, _)| id).collect()
 }
 
-fn keep_in_mind(dir: &StateDir, last: &LastState, sources: Vec<SourceId>) -> Result<(), HistoryError> {
+fn keep_in_mind(
+    dir: &StateDir,
+    last: &LastState,
+    sources: Vec<SourceId>,
+    images: Option<&ImagesSeen>,
+) -> Result<(), HistoryError> {
     dir.set_last(last)?;
-    dir.remember_sources(sources, last.at)
+    dir.remember_sources(sources, last.at)?;
+    images.map_or(Ok(()), |images| dir.remember_images(images, last.at))
 }
 
 /// What is read back of the store.
@@ -153,6 +168,10 @@ struct Brought {
 }
 
 async fn keep(dir: StateDir, mut reader: Reader<Store>, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<News>) {
+    let of = dir.clone();
+    if let Ok(images) = reader.read(move |_| of.images_seen()).await {
+        let _nobody = news.send(News::Images(images)).await;
+    }
     let mut next_look = Instant::now();
     let mut look_every = LOOK_EVERY;
     loop {
@@ -215,7 +234,7 @@ fn carry_out(dir: &StateDir, store: &mut Store, order: Order) -> Result<Brought,
                 brought.records.push(record);
             }
         }
-        Order::Remember(last, sources) => keep_in_mind(dir, &last, sources)?,
+        Order::Remember(last, sources, images) => keep_in_mind(dir, &last, sources, images.as_ref())?,
         Order::Answers(memory, at) => dir.remember_updates(&memory, at)?,
         Order::Cancel(run) => dir.cancel_run(&run)?,
         Order::Look => {

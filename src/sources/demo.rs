@@ -1,9 +1,10 @@
-//! A made-up box that plays on any laptop: two cards, fourteen containers, three inference servers, faults that come and
+//! A made-up box that plays on any laptop: two cards, fifteen containers, three inference servers, faults that come and
 //! go. The screen always marks it DEMO.
 //!
 //! What the box says at a second is a pure function of that second ([`events`]), so pictures and tests show the same box.
 
 mod containers;
+mod disk;
 mod lines;
 mod machine;
 mod updates;
@@ -80,11 +81,14 @@ pub fn events(second: u64, at: Moment) -> Vec<Event> {
         events.push(Event::Journal(journal(at.wall)));
         events.push(Event::Docker { events: containers::past(at.wall), at });
         events.push(Event::Updates(Arc::new(updates::policy())));
+        events.push(Event::ImagesSeen(disk::seen(at.wall)));
     }
     events.push(sampled(Sample::Host(Arc::new(machine::host(second))), "6.8.0-87-generic, 16 cores"));
     events.push(sampled(Sample::Gpu(Arc::new(machine::gpus(second, &faults))), "driver 580.95.05, 2 cards"));
     if second.is_multiple_of(10) {
         events.push(sampled(Sample::Volumes(Arc::new(machine::volumes(second))), "4 file systems"));
+        let disk = disk::disk(at.wall);
+        events.push(sampled(Sample::DockerDisk(Arc::new(disk)), "31 images, 12 volumes, 118 GiB, 7 networks"));
     }
     let happened = containers::happened(second, &faults, at.wall);
     if !happened.is_empty() {

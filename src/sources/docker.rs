@@ -27,6 +27,7 @@ use watch::Watch;
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Docker,
     interval: Some(Duration::from_secs(10)),
+    heavy: false,
     timeout: Duration::from_secs(5),
     build: |context| Box::new(Docker::new(context)),
 };

@@ -26,6 +26,7 @@ use crate::host::{Http, HttpError, Origin, Ports, Reader, foreign};
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Engines,
     interval: Some(TURN),
+    heavy: false,
     timeout: Duration::from_secs(4),
     build: |context| Box::new(Engines::new(context)),
 };

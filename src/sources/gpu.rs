@@ -15,6 +15,7 @@ use crate::host::{Library, Nvidia, Reader};
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Gpu,
     interval: None,
+    heavy: false,
     timeout: Duration::from_secs(3),
     build: |context| Box::new(Gpu::new(context)),
 };

@@ -23,6 +23,7 @@ use crate::host::{Clock, Reader, RootedFs, foreign};
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Host,
     interval: None,
+    heavy: false,
     timeout: Duration::from_secs(3),
     build: |context| Box::new(Host::new(context)),
 };

@@ -24,6 +24,7 @@ use follow::Follower;
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Logs,
     interval: Some(Duration::from_secs(2)),
+    heavy: false,
     timeout: Duration::from_secs(6),
     build: |context| Box::new(Logs::new(context)),
 };

@@ -34,22 +34,26 @@ pub async fn run(
     let mut turns = interval(period);
     turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut failures = 0_u32;
+    // What was asked for before the first reading is answered by it.
+    let mut seen = 0;
     loop {
         if failures == 0 {
             tokio::select! {
                 _ = turns.tick() => {}
-                asked = refresh_asked(&mut wishes) => if !asked { return },
+                asked = refresh_asked(&mut wishes, seen) => if !asked { return },
             }
         } else {
             tokio::select! {
                 () = sleep(backoff(period, failures)) => {}
-                asked = refresh_asked(&mut wishes) => if !asked { return },
+                asked = refresh_asked(&mut wishes, seen) => if !asked { return },
             }
             turns.reset();
         }
         if wishes.wait_for(|wish| !wish.paused).await.is_err() {
             return;
         }
+        // One that is asked for from here on comes after this reading: it may have missed what the wish is about.
+        seen = wishes.borrow().refresh;
         let event = read_once(spec, source.as_mut(), clock).await;
         failures = if matches!(event, Event::Sampled { .. }) { 0 } else { failures.saturating_add(1) };
         if events.send(event).await.is_err() {
@@ -77,9 +81,8 @@ pub async fn read_once(spec: &SourceSpec, source: &mut dyn Source, clock: Clock)
     }
 }
 
-/// Waits until a refresh is asked for; false when nobody can ask any more.
-async fn refresh_asked(wishes: &mut watch::Receiver<Wish>) -> bool {
-    let seen = wishes.borrow_and_update().refresh;
+/// Waits until a refresh is asked for beyond those that were `seen`; false when nobody can ask any more.
+async fn refresh_asked(wishes: &mut watch::Receiver<Wish>, seen: u64) -> bool {
     wishes.wait_for(|wish| wish.refresh != seen).await.is_ok()
 }
 

@@ -34,6 +34,25 @@ impl Roster {
     pub fn was_asked(&self) -> bool {
         self.known.is_some() || self.failure.is_some()
     }
+
+    /// The engine and its containers as they were last known; or why there are none.
+    pub fn engine(&self) -> Result<&Known, Failure> {
+        match (&self.known, &self.failure) {
+            (Some(known), _) => Ok(known),
+            (None, Some(failure)) if failure.kind == FailureKind::Unsupported => {
+                Err(Failure::unsupported("no container engine"))
+            }
+            (None, failure) => {
+                Err(failure.clone().unwrap_or_else(|| Failure::failed("the container engine has not answered yet")))
+            }
+        }
+    }
+
+    /// The way to the engine; or why it cannot be asked now.
+    pub fn client(&self) -> Result<&DockerClient, Failure> {
+        let known = self.engine()?;
+        self.failure.as_ref().map_or(Ok(&known.client), |failure| Err(failure.clone()))
+    }
 }
 
 /// How long a first reading waits for the engine's first answer.
@@ -51,11 +70,5 @@ pub(super) async fn known(roster: &mut watch::Receiver<Roster>) -> Result<Known,
         Ok(Err(_)) => return Err(Failure::unsupported("no container engine is asked")),
         Err(_) => return Err(silent()),
     };
-    match (&roster.known, &roster.failure) {
-        (Some(known), _) => Ok(known.clone()),
-        (None, Some(failure)) if failure.kind == FailureKind::Unsupported => {
-            Err(Failure::unsupported("no container engine"))
-        }
-        (None, failure) => Err(failure.clone().unwrap_or_else(silent)),
-    }
+    roster.engine().cloned()
 }

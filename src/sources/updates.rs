@@ -22,6 +22,7 @@ use crate::host::Clock;
 use asker::{Ask, Asker};
 
 pub(super) const SPEC: SourceSpec = SourceSpec {
+    heavy: false,
     id: SourceId::Updates,
     interval: Some(TURN),
     timeout: Duration::from_secs(6),

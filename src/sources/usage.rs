@@ -23,6 +23,7 @@ use meters::Meters;
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Usage,
     interval: None,
+    heavy: false,
     timeout: Duration::from_secs(6),
     build: |context| Box::new(Usage::new(context)),
 };

@@ -17,6 +17,7 @@ use crate::host::{Reader, RootedFs, statvfs};
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Volumes,
     interval: Some(Duration::from_secs(10)),
+    heavy: false,
     timeout: Duration::from_secs(5),
     build: |context| Box::new(Volumes::new(context)),
 };

@@ -95,11 +95,10 @@ impl State {
         (running, meant)
     }
 
-    /// Containers by compose project; projects by name, single containers last.
+    /// Containers that are in use, by compose project; projects by name, single containers last.
     pub fn projects(&self) -> Vec<ProjectView> {
         let mut views: Vec<ProjectView> = Vec::new();
-        // What an update keeps for roll back is no service of its own.
-        for container in self.containers().iter().filter(|container| container.kept_of().is_none()) {
+        for container in self.current_containers() {
             let known = views.iter().position(|view| view.name == container.project);
             let index = known.unwrap_or_else(|| {
                 views.push(ProjectView { name: container.project.clone(), containers: Vec::new(), running: 0 });

@@ -23,6 +23,11 @@ impl<T> Slot<T> {
         self.value.as_deref()
     }
 
+    /// The same, shared: for what outlives the look at the state.
+    pub fn shared(&self) -> Option<Arc<T>> {
+        self.value.clone()
+    }
+
     /// When the latest value was taken.
     pub fn taken(&self) -> Option<Moment> {
         self.taken

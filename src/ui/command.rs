@@ -117,6 +117,8 @@ pub enum Command {
     StartStop,
     /// A shell in the selected container.
     Shell,
+    /// Images, volumes, networks and build cache, one after the other.
+    Views,
     /// The next error.
     NextError,
     /// The error before.
@@ -163,7 +165,7 @@ impl Command {
                 Some(Subject::Box) | None => Context::Global,
                 Some(Subject::Container | Subject::Image | Subject::Volume) => Context::Containers,
             },
-            Self::ContainerLogs | Self::Inspect | Self::StartStop | Self::Shell => Context::Containers,
+            Self::ContainerLogs | Self::Inspect | Self::Views | Self::StartStop | Self::Shell => Context::Containers,
             Self::NextError | Self::PreviousError | Self::Wrap => Context::Logs,
             Self::Snooze | Self::Accept => Context::Findings,
             _ => Context::Global,
@@ -229,6 +231,7 @@ impl Command {
             Self::Quit => "quit",
             Self::ContainerLogs => "logs",
             Self::Inspect => "inspect",
+            Self::Views => "images, volumes, cache",
             Self::NextError => "next error",
             Self::PreviousError => "previous error",
             Self::Wrap => "wrap long lines",

@@ -149,6 +149,7 @@ impl Ui {
             Command::StartStop => return self.start_or_stop(state, now),
             Command::Shell => return self.shell(state, now),
             Command::Act(id) => return self.act(id, state, now),
+            Command::Views => self.next_view(),
             Command::Back => self.back(now),
             Command::Filter => self.begin_filter(),
             Command::Sort => self.next_sort(),
@@ -194,6 +195,15 @@ impl Ui {
         if count > 0 {
             let pane = self.panes.entry(self.tab).or_default();
             *pane = (*pane + if forward { 1 } else { count - 1 }) % count;
+        }
+    }
+
+    /// The next of the views of the Containers tab, from anywhere.
+    fn next_view(&mut self) {
+        if self.tab == TabId::Containers && self.popup.is_none() {
+            self.move_pane(true);
+        } else {
+            (self.tab, self.popup) = (TabId::Containers, None);
         }
     }
 
@@ -315,6 +325,9 @@ impl Ui {
             if list_state.filter.take().is_some() {
                 return;
             }
+        }
+        if tab(self.tab).has_views() {
+            self.panes.remove(&self.tab);
         }
         self.following = true;
     }

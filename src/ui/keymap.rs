@@ -159,6 +159,7 @@ const DEFAULTS: &[(Command, &[&str])] = &[
     (Command::Inspect, &["i"]),
     (Command::StartStop, &["o"]),
     (Command::Shell, &["x"]),
+    (Command::Views, &["v"]),
     (Command::NextError, &["e"]),
     (Command::PreviousError, &["E"]),
     (Command::Wrap, &["w"]),

@@ -16,6 +16,12 @@ pub enum ListId {
     GpuProcesses,
     /// Containers by project.
     Containers,
+    /// Images of the container engine.
+    Images,
+    /// Its volumes.
+    Volumes,
+    /// Its networks.
+    Networks,
     /// Inference servers and their models.
     Models,
     /// Log lines.
@@ -39,6 +45,12 @@ pub enum RowKey {
     Project(Option<Arc<str>>),
     /// A container.
     Container(ContainerId),
+    /// An image, by its id.
+    Image(Arc<str>),
+    /// A volume of the container engine, by its name.
+    Volume(Arc<str>),
+    /// A network of the container engine, by its id.
+    Network(Arc<str>),
     /// An inference server.
     Engine(Endpoint),
     /// A model of an inference server.

@@ -185,6 +185,11 @@ fn lines(scene: &Scene<'_>, popup: &Popup) -> Option<Vec<Vec<Piece<'static>>>> {
     }
 }
 
+/// Title and lines of what is known of one thing, its sentences in at most `columns` characters.
+pub(super) fn detail_of(scene: &Scene<'_>, of: &RowKey, columns: usize) -> (String, Vec<Vec<Piece<'static>>>) {
+    detail::lines_in(scene, of, columns)
+}
+
 /// The first line of the last window of a popup that is only read; `None` where there is a cursor instead.
 pub(super) fn last_top(scene: &Scene<'_>, popup: &Popup) -> Option<usize> {
     let count = lines(scene, popup)?.len();

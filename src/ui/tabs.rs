@@ -48,8 +48,16 @@ pub trait Tab: Sync {
     fn badge(&self, scene: &Scene<'_>) -> Pieces<'static>;
     /// Its lists, in the order of `Tab`.
     fn panes(&self) -> &'static [ListId];
+    /// Its panes are views of which one is shown at a time.
+    fn has_views(&self) -> bool {
+        false
+    }
     /// The commands that its footer offers.
     fn hints(&self) -> &'static [Command];
+    /// The same while one of its panes has the focus.
+    fn hints_in(&self, _pane: Option<ListId>) -> &'static [Command] {
+        self.hints()
+    }
     /// The rows of one of its lists, as they are sorted and filtered now.
     fn rows(&self, list: ListId, scene: &Scene<'_>) -> Vec<RowKey>;
     /// The columns of one of its lists: id and title.

@@ -1,6 +1,7 @@
 //! The docker source and the usage source against the private engine, as the poller runs them: what they see, how soon,
 //! and what they say when the engine goes, hangs or may not be asked.
 
+mod disk;
 mod engine_gone;
 mod engine_shapes;
 mod usage;

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use hostler::checks;
 use hostler::domain::{
-    Container, ContainerId, ContainerState, DockerEvent, DockerEventKind, DockerSample, Effect, Endpoint, Engine,
-    EngineInfo, EngineKind, EngineSample, Event, Exit, Failure, Finding, Gpu, GpuDriver, GpuMemory, GpuSample, Health,
-    HealthState, HostSample, JournalEntry, JournalRecord, LogBatch, LogLevel, LogLine, LogOrigin, Memory, Moment,
-    Reading, RestartPolicy, Sample, SourceId, Thresholds, Verdict, Volume, XidEvent,
+    Container, ContainerId, ContainerState, DockerDisk, DockerEvent, DockerEventKind, DockerNetwork, DockerSample,
+    DockerVolume, Effect, Endpoint, Engine, EngineInfo, EngineKind, EngineSample, Event, Exit, Failure, Finding, Gpu,
+    GpuDriver, GpuMemory, GpuSample, Health, HealthState, HostSample, Image, JournalEntry, JournalRecord, LogBatch,
+    LogLevel, LogLine, LogOrigin, Memory, Moment, Reading, RestartPolicy, Sample, SourceId, Thresholds, Verdict,
+    Volume, XidEvent,
 };
 use hostler::store::{SourceState, Sources, State, verdict};
 use jiff::{SignedDuration, Timestamp};
@@ -43,6 +44,7 @@ pub(crate) fn state() -> State {
         SourceId::Gpu,
         SourceId::Docker,
         SourceId::Usage,
+        SourceId::DockerDisk,
         SourceId::Engines,
         SourceId::Logs,
         SourceId::Updates,
@@ -126,6 +128,11 @@ impl Script {
         let version = || Reading::Known("580.95.05".to_owned());
         let driver = GpuDriver { loaded: version(), on_disk: version(), cuda: Reading::Known("13.0".to_owned()) };
         self.sample(Sample::Gpu(GpuSample { driver, gpus: gpus.into_iter().collect() }.into()))
+    }
+
+    /// This is what its container engine holds.
+    pub(crate) fn disk(&mut self, disk: DockerDisk) -> &mut Self {
+        self.sample(Sample::DockerDisk(disk.into()))
     }
 
     /// These are its inference servers.
@@ -368,6 +375,49 @@ impl Maker {
     fn health(self, state: HealthState, failing_streak: u32, output: &str, failing_since: Option<Timestamp>) -> Self {
         let last_output = (!output.is_empty()).then(|| output.to_owned());
         self.with(|container| container.health = Some(Health { state, failing_streak, last_output, failing_since }))
+    }
+}
+
+/// An image of 1 GiB with this reference, built a month ago, that nothing uses and that shares nothing.
+pub(crate) fn image(reference: &str) -> Image {
+    Image {
+        id: format!("sha256:{}", container_id(reference).0).into(),
+        references: vec![reference.to_owned()],
+        repository: None,
+        kept: Vec::new(),
+        size_bytes: GIB,
+        shared_before_bytes: 0,
+        created: Some(wall(-30 * 86_400)),
+        users: Vec::new(),
+        keep: false,
+    }
+}
+
+/// A volume of 1 GiB that somebody named and nothing uses.
+pub(crate) fn docker_volume(name: &str) -> DockerVolume {
+    DockerVolume {
+        name: name.into(),
+        anonymous: false,
+        driver: "local".to_owned(),
+        size_bytes: Reading::Known(GIB),
+        users: Vec::new(),
+        project: None,
+        keep: false,
+        created: Some(wall(-30 * 86_400)),
+    }
+}
+
+/// A bridge that nothing uses.
+pub(crate) fn docker_network(name: &str) -> DockerNetwork {
+    DockerNetwork {
+        id: container_id(name).0,
+        name: name.into(),
+        driver: "bridge".to_owned(),
+        users: Vec::new(),
+        builtin: false,
+        project: None,
+        keep: false,
+        created: Some(wall(-30 * 86_400)),
     }
 }
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hostler::checks;
-use hostler::domain::{Container, Event, Failure, Moment, Sample, SourceId};
+use hostler::domain::{Container, DockerDisk, DockerVolume, Event, Failure, Image, Moment, Sample, SourceId};
 use hostler::sources::demo;
 use hostler::store::{SourceState, Sources, State};
 use hostler::ui::command::Command;
 use hostler::ui::glyph::{ASCII, UNICODE};
 use hostler::ui::keymap::Keymap;
 use hostler::ui::list::{ListId, RowKey};
+use hostler::ui::popups::{Detail, Popup};
 use hostler::ui::tabs::TabId;
 use hostler::ui::theme::{Depth, Role, Theme};
 use hostler::ui::{Setup, Ui, screen};
@@ -78,7 +79,8 @@ fn assessed(mut state: State) -> State {
 fn healthy() -> State {
     let mut state = waiting();
     let at = make::moment(1_000);
-    for event in demo::events(280, at).into_iter().chain(demo::events(250, at)) {
+    let remembered = demo::events(0, at).into_iter().filter(|event| matches!(event, Event::ImagesSeen(_)));
+    for event in remembered.chain(demo::events(280, at)).chain(demo::events(250, at)) {
         match event {
             Event::Sampled { sample: Sample::Volumes(_), .. } | Event::Docker { .. } => {}
             Event::Sampled { sample: Sample::Docker(docker), detail, at } => {
@@ -127,6 +129,13 @@ fn foreign() -> State {
         hostile("emoji-👩‍👩‍👧-é-ß"),
     ];
     script.at(1).docker(names.iter().map(|name| make::container(name)));
+    let users: Vec<Arc<str>> = names.iter().map(|name| name.as_str().into()).collect();
+    script.disk(DockerDisk {
+        images: names.iter().map(|name| Image { users: users.clone(), ..make::image(name) }).collect(),
+        volumes: names.iter().map(|name| DockerVolume { users: users.clone(), ..make::docker_volume(name) }).collect(),
+        networks: names.iter().map(|name| make::docker_network(name)).collect(),
+        ..DockerDisk::default()
+    });
     script.memory(0.4).volumes([("/mnt/ünïcode-ディスク", 0.05), ("/", 0.5)]);
     for name in &names {
         script.log(
@@ -245,6 +254,63 @@ fn every_tab_in_every_state_at_both_sizes() {
     });
 }
 
+/// The views of the Containers tab beside the containers, each with its word.
+const VIEWS: [(&str, ListId); 3] =
+    [("images", ListId::Images), ("volumes", ListId::Volumes), ("networks", ListId::Networks)];
+
+#[test]
+fn every_view_of_what_the_engine_holds() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| {
+        for (name, make) in STATES.iter().filter(|(name, _)| *name != "findings") {
+            let state = make();
+            for (word, list) in VIEWS {
+                for size in SIZES {
+                    let mut ui = ui(TabId::Containers, *size, role_theme());
+                    ui.focus(list);
+                    let buffer = drawn(&ui, &state);
+                    let label = format!("{word}-{name}-{}x{}", size.0, size.1);
+                    insta::assert_snapshot!(label.clone(), text_of(&buffer));
+                    insta::assert_snapshot!(format!("{label}-roles"), roles_of(&buffer));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn details_of_what_the_engine_holds_say_whether_it_can_go() {
+    let state = healthy();
+    let disk = state.disk.get().unwrap();
+    let image = |name: &str, dangling: bool| {
+        let mut images = disk.images.iter().filter(|image| image.is_dangling() == dangling);
+        RowKey::Image(images.find(|image| image.name() == name).unwrap().id.clone())
+    };
+    let volume = |start: &str| {
+        RowKey::Volume(disk.volumes.iter().find(|volume| volume.name.starts_with(start)).unwrap().name.clone())
+    };
+    let network =
+        |name: &str| RowKey::Network(disk.networks.iter().find(|network| &*network.name == name).unwrap().id.clone());
+    for (of, told) in [
+        (image("n8nio/n8n:1.118.2", false), "used by     agents-n8n-worker-1  running"),
+        (image("n8nio/n8n:1.117.1", false), "roll back of agents-n8n-main-1, run 20261111-061530-7c2e"),
+        (image("n8nio/n8n", true), "Its name went to a newer image"),
+        (image("grafana/grafana:11.4.0", false), "not since first seen 75 d ago"),
+        (image("vllm/vllm-openai:v0.31.0", false), "9.9 GiB freed if it goes"),
+        (volume("3f9a"), "may hold that"),
+        (volume("open-webui"), "only when that name is typed"),
+        (network("host"), "The engine made it for itself"),
+        (network("flowise_default"), "Nothing belongs to it: it can go."),
+    ] {
+        let mut ui = ui(TabId::Containers, (160, 48), role_theme());
+        ui.popup = Some(Popup::Detail(Detail { of, top: 0 }));
+        let text = text_of(&drawn(&ui, &state));
+        assert!(text.contains(told), "{told}\n{text}");
+    }
+}
+
 #[test]
 fn any_size_from_one_cell_is_drawn_without_a_panic() {
     let state = findings();
@@ -252,6 +318,11 @@ fn any_size_from_one_cell_is_drawn_without_a_panic() {
         for width in (1..=170).step_by(7).chain([59, 60, 61, 79, 80, 109, 110, 111, 119, 120, 130, 250]) {
             for height in (1..=50).step_by(3).chain([14, 15, 16, 19, 20, 29, 30, 80]) {
                 drawn(&ui(tab, (width, height), role_theme()), &state);
+                for (_, list) in VIEWS.iter().filter(|_| tab == TabId::Containers) {
+                    let mut ui = ui(tab, (width, height), role_theme());
+                    ui.focus(*list);
+                    drawn(&ui, &state);
+                }
             }
         }
     }
@@ -279,6 +350,12 @@ fn an_ascii_terminal_gets_ascii() {
             let text = text_of(&drawn(&ui, &state));
             let other = text.chars().find(|character| !character.is_ascii());
             assert_eq!(other, None, "{tab:?}, {name}");
+            for (word, list) in VIEWS.iter().filter(|_| tab == TabId::Containers) {
+                ui.focus(*list);
+                let text = text_of(&drawn(&ui, &state));
+                let other = text.chars().find(|character| !character.is_ascii());
+                assert_eq!(other, None, "{word}, {name}");
+            }
         }
     }
 }

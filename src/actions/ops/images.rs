@@ -7,28 +7,11 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use super::{Bench, Done, Trouble, gone_is_fine};
+use crate::domain::kept_repository;
 use crate::host::{DockerClient, EngineError};
-
-/// The repository under which images are kept for roll back, one name a container.
-pub(in crate::actions) const KEPT: &str = "hostler-rollback";
 
 /// The time between two words about a pull.
 const TELL_EVERY: Duration = Duration::from_millis(250);
-
-/// The name under which an image is kept for roll back of a container: `hostler-rollback/NAME`.
-pub(in crate::actions) fn kept_repository(container: &str) -> String {
-    // A repository's name knows no capitals, and no two signs side by side (OCI distribution specification, §Pull).
-    let mut name = String::with_capacity(container.len());
-    for character in container.chars() {
-        let plain = character.is_ascii_alphanumeric();
-        if plain {
-            name.push(character.to_ascii_lowercase());
-        } else if name.ends_with(|last: char| last.is_ascii_alphanumeric()) {
-            name.push('-');
-        }
-    }
-    format!("{KEPT}/{}", name.trim_end_matches('-'))
-}
 
 /// Gives an image a name under which it is kept.
 pub(super) async fn keep(bench: &mut Bench<'_>, image: &str, container: &str) -> Result<Done, Trouble> {
@@ -128,11 +111,5 @@ mod tests {
         assert_eq!(split("n8nio/n8n:1.2"), ("n8nio/n8n", "1.2"));
         assert_eq!(split("127.0.0.1:5000/bed/app"), ("127.0.0.1:5000/bed/app", "latest"));
         assert_eq!(split("127.0.0.1:5000/bed/app:v1"), ("127.0.0.1:5000/bed/app", "v1"));
-    }
-
-    #[test]
-    fn any_name_makes_a_repository() {
-        assert_eq!(kept_repository("agents-n8n-1"), "hostler-rollback/agents-n8n-1");
-        assert_eq!(kept_repository("My__App.2-"), "hostler-rollback/my-app-2");
     }
 }

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Bench, Done, Trouble, gone_is_fine, last_lines};
-use crate::domain::{ComposeService, ContainerId, ContainerRef, RestartPolicy, Verb};
+use crate::domain::{ComposeService, ContainerId, ContainerRef, RestartPolicy, Verb, kept_name};
 use crate::host::{DockerClient, EngineError, compose_hash};
 
 /// The label that names the run which made a container.
@@ -18,11 +18,6 @@ pub(in crate::actions) const RUN_LABEL: &str = "hostler.run";
 /// whether a container is up to date.
 const IMAGE_LABEL: &str = "com.docker.compose.image";
 const HASH_LABEL: &str = "com.docker.compose.config-hash";
-
-/// The name of an old container that is kept.
-pub(in crate::actions) fn kept_name(name: &str, run: &str) -> String {
-    format!("{name}.hostler-{run}")
-}
 
 /// The name of a new container before it takes its own.
 fn new_name(name: &str, run: &str) -> String {

@@ -1,15 +1,30 @@
-//! What the engine tells of containers as it happens, and what it still remembers.
+//! What the engine tells as it happens, and what it still remembers: of containers, and that what else it holds changed.
 
 use std::collections::HashMap;
 
-use bollard::models::EventMessage;
+use bollard::models::{EventMessage, EventMessageTypeEnum};
 use bollard::query_parameters::{EventsOptions, EventsOptionsBuilder};
 use jiff::Timestamp;
 
 use super::convert;
 use crate::domain::{DockerEvent, DockerEventKind};
 
-/// The actions that are asked for; the engine filters, because health checks alone make three others every few seconds.
+/// Something that the engine told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// What happened to a container.
+    pub event: Option<DockerEvent>,
+    /// Images, volumes, networks or build cache changed, or a container came or went.
+    pub stock: bool,
+}
+
+/// What comes and goes. The words stand for images, volumes, networks and build cache alike.
+const STOCK: &[&str] = &["create", "delete", "destroy", "import", "load", "prune", "pull", "remove", "tag", "untag"];
+
+/// The kinds of things whose coming and going is told.
+const TYPES: &[&str] = &["container", "image", "volume", "network", "builder"];
+
+/// The actions of containers that are asked for; the engine filters, because health checks alone make three others every few seconds.
 /// `remove` is Podman's word for `destroy`.
 const ACTIONS: &[&str] = &[
     "create",
@@ -28,9 +43,9 @@ const ACTIONS: &[&str] = &[
     "update",
 ];
 
-/// Asks for what happened to containers from `since` to `until`, or on and on.
+/// Asks for what happened from `since` to `until`, or on and on.
 pub(super) fn request(since: Timestamp, until: Option<Timestamp>) -> EventsOptions {
-    let filters = HashMap::from([("type", vec!["container"]), ("event", ACTIONS.to_vec())]);
+    let filters = HashMap::from([("type", TYPES.to_vec()), ("event", [ACTIONS, STOCK].concat())]);
     let request = EventsOptionsBuilder::default().since(&unix(since)).filters(&filters);
     match until {
         Some(until) => request.until(&unix(until)),
@@ -44,8 +59,17 @@ fn unix(time: Timestamp) -> String {
     format!("{}.{:09}", time.as_second(), time.subsec_nanosecond())
 }
 
+/// What the message tells; `None` where it means nothing here.
+pub(super) fn happening(message: &EventMessage) -> Option<Happening> {
+    let action = message.action.as_deref().unwrap_or_default();
+    let of_container = message.typ.is_none_or(|typ| typ == EventMessageTypeEnum::CONTAINER);
+    let happening =
+        Happening { event: if of_container { event(message) } else { None }, stock: STOCK.contains(&action) };
+    (happening.event.is_some() || happening.stock).then_some(happening)
+}
+
 /// The message as our event; `None` for what is no event of a container.
-pub(super) fn event(message: &EventMessage) -> Option<DockerEvent> {
+fn event(message: &EventMessage) -> Option<DockerEvent> {
     let actor = message.actor.as_ref()?;
     let attribute = |key: &str| actor.attributes.as_ref()?.get(key).map(String::as_str);
     // `health_status: unhealthy` from Docker; Podman puts the word into an attribute.

@@ -115,11 +115,12 @@ impl Raw {
             }
             bytes.extend_from_slice(&chunk);
         }
-        let value = serde_json::from_slice::<Value>(&bytes);
+        let is_empty = bytes.is_empty();
+        let (value, bytes) = parsed(bytes).await;
         match (status, value) {
             (status, Ok(value)) if status.is_success() => Ok(value),
             (StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED, _) => Ok(Value::Null),
-            (status, Err(_)) if status.is_success() && bytes.is_empty() => Ok(Value::Null),
+            (status, Err(_)) if status.is_success() && is_empty => Ok(Value::Null),
             (status, Err(error)) if status.is_success() => {
                 let what = format!("{} gave an answer that is no JSON: {error}", self.place.shown());
                 Err(Failure::failed(what).into())
@@ -139,6 +140,19 @@ impl Raw {
             fault::transport(&self.place, error)
         })
     }
+}
+
+/// Answers from this size on are read on a thread that may be kept busy, bytes.
+const LARGE: usize = 64 << 10;
+
+/// The JSON in `bytes`, and the bytes. A list of hundreds of images takes milliseconds to read, in which nobody could draw.
+async fn parsed(bytes: Vec<u8>) -> (serde_json::Result<Value>, Vec<u8>) {
+    let is_large = bytes.len() >= LARGE;
+    let parse = move || (serde_json::from_slice(&bytes), bytes);
+    if !is_large {
+        return parse();
+    }
+    tokio::task::spawn_blocking(parse).await.unwrap_or_else(|_| (Ok(Value::Null), Vec::new()))
 }
 
 /// `text` as one segment of a path, or one value of a query (RFC 3986, section 2).

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use super::super::check::{findings_text, heading, sources_text};
 use super::super::look::{Columns, Look, Tone};
-use super::{ContainerReport, EngineReport, GpuReport, HostReport, ModelReport, ProcessReport, Snapshot, VolumeReport};
-use crate::domain::{HealthState, HostSample, ImageUpdate, Reading, Residency, units};
+use super::{
+    ContainerReport, DiskReport, EngineReport, GpuReport, HostReport, ModelReport, ProcessReport, Snapshot,
+    VolumeReport,
+};
+use crate::domain::{HealthState, HostSample, Reading, Residency, units};
 
 type Cell = (Tone, String);
 
@@ -16,6 +19,7 @@ pub(super) fn text(snapshot: &Snapshot, look: &Look) -> String {
     text.push_str(&part("Volumes", &snapshot.volumes, look, |volume| vec![volume_row(volume)]));
     text.push_str(&part("GPUs", &snapshot.gpus, look, gpu_rows));
     text.push_str(&part("Containers", &snapshot.containers, look, |container| vec![container_row(container)]));
+    text.push_str(&disk(&snapshot.docker_disk, look));
     text.push_str(&part("Inference servers", &snapshot.engines, look, |engine| vec![engine_row(engine)]));
     text.push_str(&part("Models", &snapshot.models, look, |model| vec![model_row(model)]));
     text.push_str(&findings_text(&snapshot.findings, snapshot.verdict, snapshot.at, look));
@@ -168,16 +172,33 @@ fn container_row(report: &ContainerReport) -> Vec<Cell> {
         plain(state),
         plain(format!("{} restarts", container.restart_count)),
         plain(used + &gpu.unwrap_or_default()),
-        (Tone::Muted, container.image.clone() + &offered(report)),
+        (Tone::Muted, container.image.clone()),
     ]
 }
 
-/// What is newer than its image, in brackets.
-fn offered(report: &ContainerReport) -> String {
-    let newer = report.update.known().and_then(ImageUpdate::offered);
-    newer.map_or_else(String::new, |newer| match newer.newest() {
-        Some(tag) => format!(" (newer: {}, {})", tag.tag, newer.word()),
-        None => " (newer: the same tag)".to_owned(),
+/// What the engine holds, a kind a line.
+fn disk(report: &Reading<DiskReport>, look: &Look) -> String {
+    let kinds = report.clone().map(|report| {
+        let totals = report.totals;
+        vec![
+            ("images", totals.images),
+            ("containers", totals.containers),
+            ("volumes", totals.volumes),
+            ("build cache", totals.build_cache),
+        ]
+    });
+    part("Disk held by Docker", &kinds, look, |(label, held)| {
+        let unmeasured = match held.unmeasured {
+            0 => String::new(),
+            count => format!("{count} not measured"),
+        };
+        let reclaimable = or_none(&held.reclaimable_bytes, |bytes| format!("{} reclaimable", units::bytes(*bytes)));
+        vec![vec![
+            plain(format!("{label} {}", held.count)),
+            or_why(&held.size_bytes, |bytes| units::bytes(*bytes)),
+            plain(reclaimable),
+            (Tone::Muted, unmeasured),
+        ]]
     })
 }
 

@@ -1,4 +1,4 @@
-//! The made-up containers: two compose projects and a single one.
+//! The made-up containers: two compose projects, two single ones, and an old one that is kept for roll back.
 
 use std::sync::Arc;
 
@@ -69,9 +69,11 @@ pub(super) fn images() -> impl Iterator<Item = (&'static str, String)> {
     BOX.iter().map(|made| (made.image, image_id(made.image)))
 }
 
-fn image_id(image: &str) -> String {
-    format!("sha256:{}", id(image).0)
-}
+/// A single container that somebody forgot.
+pub(super) const SCRATCH: &str = "migrate-scratch";
+/// The run that updated n8n, and the container that it keeps since.
+pub(super) const KEPT_RUN: &str = "20261111-061530-7c2e";
+pub(super) const KEPT_NAME: &str = "agents-n8n-main-1.hostler-20261111-061530-7c2e";
 
 /// The container that dies.
 const WORKER: &str = "n8n-worker";
@@ -129,12 +131,58 @@ pub(super) fn sample(second: u64, faults: &Faults, now: Timestamp) -> DockerSamp
             endpoint: "unix:///run/docker.sock".to_owned(),
             chosen_because: "it is the default socket".to_owned(),
         },
-        containers: BOX.iter().map(|made| Arc::new(container(made, second, faults, now))).collect(),
+        containers: BOX
+            .iter()
+            .map(|made| container(made, second, faults, now))
+            .chain([forgotten(now), kept(now)])
+            .map(Arc::new)
+            .collect(),
+    }
+}
+
+/// Id, name and project of every container.
+pub(super) fn all() -> impl Iterator<Item = (ContainerId, Arc<str>, Option<Arc<str>>)> {
+    let made = BOX.iter().map(|made| (id(made.service), name(made).into(), made.project.map(Into::into)));
+    made.chain([(id(SCRATCH), SCRATCH.into(), None), (id(KEPT_NAME), KEPT_NAME.into(), Some("agents".into()))])
+}
+
+/// The id of the image of a reference.
+pub(super) fn image_id(reference: &str) -> String {
+    format!("sha256:{}", id(reference).0)
+}
+
+fn name(made: &Made) -> String {
+    made.project.map_or_else(|| made.service.to_owned(), |project| format!("{project}-{}-1", made.service))
+}
+
+/// A container that did its work a month ago.
+fn forgotten(now: Timestamp) -> Container {
+    let made = Made { project: None, ..made("", SCRATCH, "migrate/migrate:v4.19.0", false, (0.0, 0)) };
+    down(&made, now, 31)
+}
+
+/// The n8n before the last update.
+fn kept(now: Timestamp) -> Container {
+    let made = made("agents", "n8n-main", "n8nio/n8n:1.117.1", true, (0.0, 0));
+    Container { id: id(KEPT_NAME), name: KEPT_NAME.into(), ..down(&made, now, 12) }
+}
+
+/// A container that ended so many days ago.
+fn down(made: &Made, now: Timestamp, days: i64) -> Container {
+    let ended = ago(now, days * 86_400);
+    Container {
+        state: ContainerState::Exited,
+        restart_policy: RestartPolicy::No,
+        pid: None,
+        health: None,
+        created: Some(ago(now, (days + 19) * 86_400)),
+        started: Some(ago(now, (days + 19) * 86_400)),
+        last_exit: Some(Exit { code: 0, oom_killed: false, at: Some(ended) }),
+        ..container(made, 0, &Faults::at(CYCLE - 1), now)
     }
 }
 
 fn container(made: &Made, second: u64, faults: &Faults, now: Timestamp) -> Container {
-    let name = made.project.map_or_else(|| made.service.to_owned(), |project| format!("{project}-{}-1", made.service));
     let worker = made.service == WORKER;
     let dying = worker && faults.worker_dies;
     let since_death = (second % CYCLE) % DIES_EVERY;
@@ -144,7 +192,7 @@ fn container(made: &Made, second: u64, faults: &Faults, now: Timestamp) -> Conta
     let state = if dying && since_death < 3 { ContainerState::Restarting } else { ContainerState::Running };
     Container {
         id: id(made.service),
-        name: name.as_str().into(),
+        name: name(made).into(),
         project: made.project.map(Into::into),
         service: made.project.map(|_| made.service.into()),
         image: made.image.to_owned(),

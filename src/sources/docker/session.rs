@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::means::Means;
 use super::table::Table;
 use crate::domain::{Container, ContainerId, DockerEvent, DockerSample, Event, Failure, Moment};
-use crate::host::{Candidate, DockerClient, Inspected};
+use crate::host::{Candidate, DockerClient, Happening, Inspected};
 
 /// How far back the engine is asked: the longest window of a rule about exits.
 const PAST: Duration = Duration::from_mins(30);
@@ -33,10 +33,12 @@ pub(super) struct Session {
     place: Candidate,
     client: DockerClient,
     table: Table,
-    live: BoxStream<'static, Result<DockerEvent, Failure>>,
+    live: BoxStream<'static, Result<Happening, Failure>>,
     listed: Moment,
     /// Events that have not been passed on.
     untold: Vec<DockerEvent>,
+    /// What else the engine holds has changed, and that has not been passed on.
+    stock_changed: bool,
     /// Containers that events named since.
     dirty: HashSet<ContainerId>,
 }
@@ -58,6 +60,7 @@ impl Session {
             client,
             listed: now,
             untold: Vec::new(),
+            stock_changed: false,
             dirty: HashSet::new(),
         };
         let (past, listed_and_inspected) = join(past(&session.client, now.wall), async {
@@ -91,10 +94,13 @@ impl Session {
     /// The next event, as soon as there is one. Notes what it names; an error means that the engine is lost.
     pub(super) async fn follow(&mut self) -> Result<(), Failure> {
         match self.live.next().await {
-            Some(Ok(event)) => {
-                self.table.happened(&event);
-                self.dirty.insert(event.id.clone());
-                self.untold.push(event);
+            Some(Ok(Happening { event, stock })) => {
+                self.stock_changed |= stock;
+                if let Some(event) = event {
+                    self.table.happened(&event);
+                    self.dirty.insert(event.id.clone());
+                    self.untold.push(event);
+                }
                 Ok(())
             }
             Some(Err(failure)) => Err(failure),
@@ -104,7 +110,7 @@ impl Session {
 
     /// Whether events wait to be passed on.
     pub(super) fn is_behind(&self) -> bool {
-        !self.untold.is_empty()
+        !self.untold.is_empty() || self.stock_changed
     }
 
     /// Passes events on, inspects what they name, and tells what has changed.
@@ -113,6 +119,10 @@ impl Session {
         if !events.is_empty() {
             let at = self.means.now();
             self.means.tell(Event::Docker { events, at }).await;
+        }
+        if std::mem::take(&mut self.stock_changed) {
+            let at = self.means.now();
+            self.means.tell(Event::DockerStock { at }).await;
         }
         let dirty: Vec<_> = self.dirty.drain().collect();
         self.look_at(dirty).await?;
@@ -190,7 +200,7 @@ async fn past(client: &DockerClient, until: Timestamp) -> Vec<DockerEvent> {
     let telling = async {
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => told.push(event),
+                Ok(happening) => told.extend(happening.event),
                 Err(failure) => {
                     tracing::warn!(%failure, "The engine does not tell what it remembers.");
                     return;

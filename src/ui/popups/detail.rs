@@ -1,5 +1,7 @@
 //! All that is known of one thing, as labelled lines.
 
+mod held;
+
 use super::super::Scene;
 use super::super::canvas::{Pieces, piece};
 use super::super::crash::{self, Room};
@@ -19,8 +21,13 @@ pub struct Detail {
 
 /// Title and lines of a detail.
 pub(super) fn lines(scene: &Scene<'_>, detail: &Detail) -> (String, Vec<Pieces<'static>>) {
+    lines_in(scene, &detail.of, 90)
+}
+
+/// Title and lines of what is known of one thing, its sentences in at most `columns` characters.
+pub(super) fn lines_in(scene: &Scene<'_>, of: &RowKey, columns: usize) -> (String, Vec<Pieces<'static>>) {
     let gone = || ("Gone".to_owned(), vec![vec![piece(Role::Muted, "It is no longer there.")]]);
-    match &detail.of {
+    match of {
         RowKey::Run(_) => (String::new(), Vec::new()),
         RowKey::Container(id) => scene
             .state
@@ -55,8 +62,11 @@ pub(super) fn lines(scene: &Scene<'_>, detail: &Detail) -> (String, Vec<Pieces<'
         }),
         RowKey::Duty(id) => {
             let standing = scene.state.routine.iter().find(|standing| standing.spec.id == *id);
-            standing.map_or_else(gone, |standing| (standing.spec.title.clone(), of_duty(scene, standing, 90)))
+            standing.map_or_else(gone, |standing| (standing.spec.title.clone(), of_duty(scene, standing, columns)))
         }
+        RowKey::Image(id) => held::image(scene, id, columns).unwrap_or_else(gone),
+        RowKey::Volume(name) => held::volume(scene, name, columns).unwrap_or_else(gone),
+        RowKey::Network(id) => held::network(scene, id, columns).unwrap_or_else(gone),
         RowKey::Project(_) | RowKey::Cadence(_) | RowKey::Entry(_) => gone(),
     }
 }

@@ -168,7 +168,7 @@ fn hints(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         x = end + 3;
     }
     let mut x = area.x + 1;
-    for command in tab(scene.ui.tab).hints() {
+    for command in tab(scene.ui.tab).hints_in(scene.ui.pane()) {
         let pieces = hint(*command, true);
         if x + width(&pieces) + 3 > edge {
             break;

@@ -1,12 +1,20 @@
-//! Containers tab: compose projects as units, their containers, and beside them what is known of the selected one.
+//! Containers tab: compose projects as units, their containers, and beside them what is known of the selected one; and as
+//! further views what else the engine holds: images, volumes, networks and build cache.
 
 mod detail;
+mod disk;
+mod held;
+mod images;
+mod networks;
 mod rows;
+mod volumes;
+
+use std::time::Duration;
 
 use ratatui::layout::Rect;
 
 use super::super::Scene;
-use super::super::canvas::{Canvas, Pieces, piece};
+use super::super::canvas::{Canvas, Piece, Pieces, piece, text_width, width};
 use super::super::command::{Command, Context};
 use super::super::list::{ListId, RowKey};
 use super::super::popups::{Detail, Popup};
@@ -45,7 +53,11 @@ impl Tab for Containers {
     }
 
     fn panes(&self) -> &'static [ListId] {
-        &[ListId::Containers]
+        &[ListId::Containers, ListId::Images, ListId::Volumes, ListId::Networks]
+    }
+
+    fn has_views(&self) -> bool {
+        true
     }
 
     fn hints(&self) -> &'static [Command] {
@@ -57,6 +69,7 @@ impl Tab for Containers {
             Command::ContainerLogs,
             Command::Shell,
             Command::Inspect,
+            Command::Views,
             Command::Mark,
             Command::Filter,
             Command::Sort,
@@ -65,16 +78,45 @@ impl Tab for Containers {
         ]
     }
 
-    fn rows(&self, _list: ListId, scene: &Scene<'_>) -> Vec<RowKey> {
-        rows::rows(scene).iter().map(table::TableRow::key).collect()
+    fn hints_in(&self, pane: Option<ListId>) -> &'static [Command] {
+        const HELD: &[Command] = &[
+            Command::Views,
+            Command::Back,
+            Command::Open,
+            Command::Mark,
+            Command::Filter,
+            Command::Sort,
+            Command::Columns,
+            Command::Copy,
+        ];
+        if pane == Some(ListId::Containers) { self.hints() } else { HELD }
     }
 
-    fn columns(&self, _list: ListId) -> Vec<(&'static str, &'static str)> {
-        rows::COLUMNS.iter().map(|column| (column.id, column.title)).collect()
+    fn rows(&self, list: ListId, scene: &Scene<'_>) -> Vec<RowKey> {
+        match list {
+            ListId::Images => keys(&images::rows(scene)),
+            ListId::Volumes => keys(&volumes::rows(scene)),
+            ListId::Networks => keys(&networks::rows(scene)),
+            _ => keys(&rows::rows(scene)),
+        }
     }
 
-    fn fields(&self, _list: ListId) -> &'static [&'static str] {
-        rows::FIELDS
+    fn columns(&self, list: ListId) -> Vec<(&'static str, &'static str)> {
+        match list {
+            ListId::Images => columns(images::COLUMNS),
+            ListId::Volumes => columns(volumes::COLUMNS),
+            ListId::Networks => columns(networks::COLUMNS),
+            _ => columns(rows::COLUMNS),
+        }
+    }
+
+    fn fields(&self, list: ListId) -> &'static [&'static str] {
+        match list {
+            ListId::Images => images::FIELDS,
+            ListId::Volumes => volumes::FIELDS,
+            ListId::Networks => networks::FIELDS,
+            _ => rows::FIELDS,
+        }
     }
 
     fn open(&self, _scene: &Scene<'_>, selected: &RowKey) -> Option<Popup> {
@@ -85,11 +127,21 @@ impl Tab for Containers {
         match selected {
             RowKey::Container(id) => scene.container_name(id).map(|name| name.to_string()),
             RowKey::Project(project) => project.as_ref().map(ToString::to_string),
+            RowKey::Image(id) => {
+                let image = scene.state.disk.get()?.image(id)?;
+                Some(image.references.first().map_or_else(|| id.to_string(), Clone::clone))
+            }
+            RowKey::Volume(name) => Some(name.to_string()),
+            RowKey::Network(id) => Some(scene.state.disk.get()?.network(id)?.name.to_string()),
             _ => None,
         }
     }
 
     fn view(&self, canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
+        if let Some(list) = scene.ui.pane().filter(|list| *list != ListId::Containers) {
+            held::view(canvas, area, scene, list);
+            return;
+        }
         if scene.state.docker.get().is_none() {
             absent(canvas, area, scene);
             return;
@@ -98,9 +150,14 @@ impl Tab for Containers {
         let list = Rect { width: if wide { area.width - SIDE - 2 } else { area.width }, ..area };
         let shown = rows::rows(scene);
         heading(canvas, list, scene, &shown);
-        let body = rule::body(list);
+        let (body, below) = disk::split(rule::body(list), shown.len(), false);
+        let disk = scene.state.disk.get();
+        let body = if disk.is_some() { body } else { rule::body(list) };
+        if let (Some(disk), Some(below)) = (disk, below) {
+            disk::pane(canvas, below, disk);
+        }
         if shown.is_empty() {
-            let text = if scene.state.containers().is_empty() {
+            let text = if scene.state.current_containers().next().is_none() {
                 "the engine has no containers"
             } else {
                 "no container passes the filter"
@@ -116,9 +173,23 @@ impl Tab for Containers {
     }
 }
 
+fn keys<T: table::TableRow>(rows: &[T]) -> Vec<RowKey> {
+    rows.iter().map(table::TableRow::key).collect()
+}
+
+fn columns<T>(columns: &[table::Column<T>]) -> Vec<(&'static str, &'static str)> {
+    columns.iter().map(|column| (column.id, column.title)).collect()
+}
+
+/// Why the last good reading of a source is not this moment's, and its age; `None` while it is.
+fn trouble(scene: &Scene<'_>, source: SourceId) -> Option<(String, Duration)> {
+    let source = scene.state.sources.get(source)?;
+    Some((source.trouble(scene.now)?, source.age(scene.now)?))
+}
+
 /// The container under the cursor.
 fn selected(scene: &Scene<'_>, shown: &[rows::Row]) -> Option<ContainerId> {
-    let keys: Vec<RowKey> = shown.iter().map(table::TableRow::key).collect();
+    let keys = keys(shown);
     let position = scene.ui.list(ListId::Containers).position(&keys)?;
     // On a project's heading its first container is told about.
     keys.into_iter().skip(position).find_map(|key| match key {
@@ -129,25 +200,34 @@ fn selected(scene: &Scene<'_>, shown: &[rows::Row]) -> Option<ContainerId> {
 
 fn heading(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, shown: &[rows::Row]) {
     let mut right: Pieces<'_> = Vec::new();
-    let record = scene.state.sources.get(SourceId::Docker);
-    let trouble = record.and_then(|record| Some((record.trouble(scene.now)?, record.age(scene.now)?)));
     let state = scene.ui.list(ListId::Containers);
-    if let Some((why, age)) = trouble {
+    if let Some((why, age)) = trouble(scene, SourceId::Docker) {
         right.push(piece(Role::Warning, format!("stale {}: {why}", units::span(age))));
     } else {
         if let Some(filter) = &state.filter {
             let count = shown.iter().filter(|row| matches!(row, rows::Row::Container(_))).count();
             right.push(piece(Role::Accent, format!("/{}  {count} of ", filter.typed)));
         }
-        right.push(piece(Role::Muted, scene.state.containers().len().to_string()));
+        right.push(piece(Role::Muted, scene.state.current_containers().count().to_string()));
         if !state.marked.is_empty() {
             right.push(piece(Role::Accent, format!(" · {} marked", state.marked.len())));
         }
-        if let Some(docker) = scene.state.docker.get() {
-            right.push(piece(Role::Muted, format!(" · engine {}", docker.engine.version)));
-        }
+        let engine = scene.state.docker.get().map(|docker| format!(" · engine {}", docker.engine.version));
+        right.extend(held_too(scene));
+        // What else there is goes before the engine's version where both have no room.
+        let room = area.width.saturating_sub(20 + width(&right));
+        right.extend(engine.filter(|engine| text_width(engine) < room).map(|engine| piece(Role::Muted, engine)));
     }
     rule::heading(canvas, area, "Containers", true, &right);
+}
+
+/// What the engine holds beside containers: the views that lie behind this one.
+fn held_too(scene: &Scene<'_>) -> Option<Piece<'static>> {
+    let disk = scene.state.disk.get()?;
+    let cache = disk.totals().build_cache.size_bytes.get();
+    let cache = cache.map_or_else(String::new, |bytes| format!(" · build cache {}", units::bytes(bytes)));
+    let text = format!(" · images {} · volumes {}{cache}", disk.images.len(), disk.volumes.len());
+    Some(piece(Role::Muted, text))
 }
 
 /// Why there is nothing, in words.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostler::domain::{Event, SourceId, Thresholds};
+use hostler::domain::{Effect, Event, SourceId, Thresholds};
 use hostler::host::Ports;
 use hostler::sources::poller::{self, Wish};
 use hostler::sources::{Remembered, SOURCES, SourceContext, SourceSettings};
@@ -26,6 +26,7 @@ pub(crate) struct Watcher {
     tasks: LocalSet,
     arrived: mpsc::Receiver<Event>,
     wishes: watch::Sender<Wish>,
+    disk_wishes: watch::Sender<Wish>,
     events: Vec<Event>,
     state: State,
 }
@@ -34,6 +35,11 @@ impl Watcher {
     /// Watches the engine at `endpoint`, named as the config would.
     pub(crate) fn start(endpoint: &str) -> Self {
         Self::with(&Ports::new("/"), Some(endpoint))
+    }
+
+    /// The same, and what the engine holds on disk.
+    pub(crate) fn with_disk(endpoint: &str) -> Self {
+        Self::of(&[SourceId::Docker, SourceId::DockerDisk], &Ports::new("/"), Some(endpoint), Remembered::default())
     }
 
     /// Watches the engine at `endpoint`, or the one that is found, on this machine.
@@ -47,6 +53,7 @@ impl Watcher {
         let tasks = LocalSet::new();
         let (events, arrived) = mpsc::channel(1024);
         let (wishes, wished) = watch::channel(Wish::default());
+        let (disk_wishes, disk_wished) = watch::channel(Wish::default());
         let settings = SourceSettings {
             refresh: REFRESH,
             docker_endpoint: endpoint.map(str::to_owned),
@@ -66,7 +73,7 @@ impl Watcher {
                 period,
                 ports.clock,
                 events.clone(),
-                wished.clone(),
+                if spec.id == SourceId::DockerDisk { disk_wished.clone() } else { wished.clone() },
             ));
         }
         Self {
@@ -74,6 +81,7 @@ impl Watcher {
             tasks,
             arrived,
             wishes,
+            disk_wishes,
             events: Vec::new(),
             state: State::new(ports.clock.now(), Arc::new(Thresholds::default()), sources),
         }
@@ -82,7 +90,7 @@ impl Watcher {
     /// Runs until `found` sees what it looks for in the state; the test fails when that takes too long.
     #[track_caller]
     pub(crate) fn until<T>(&mut self, what: &str, found: impl Fn(&State) -> Option<T>) -> T {
-        let Self { runtime, tasks, arrived, events, state, .. } = self;
+        let Self { runtime, tasks, arrived, events, state, disk_wishes, .. } = self;
         let looking = async {
             loop {
                 if let Some(value) = found(state) {
@@ -90,7 +98,9 @@ impl Watcher {
                 }
                 let event = arrived.recv().await.expect("the pollers run");
                 events.push(event.clone());
-                state.apply(event);
+                if state.apply(event).contains(&Effect::RefreshNow(SourceId::DockerDisk)) {
+                    disk_wishes.send_modify(|wish| wish.refresh += 1);
+                }
             }
         };
         let waited = tasks.block_on(runtime, async { timeout(DEADLINE, looking).await });
@@ -105,6 +115,11 @@ impl Watcher {
     /// Something that is no reading reaches the state.
     pub(crate) fn apply(&mut self, event: Event) {
         self.state.apply(event);
+    }
+
+    /// Asks for what the engine holds now.
+    pub(crate) fn refresh_disk(&self) {
+        self.disk_wishes.send_modify(|wish| wish.refresh += 1);
     }
 
     /// The state as it is.

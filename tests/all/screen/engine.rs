@@ -30,7 +30,9 @@ fn running_containers_are_seen_with_what_they_use() {
     desk.see("● web ");
     desk.see("containers 2/2");
     let version = engine.block_on(engine.docker().version()).unwrap().version.unwrap();
-    desk.see(&format!("2 · engine {version}"));
+    desk.read(r"── (2) · images \d+ · volumes \d+ · build cache 0 B · ");
+    desk.see(&format!(" · engine {version} ──"));
+    desk.see("── Disk held by Docker ──");
     // Rates need two readings.
     desk.read(r"● db +running .* ([0-9.]+%) ");
     desk.read(r"● web +running +(ok) ");

@@ -64,7 +64,7 @@ fn a_filter_narrows_and_a_bad_one_keeps_the_old() {
     let mut desk = demo_containers();
     desk.press_see("/", "enter keeps   esc clears");
     desk.write("re:dify-db");
-    desk.see("/re:dify-db  1 of 14");
+    desk.see("/re:dify-db  1 of 15");
     desk.miss("● qdrant");
     desk.press("Enter");
     desk.miss("enter keeps");
@@ -72,13 +72,13 @@ fn a_filter_narrows_and_a_bad_one_keeps_the_old() {
     desk.press("/");
     desk.write("(");
     desk.see("`dify-db(` is no regular expression");
-    desk.see("/re:dify-db  1 of 14");
+    desk.see("/re:dify-db  1 of 15");
     desk.press("Enter");
     desk.miss("is no regular expression");
-    desk.see("/re:dify-db  1 of 14");
+    desk.see("/re:dify-db  1 of 15");
 
     desk.press("Esc");
-    desk.miss("1 of 14");
+    desk.miss("1 of 15");
     desk.press("/");
     desk.write("mem>1g");
     desk.see("/mem>1g");
@@ -91,6 +91,37 @@ fn a_filter_narrows_and_a_bad_one_keeps_the_old() {
     desk.press("/");
     desk.write("colour>2");
     desk.see("there is no field `colour` here; there are name, state");
+}
+
+#[test]
+fn views_of_what_the_engine_holds_follow_each_other() {
+    let mut desk = demo_containers();
+    desk.see("15 · images 31 · volumes 12 · build cache 4.1 GiB");
+    desk.see("── Disk held by Docker ──");
+    desk.press_see("v", "── Images ──");
+    desk.press("/");
+    desk.write("state=dangling own>1g");
+    desk.see("/state=dangling own>1g  2 of ");
+    desk.press("Enter");
+    desk.press_see("Enter", "╭── ollama/ollama ──");
+    desk.see("Its name went to a newer image");
+    desk.press("Esc");
+    desk.miss("╭──");
+    desk.press_see("y", "copied: sha256:");
+    desk.press("Esc");
+    desk.miss("state=dangling");
+    desk.press_see("s", "image↓");
+    desk.press_see("v", "── Volumes ──");
+    desk.read(r"○ 3f9a27c1d08b… +unused +4.9G +(no name · data)");
+    desk.press_see("y", "copied: ollama_models");
+    desk.press_see("v", "── Networks ──");
+    desk.see("── Build cache ──");
+    desk.press_see("v", "── Containers ──");
+    // From a view Esc leads back; from another tab the key leads to the last view.
+    desk.press_see("v", "── Images ──");
+    desk.press_see("3", "── Inference servers ──");
+    desk.press_see("2", "── Images ──");
+    desk.press_see("Esc", "── Containers ──");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::super::super::screen::severity_role;
 use super::super::super::theme::Role;
 use super::super::super::widgets::{graph, rule};
 use crate::domain::{Container, HealthState, LogLevel, units};
+use crate::store::KeptVersion;
 
 /// Draws the column.
 pub(super) fn detail(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Container) {
@@ -86,6 +87,7 @@ fn facts(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, container: &Con
         .map(|port| format!("{}→{} {}", port.host_port, port.container_port, port.reach.word()))
         .collect();
     let lines = [
+        ("kept", kept(scene, container)),
         ("id", Some(container.id.short().to_owned())),
         ("started", started),
         ("limits", (!limits.is_empty()).then(|| limits.join(", "))),
@@ -121,6 +123,18 @@ fn update(canvas: &mut Canvas<'_>, area: Rect, y: u16, scene: &Scene<'_>, contai
     let y = fact(canvas, area, y, "update", &lines.next().unwrap_or_default(), role);
     let rest = lines.collect::<Vec<_>>().join(" ");
     if rest.is_empty() { y } else { fact(canvas, area, y, "", &rest, role) }
+}
+
+/// Earlier versions that are kept: `1.117.1, 1.116.0  for roll back`.
+fn kept(scene: &Scene<'_>, container: &Container) -> Option<String> {
+    let versions = scene.state.kept_versions(container);
+    let word = |kept: &KeptVersion| match (&kept.version, kept.at) {
+        (Some(version), _) => version.clone(),
+        (None, Some(at)) => format!("that of {}", scene.when(at)),
+        (None, None) => kept.run.clone(),
+    };
+    let words: Vec<String> = versions.iter().map(word).collect();
+    (!words.is_empty()).then(|| format!("{}  for roll back", words.join(", ")))
 }
 
 /// Findings about it, how its last run ended, what its health check prints.
