@@ -21,6 +21,8 @@ use crossterm::terminal::{
 use crossterm::{Command, queue};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::stdio::stdin;
 
 use crate::ui::canvas::Hits;
 use outlet::Outlet;
@@ -75,6 +77,14 @@ impl Terminal {
             Ok((width, height)) if width > 0 && height > 0 => Size { width, height },
             _ => Size { width: 80, height: 24 },
         }
+    }
+
+    /// Whether the terminal was closed. Whoever reads keys of one that was finds no end of nothing.
+    pub fn is_closed() -> bool {
+        let stdin = stdin();
+        let mut looked = [PollFd::new(&stdin, PollFlags::empty())];
+        let answered = poll(&mut looked, Some(&Timespec::default())).is_ok_and(|count| count > 0);
+        answered && looked[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
     }
 
     /// Takes a new size; the next frame is sent whole.

@@ -77,7 +77,7 @@ pub(super) fn run(setup: &Setup, args: &RunArgs) -> Result<Exit, Stop> {
 pub(super) fn undo(setup: &Setup, id: &str, json: bool) -> Result<Exit, Stop> {
     super::finding::refuse_where_read_only(setup)?;
     let run = known(setup, id)?;
-    if !run.can_be_taken_back() {
+    if !run.has_died() && !run.can_be_taken_back() {
         let why = format!("refused: {}: {}", run.plan.title, run.plan.undo);
         return Err(Stop::new(Exit::Refused, why));
     }

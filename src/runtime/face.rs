@@ -1,7 +1,9 @@
 //! The face: one loop that takes input, events and signals, and draws when something visible changed.
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
@@ -456,7 +458,11 @@ impl Face {
 /// The next key, click or resize; none for as long as another program has the terminal.
 async fn next_input(input: &mut Option<EventStream>) -> Option<io::Result<Input>> {
     match input {
-        Some(input) => input.next().await,
+        // The reader of keys would read the end of a closed terminal for ever, and never let anybody else have a turn.
+        Some(input) => {
+            poll_fn(|context| if Terminal::is_closed() { Poll::Ready(None) } else { input.poll_next_unpin(context) })
+                .await
+        }
         None => std::future::pending().await,
     }
 }

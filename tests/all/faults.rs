@@ -74,8 +74,9 @@ fn an_engine_that_begins_to_hang_is_stale_with_the_reason() {
     desk.see("containers stale");
     assert_all_else_lives(&mut desk);
     share.answer_again();
-    desk.press_see("2", "1 · engine");
+    desk.press("2");
     desk.see("containers 1/1");
+    desk.miss("accepts connections and does not answer");
 }
 
 #[test]

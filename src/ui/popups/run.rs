@@ -28,7 +28,9 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State) -> Option<Vec<Int
     let intent = match event.code {
         KeyCode::Char('c') if may && run.alive => Intent::Cancel(id),
         KeyCode::Char('F') if may && run.has_died() => Intent::TakeUp(id, false),
-        KeyCode::Char('b') if may && !run.alive && run.can_be_taken_back() => Intent::TakeUp(id, true),
+        KeyCode::Char('b') if may && !run.alive && (run.has_died() || run.can_be_taken_back()) => {
+            Intent::TakeUp(id, true)
+        }
         _ => return None,
     };
     Some(vec![intent])
@@ -125,7 +127,7 @@ fn foot(scene: &Scene<'_>, run: &Run) -> Pieces<'static> {
         if run.has_died() {
             offer("F", "finish");
         }
-        if !run.alive && run.can_be_taken_back() {
+        if !run.alive && (run.has_died() || run.can_be_taken_back()) {
             offer("b", "take back");
         }
     }

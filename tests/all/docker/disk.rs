@@ -152,7 +152,9 @@ fn networks_are_in_use_by_what_is_down_too() {
     let builtin = &measured(watcher.state()).unwrap().networks;
     assert_eq!(builtin.iter().filter(|network| network.builtin).count(), 3);
     drop(member);
-    watcher.until("it is free again", |state| network(state).filter(|it| it.is_reclaimable()).map(drop));
+    watcher.until("it is free again", |state| {
+        network(state).filter(hostler::domain::DockerNetwork::is_reclaimable).map(drop)
+    });
     engine.block_on(engine.docker().remove_network(&name)).unwrap();
 }
 

@@ -29,7 +29,9 @@ fn headings(desk: &mut Desk) -> String {
 fn help_lists_the_keys_and_esc_closes_it() {
     let mut desk = demo_containers();
     desk.press_see("?", " Keys ");
-    for (key, what, name) in [("l", "logs", "container-logs"), ("f", "freeze", "freeze"), ("/", "filter", "filter")] {
+    for (key, what, name) in
+        [("l", "logs", "container-logs"), ("r", "restart", "container.restart"), ("/", "filter", "filter")]
+    {
         desk.see(&format!("  {key:<14}{what:<26}{name}"));
     }
     desk.press_see("G", "hold Shift to select text");
