@@ -7,14 +7,20 @@
 
 mod backup;
 mod compose;
+mod gate;
+mod kept;
 mod lifecycle;
 mod ops;
+mod preflight;
+mod rollback;
 mod runner;
 mod target;
 mod update;
 
+pub use gate::{NoProbePath, ProbePath};
 pub use runner::{Runner, Start};
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
@@ -46,7 +52,7 @@ pub const REGISTRY: &[&dyn Action] = &[
     &lifecycle::KILL,
     &lifecycle::Remove,
     &update::Update,
-    &update::Rollback,
+    &rollback::Rollback,
 ];
 
 /// What somebody wants done.
@@ -114,11 +120,19 @@ pub struct ActionSettings {
     pub keep: u32,
     /// The largest volume that an update archives unless it is asked to, bytes.
     pub archive_bytes: u64,
+    /// What is asked to tell whether a container has come up well, by its name or `project/service`.
+    pub probes: BTreeMap<String, ProbePath>,
 }
 
 impl Default for ActionSettings {
     fn default() -> Self {
-        Self { gate: Duration::from_mins(2), steady: Duration::from_secs(20), keep: 3, archive_bytes: 2 << 30 }
+        Self {
+            gate: Duration::from_mins(2),
+            steady: Duration::from_secs(20),
+            keep: 3,
+            archive_bytes: 2 << 30,
+            probes: BTreeMap::new(),
+        }
     }
 }
 
@@ -163,8 +177,9 @@ pub async fn plan(desk: &Desk, wish: &Wish) -> Result<Plan, Refusal> {
     let Some(action) = REGISTRY.iter().find(|action| action.spec().id == wish.action) else {
         return Err(Refusal::new(format!("there is no action `{}`; `hostler actions` lists them", wish.action)));
     };
-    if wish.to.is_some() && wish.action != "container.update" {
-        return Err(Refusal::new(format!("{} goes to no tag: --to belongs to container.update", wish.action)));
+    if wish.to.is_some() && !matches!(&*wish.action, "container.update" | "container.rollback") {
+        let why = format!("{} goes to no tag: --to belongs to container.update and container.rollback", wish.action);
+        return Err(Refusal::new(why));
     }
     let mut plan = action.plan(desk, wish).await?;
     for (steps, chosen) in [(&wish.with, true), (&wish.without, false)] {

@@ -5,10 +5,15 @@
 //! for money (that of `LiteLLM`), so a path is asked for here only where its server is known to bear it, and an unknown
 //! server is asked for one path alone, [`MODELS`].
 
+mod generate;
 mod llamacpp;
 mod ollama;
 pub mod prometheus;
+mod spared;
 mod vllm;
+
+pub use generate::{Generated, Untried, generate};
+pub use spared::SPARED;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -167,10 +172,13 @@ impl Probe {
     }
 }
 
+/// Why a server with a key says nothing.
+const NEEDS_KEY: Why = Why(std::borrow::Cow::Borrowed("it asks for an API key"));
+
 /// A failed question in the operator's words.
 fn why(path: &str, error: &HttpError) -> Why {
     match error {
-        HttpError::Status(401 | 403) => Why::from("it asks for an API key"),
+        HttpError::Status(401 | 403) => NEEDS_KEY,
         HttpError::Status(_) | HttpError::TooLarge(_) | HttpError::NotUnderstood(_) => {
             Why::new(format!("{path}: {error}"))
         }

@@ -35,7 +35,7 @@ pub use docker::{
 pub use fs::RootedFs;
 pub use http::{Answer, Http, HttpError, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};
-pub use nvml::{Library, Nvidia};
+pub use nvml::{Library, Nvidia, driver_mismatch};
 pub use reach::reach;
 pub use registry::{OpenRegistries, Registries, ReleaseNotes, Tags, Visit};
 pub use space::{Space, statvfs};

@@ -11,6 +11,7 @@ mod recreate;
 
 pub(super) use data::may_go_back;
 pub(super) use edit::replaced;
+pub(super) use gate::gpus_inside;
 pub(super) use images::split;
 pub(super) use recreate::is_kept;
 
@@ -100,7 +101,7 @@ impl Bench<'_> {
 
 /// Whether giving up half-way leaves nothing half done.
 pub(super) fn may_be_broken_off(op: &Op) -> bool {
-    matches!(op, Op::Pull { .. } | Op::Gate { .. } | Op::NoteStructure { .. } | Op::BackUp { .. })
+    matches!(op, Op::Pull { .. } | Op::Gate { .. } | Op::Generate { .. } | Op::NoteStructure { .. } | Op::BackUp { .. })
 }
 
 /// Carries out one operation.
@@ -134,10 +135,13 @@ pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trou
         Op::RemoveCreated { like } => recreate::remove_created(bench, like).await,
         Op::Swap { old, policy, runs } => recreate::swap(bench, old, *policy, *runs).await,
         Op::SwapBack { old, policy } => recreate::swap_back(bench, old, *policy).await,
+        Op::LetGo { containers, references, runs } => recreate::let_go(bench, containers, references, runs).await,
         Op::KeepFiles { files, containers } => edit::keep_files(bench, files, containers).await,
         Op::NoteStructure { places } => data::note(bench, places).await,
         Op::BackUp { place } => data::back_up(bench, place).await,
         Op::Restore { place } => data::restore(bench, place).await,
+        Op::Generate { name, port, seconds } => gate::generate(bench, name, *port, *seconds).await,
+        Op::SeeGpus { name, count } => gate::see_gpus(bench, name, *count).await,
         Op::Gate { name, probe, seconds, steady } => gate::wait(bench, name, probe, *seconds, *steady).await,
     }
 }

@@ -173,8 +173,7 @@ impl<'a> Runner<'a> {
 
     /// A step did not end well: what was done is taken back where the plan says so.
     async fn stopped(mut self, outcome: Outcome, why: String) -> Outcome {
-        let begun = self.run.steps.iter().any(|state| *state != StepState::Waiting);
-        if self.run.plan.rolls_back && begun {
+        if self.run.plan.rolls_back && self.run.can_be_taken_back() {
             let outcome = if outcome == Outcome::Failed { Outcome::RolledBack } else { outcome };
             return self.take_back(outcome, why).await;
         }

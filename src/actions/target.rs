@@ -46,6 +46,18 @@ impl Target {
         self.raw.pointer("/HostConfig/AutoRemove").and_then(Value::as_bool).unwrap_or(false)
     }
 
+    /// The TCP ports at which this host reaches it, each with the one inside: those that it publishes, or, where it shares the
+    /// host's network, those that its image names.
+    pub(super) fn tcp_ports(&self) -> Vec<(u16, u16)> {
+        if self.raw.pointer("/HostConfig/NetworkMode").and_then(Value::as_str) != Some("host") {
+            let tcp = self.container.ports.iter().filter(|port| port.protocol == "tcp");
+            return tcp.map(|port| (port.host_port, port.container_port)).collect();
+        }
+        let named = self.raw.pointer("/Config/ExposedPorts").and_then(Value::as_object);
+        let numbers = named.into_iter().flatten().filter_map(|(port, _)| port.strip_suffix("/tcp")?.parse().ok());
+        numbers.map(|port: u16| (port, port)).collect()
+    }
+
     /// Services of its project that must be up before it.
     fn depends_on(&self) -> impl Iterator<Item = &str> {
         // `db:service_healthy:true,redis:service_started:false`

@@ -2,14 +2,11 @@
 //! stays.
 
 use futures_util::future::LocalBoxFuture;
-use serde_json::Value;
 
 use super::ops;
 use super::target::{Target, resolve};
-use super::{Action, Desk, Refusal, Wish, backup, compose, lifecycle};
-use crate::domain::{
-    ActionSpec, ComposeService, Guard, Item, Op, Plan, Probe, Risk, Step, Verb, kept_name, kept_repository,
-};
+use super::{Action, Desk, Refusal, Wish, backup, compose, gate, kept, lifecycle, preflight};
+use crate::domain::{ActionSpec, ComposeService, Guard, Item, Op, Plan, Risk, Step, Verb};
 
 /// Updates containers to the newest image of their reference, or of another tag.
 pub(super) struct Update;
@@ -21,11 +18,15 @@ impl Action for Update {
 
     fn plan<'a>(&'a self, desk: &'a Desk, wish: &'a Wish) -> LocalBoxFuture<'a, Result<Plan, Refusal>> {
         Box::pin(async move {
+            preflight::unfinished(desk, &wish.targets)?;
             let targets = resolve(desk.docker().await?, &wish.targets).await?;
             let mut plan = lifecycle::of(self.spec(), wish, &targets);
             if wish.to.is_some() {
                 one_image(&targets)?;
             }
+            let names: Vec<String> = targets.iter().map(|target| target.container.name.to_string()).collect();
+            preflight::unfinished(desk, &names)?;
+            preflight::check(desk, &targets).await?;
             plan.steps.push(backup::settings(desk, &targets).await?);
             for target in &targets {
                 may_be_replaced(target)?;
@@ -42,7 +43,10 @@ impl Action for Update {
                 plan.commands.push(format!("docker pull {reference}, and {} made again", target.container.name));
             }
             backup::add(desk, &targets, &mut plan).await?;
-            plan.steps.extend(targets.iter().flat_map(|target| replace(target, desk)));
+            plan.steps.extend(replace(&targets, desk).await?);
+            for target in &targets {
+                plan.steps.extend(kept::trim(target, desk, None).await?);
+            }
             plan.rolls_back = true;
             plan.undo = "by itself if it does not come up well; later by `roll back`, which takes seconds".into();
             plan.downtime = Some(
@@ -105,7 +109,7 @@ fn fetch(target: &Target, reference: &str) -> [Step; 2] {
 /// files were edited.
 ///
 /// Taking it back is what ends taking everything back: the old container starts when names and data are its own again.
-fn make(target: &Target, reference: &str, service: Option<ComposeService>) -> Step {
+pub(super) fn make(target: &Target, reference: &str, service: Option<ComposeService>) -> Step {
     let (container, shown) = (target.reference(), target.shown());
     let create = Op::Create { like: container.clone(), image: reference.to_owned(), service };
     let title = format!("make {shown} again beside the old one");
@@ -118,131 +122,28 @@ fn make(target: &Target, reference: &str, service: Option<ComposeService>) -> St
     step.undone_by(Op::RemoveCreated { like: container })
 }
 
-/// The steps that put what [`make`] made in the place of a container, and the gate.
-fn replace(target: &Target, desk: &Desk) -> Vec<Step> {
+/// The steps that put what [`make`] made in the place of each container, and let it stay only if it comes up well.
+pub(super) async fn replace(targets: &[Target], desk: &Desk) -> Result<Vec<Step>, Refusal> {
+    let mut steps = Vec::new();
+    for target in targets {
+        steps.push(swap(target));
+        steps.extend(gate::steps(target, desk).await?);
+    }
+    Ok(steps)
+}
+
+/// The step that puts what [`make`] made in the place of a container.
+fn swap(target: &Target) -> Step {
     let (container, shown) = (target.reference(), target.shown());
     let (policy, runs) = (target.container.restart_policy, target.container.state.is_up());
-    let id = |word: &str| format!("{word} {shown}");
     let swap = Op::Swap { old: container.clone(), policy, runs };
-    let mut steps = vec![
-        Step::new(id("swap"), format!("stop the old {shown} and start the new one"), Risk::Disruptive, swap)
-            .guarded(Guard::Same { container: container.clone() })
-            .undone_by(Op::SwapBack { old: container.clone(), policy }),
-    ];
-    if runs {
-        let probe = probe(target);
-        let title = format!("wait until {shown} is well: {}", words(&probe));
-        let (seconds, steady) = (desk.settings.gate.as_secs(), desk.settings.steady.as_secs());
-        let gate = Op::Gate { name: container.name.clone(), probe, seconds, steady };
-        steps.push(Step::new(id("gate"), title, Risk::Safe, gate));
-    }
-    steps
-}
-
-/// How it is told that a container has come up well: its own health check, else a port that it publishes, else that it
-/// keeps running.
-fn probe(target: &Target) -> Probe {
-    if target.container.health.is_some() {
-        return Probe::Healthcheck;
-    }
-    let tcp = target.container.ports.iter().find(|port| port.protocol == "tcp");
-    tcp.map_or(Probe::Running, |port| Probe::Port { port: port.host_port })
-}
-
-fn words(probe: &Probe) -> String {
-    match probe {
-        Probe::Healthcheck => "its health check passes".to_owned(),
-        Probe::Port { port } => format!("port {port} answers"),
-        Probe::Http { port, path } => format!("{path} on port {port} answers"),
-        Probe::Running => "it keeps running".to_owned(),
-    }
+    let title = format!("stop the old {shown} and start the new one");
+    Step::new(format!("swap {shown}"), title, Risk::Disruptive, swap)
+        .guarded(Guard::Same { container: container.clone() })
+        .undone_by(Op::SwapBack { old: container, policy })
 }
 
 fn short(target: &Target) -> String {
     let id = target.container.image_id.trim_start_matches("sha256:");
     id.get(..12).unwrap_or(id).to_owned()
-}
-
-/// Rolls containers back to the version before.
-pub(super) struct Rollback;
-
-impl Action for Rollback {
-    fn spec(&self) -> &'static ActionSpec {
-        super::spec("container.rollback")
-    }
-
-    fn plan<'a>(&'a self, desk: &'a Desk, wish: &'a Wish) -> LocalBoxFuture<'a, Result<Plan, Refusal>> {
-        Box::pin(async move {
-            let targets = resolve(desk.docker().await?, &wish.targets).await?;
-            let mut plan = lifecycle::of(self.spec(), wish, &targets);
-            for target in &targets {
-                may_be_replaced(target)?;
-                let (kept, image) = version_before(target, desk).await?;
-                let present = &target.container.image;
-                let reference = reference_of(target, &kept, desk).await?.unwrap_or_else(|| present.clone());
-                let retag = Op::Tag { image: image.clone(), reference: reference.clone() };
-                let shown = target.shown();
-                let keep = Op::KeepImage {
-                    image: target.container.image_id.clone(),
-                    container: target.container.name.to_string(),
-                };
-                plan.steps.push(Step::new(
-                    format!("keep {shown}"),
-                    format!("keep the present image of {shown}"),
-                    Risk::Safe,
-                    keep,
-                ));
-                let title = format!("{reference} is again the image kept by run {kept}");
-                let mut step = Step::new(format!("tag {shown}"), title, Risk::Safe, retag);
-                if reference == *present {
-                    let image = target.container.image_id.clone();
-                    step = step.undone_by(Op::Tag { image, reference: reference.clone() });
-                }
-                step.items.push(Item { name: image, ..Item::default() });
-                plan.steps.push(step);
-                let service = compose::write_back(desk, target, &kept, &mut plan).await?;
-                plan.steps.push(make(target, &reference, service));
-                plan.kept.push(format!("the present {shown} and its image: roll back again to return to it"));
-            }
-            plan.steps.extend(targets.iter().flat_map(|target| replace(target, desk)));
-            plan.rolls_back = true;
-            plan.undo = "by itself if the old version does not come up well; `roll back` again returns".into();
-            plan.downtime = Some("from the present container's stop until the old version is up".to_owned());
-            plan.warnings
-                .push("data that the new version has changed stays as it is: only the image goes back".to_owned());
-            Ok(plan)
-        })
-    }
-}
-
-/// The reference of the image that run `run` kept, as the old container that it kept names it; `None` where that is gone.
-async fn reference_of(target: &Target, run: &str, desk: &Desk) -> Result<Option<String>, Refusal> {
-    let old = desk.docker().await?.inspect_raw(&kept_name(&target.container.name, run)).await?;
-    let image = old.as_ref().and_then(|old| old.pointer("/Config/Image")?.as_str());
-    Ok(image.map(crate::host::foreign::name))
-}
-
-/// The newest image that is kept for a container and is not the one it has: the run that kept it, and its id.
-async fn version_before(target: &Target, desk: &Desk) -> Result<(String, String), Refusal> {
-    let docker = desk.docker().await?;
-    let repository = kept_repository(&target.container.name);
-    let filters = format!("{{\"reference\":[\"{repository}\"]}}");
-    let path = format!("/images/json?filters={}", crate::host::encoded(&filters));
-    let images = docker.get_raw(&path, crate::host::DockerClient::PATIENCE).await?;
-    let mut kept: Vec<(String, String)> = Vec::new();
-    for image in images.as_array().into_iter().flatten() {
-        let id = image.get("Id").and_then(Value::as_str).unwrap_or_default();
-        let names = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        let runs = names.filter_map(|name| name.strip_prefix(&repository)?.strip_prefix(':'));
-        kept.extend(runs.map(|run| (run.to_owned(), id.to_owned())));
-    }
-    kept.retain(|(_, id)| *id != target.container.image_id);
-    kept.sort();
-    kept.pop().ok_or_else(|| {
-        let name = kept_name(&target.container.name, "RUN");
-        Refusal::new(format!(
-            "no earlier version of {} is kept: an update by hostler keeps one ({repository}:RUN, {name})",
-            target.shown()
-        ))
-    })
 }

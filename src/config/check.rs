@@ -1,5 +1,6 @@
 //! From what is written to what is possible: ranges, addresses, keys. Every fault is collected.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use toml::Spanned;
 
 use super::raw::{Keys, Ratio, RawActions, RawConfig, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
-use crate::actions::ActionSettings;
+use crate::actions::{ActionSettings, NoProbePath, ProbePath};
 use crate::domain::{Thresholds, units};
 use crate::sources::SourceSettings;
 use crate::ui::command::Command;
@@ -100,7 +101,19 @@ impl Checker<'_> {
             gate: self.span(raw.gate.as_ref(), SECOND..=HOUR, defaults.gate),
             steady: self.span(raw.steady.as_ref(), Duration::ZERO..=HOUR, defaults.steady),
             keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, keep),
+            probes: self.probes(raw),
         }
+    }
+
+    fn probes(&mut self, raw: &RawActions) -> BTreeMap<String, ProbePath> {
+        let mut probes = BTreeMap::new();
+        for (name, path) in &raw.probes {
+            match path.get_ref().parse() {
+                Ok(path) => drop(probes.insert(name.get_ref().clone(), path)),
+                Err(error) => self.fault(path, NoProbePath::to_string(&error)),
+            }
+        }
+        probes
     }
 
     fn thresholds(&mut self, raw: &RawThresholds, defaults: &Thresholds) -> Thresholds {

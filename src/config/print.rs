@@ -72,6 +72,12 @@ fn raw(config: &Config) -> RawConfig {
             steady: span(config.actions.steady),
             keep: Some(anywhere(Count(config.actions.keep))),
             archive_gib: Some(anywhere(Count((config.actions.archive_bytes >> 30) as u32))),
+            probes: config
+                .actions
+                .probes
+                .iter()
+                .map(|(name, path)| (anywhere(name.clone()), anywhere(path.to_string())))
+                .collect(),
         },
         keys: keys(config),
     }
@@ -146,8 +152,10 @@ mod tests {
         }
         for (name, table) in tables {
             assert!(TEMPLATE.lines().any(|line| line == format!("[{name}]")), "[{name}]");
-            for key in table.as_table().unwrap().keys() {
-                assert!(has(key), "{name}.{key}");
+            for (key, value) in table.as_table().unwrap() {
+                let heading = format!("[{name}.{key}]");
+                let known = if value.is_table() { TEMPLATE.lines().any(|line| line == heading) } else { has(key) };
+                assert!(known, "{name}.{key}");
             }
         }
     }

@@ -83,6 +83,8 @@ pub(super) struct RawActions {
     pub(super) steady: Option<Spanned<Span>>,
     pub(super) keep: Option<Spanned<Count>>,
     pub(super) archive_gib: Option<Spanned<Count>>,
+    /// By container.
+    pub(super) probes: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 /// Reads the raw form.
@@ -124,8 +126,8 @@ fn compare(written: &DeTable<'_>, known: &toml::Table, text: &str, faults: &mut 
                 let place = Some(Place::of(text, key.span()));
                 faults.push(Fault { place, what: unknown("key", name, known.keys().map(String::as_str)) });
             }
-            // Which commands there are is checked with the keys themselves.
-            (Some(toml::Value::Table(_)), _) if name == "keys" => {}
+            // Which commands there are is checked with the keys themselves; containers have any name.
+            (Some(toml::Value::Table(_)), _) if name == "keys" || name == "probes" => {}
             (Some(toml::Value::Table(known)), DeValue::Table(written)) => compare(written, known, text, faults),
             _ => {}
         }

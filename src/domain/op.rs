@@ -202,6 +202,15 @@ pub enum Op {
         /// Its restart policy.
         policy: RestartPolicy,
     },
+    /// Removes what was kept of old versions. What cannot be removed is told, and is no failure.
+    LetGo {
+        /// Old containers.
+        containers: Vec<ContainerRef>,
+        /// References under which their images are kept.
+        references: Vec<String>,
+        /// Runs whose backups go.
+        runs: Vec<String>,
+    },
     /// Keeps copies of files, and what the engine says of containers, with the run.
     KeepFiles {
         /// Files of this host, absolute.
@@ -234,6 +243,22 @@ pub enum Op {
         seconds: u64,
         /// Seconds that it must then stay well without a restart.
         steady: u64,
+    },
+    /// Has the inference server of the container of this name generate a few tokens.
+    Generate {
+        /// The container's name.
+        name: String,
+        /// The host's port.
+        port: u16,
+        /// Seconds that it may take.
+        seconds: u64,
+    },
+    /// Looks whether the container of this name sees as many GPUs as the one before.
+    SeeGpus {
+        /// The container's name.
+        name: String,
+        /// How many.
+        count: usize,
     },
 }
 

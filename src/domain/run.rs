@@ -1,5 +1,7 @@
 //! One run of an action, as its file tells it: who asked, what was planned, how far it came, how it ended.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +167,9 @@ pub struct Run {
     pub steps: Vec<StepState>,
     /// When the step under way began.
     pub step_began: Option<Timestamp>,
+    /// How long each step took, in the order of the plan's steps; `None` where it is not done.
+    #[serde(skip)]
+    pub took: Vec<Option<Duration>>,
     /// What the step under way says of itself, and how much of how much is done (0 where unknown).
     pub progress: Option<(String, u64, u64)>,
     /// Lines worth reading, oldest first, at most [`Run::LINES`].
@@ -195,6 +200,7 @@ impl Run {
             steps: vec![StepState::Waiting; plan.steps.len()],
             plan: (**plan).clone(),
             step_began: None,
+            took: vec![None; plan.steps.len()],
             progress: None,
             lines: Vec::new(),
             rolling_back: None,
@@ -224,6 +230,9 @@ impl Run {
             RunEntry::Finished { step, back, text, freed } => {
                 self.set(*step, if *back { StepState::TakenBack } else { StepState::Done });
                 self.progress = None;
+                if let (false, Some(took), Some(began)) = (back, self.took.get_mut(*step), self.step_began) {
+                    *took = record.at.duration_since(began).try_into().ok();
+                }
                 if !text.is_empty() {
                     self.say(text.clone());
                 }

@@ -229,6 +229,18 @@ impl StateDir {
         }
     }
 
+    /// Removes all files that belong to a run; what the run did can still be read.
+    ///
+    /// # Errors
+    /// When there is no state folder, or they cannot be removed.
+    pub fn detach(&self, id: &str) -> Result<(), HistoryError> {
+        let path = folder(self, RUNS)?.join(file_name(id));
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(HistoryError::file(&path)(error)),
+            _ => Ok(()),
+        }
+    }
+
     /// The newest runs, oldest first, as far as they can be understood.
     pub fn runs(&self) -> Vec<Run> {
         let Ok(folder) = folder(self, RUNS) else { return Vec::new() };

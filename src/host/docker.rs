@@ -119,6 +119,11 @@ impl DockerClient {
         Ok(list.into_iter().filter_map(convert::listed).collect())
     }
 
+    /// Whether the engine works on this machine, as far as its address tells.
+    pub fn is_local(&self) -> bool {
+        matches!(self.place.address(), Ok(Address::Unix(_)))
+    }
+
     /// One container in full; `None` if there is no such container (any more).
     pub async fn inspect(&self, id: &ContainerId) -> Result<Option<Inspected>, Failure> {
         let asked = self.docker.inspect_container(&id.0, None);

@@ -173,15 +173,21 @@ impl Http {
     /// # Errors
     /// Why there is no answer. An answer with any status is no error.
     pub async fn get(&self, origin: Origin, path: &str) -> Result<Answer, HttpError> {
-        self.exchange(self.client()?.get(format!("{origin}{path}"))).await
+        self.exchange(self.client()?.get(format!("{origin}{path}")), Self::TOTAL).await
     }
 
-    /// Sends `body` as JSON to `path`.
+    /// Sends `body` as JSON to `path`, and waits so long for all of the answer.
     ///
     /// # Errors
     /// Why there is no answer. An answer with any status is no error.
-    pub async fn post<B: Serialize + ?Sized>(&self, origin: Origin, path: &str, body: &B) -> Result<Answer, HttpError> {
-        self.exchange(self.client()?.post(format!("{origin}{path}")).json(body)).await
+    pub async fn post<B: Serialize + ?Sized>(
+        &self,
+        origin: Origin,
+        path: &str,
+        body: &B,
+        patience: Duration,
+    ) -> Result<Answer, HttpError> {
+        self.exchange(self.client()?.post(format!("{origin}{path}")).json(body), patience).await
     }
 
     /// Whether a client was opened yet.
@@ -194,9 +200,10 @@ impl Http {
         opened.as_ref().map_err(|why| HttpError::Local(why.clone()))
     }
 
-    async fn exchange(&self, request: RequestBuilder) -> Result<Answer, HttpError> {
-        let mut response = request.send().await.map_err(|error| failure(&error))?;
-        let body = body(&mut response).await?;
+    async fn exchange(&self, request: RequestBuilder, patience: Duration) -> Result<Answer, HttpError> {
+        let failure = |error| failure(&error, patience);
+        let mut response = request.timeout(patience).send().await.map_err(failure)?;
+        let body = body(&mut response, failure).await?;
         let server = response.headers().get("server");
         Ok(Answer {
             status: response.status().as_u16(),
@@ -214,14 +221,13 @@ fn builder() -> ClientBuilder {
         .no_proxy()
         .redirect(redirect::Policy::none())
         .connect_timeout(Http::CONNECT)
-        .timeout(Http::TOTAL)
         .pool_max_idle_per_host(0)
 }
 
 /// Reads the body, and gives up as soon as it is too large.
-async fn body(response: &mut Response) -> Result<Vec<u8>, HttpError> {
+async fn body(response: &mut Response, failure: impl Fn(reqwest::Error) -> HttpError) -> Result<Vec<u8>, HttpError> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(&failure)? {
         if body.len() + chunk.len() > Http::BODY_BYTES {
             return Err(HttpError::TooLarge(Http::BODY_BYTES));
         }
@@ -231,9 +237,9 @@ async fn body(response: &mut Response) -> Result<Vec<u8>, HttpError> {
 }
 
 /// What went wrong, in the operator's words instead of the library's.
-fn failure(error: &reqwest::Error) -> HttpError {
+fn failure(error: &reqwest::Error, patience: Duration) -> HttpError {
     if error.is_timeout() {
-        return HttpError::NoAnswer(if error.is_connect() { Http::CONNECT } else { Http::TOTAL });
+        return HttpError::NoAnswer(if error.is_connect() { Http::CONNECT } else { patience });
     }
     let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     if error.is_connect() {

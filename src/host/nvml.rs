@@ -21,6 +21,7 @@ use nvml_wrapper::error::NvmlError;
 use tokio::sync::mpsc;
 
 use self::card::{Card, Identity};
+pub use self::driver::mismatch as driver_mismatch;
 use self::events::Watch;
 use self::processes::Joins;
 use super::{Clock, RootedFs, foreign};

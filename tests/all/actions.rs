@@ -6,8 +6,10 @@ use crate::bed::{self, Engine, Home, Restart, faults};
 
 mod backup;
 mod compose;
+mod gate;
 mod interrupted;
 mod lifecycle;
+mod preflight;
 pub(crate) mod service;
 mod update;
 

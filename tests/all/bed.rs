@@ -33,7 +33,7 @@ pub(crate) use engine::{Engine, engine};
 pub(crate) use home::{Ended, Home};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
 pub(crate) use images::Image;
-pub(crate) use llama::llama;
+pub(crate) use llama::{free_port, llama};
 pub(crate) use registry::{Registry, registry, registry_with};
 pub(crate) use registry_double::{Asked, RegistryDouble, Reply, registry_double};
 pub(crate) use share::Share;

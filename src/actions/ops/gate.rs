@@ -6,8 +6,9 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::{Bench, Done, Trouble, last_lines};
-use crate::domain::{Exit, Probe, units};
-use crate::host::{Origin, reach};
+use crate::domain::{ContainerId, Exit, Probe, units};
+use crate::engines::{self, Generated, Untried};
+use crate::host::{DockerClient, EngineError, Origin, reach};
 
 /// The time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -94,6 +95,58 @@ async fn look(bench: &Bench<'_>, name: &str, probe: &Probe) -> Result<Look, Trou
             }
         }
     })
+}
+
+/// Has an inference server generate a few tokens. Where that cannot be tried it is said, and is no failure.
+pub(super) async fn generate(bench: &mut Bench<'_>, name: &str, port: u16, seconds: u64) -> Result<Done, Trouble> {
+    let origin = Origin::new(([127, 0, 0, 1], port).into()).map_err(|error| Trouble(error.to_string()))?;
+    let began = Instant::now();
+    let patience = Duration::from_secs(seconds);
+    bench.progress(format!("{name} is asked to generate"), 0, 0);
+    loop {
+        let left = patience.saturating_sub(began.elapsed());
+        match engines::generate(&bench.desk.ports.http, origin, left.max(LOOK_EVERY)).await {
+            Ok(Generated { model, text }) => {
+                let took = units::span(began.elapsed());
+                return Ok(Done::saying(format!("{model} generated in {took}: {text}")));
+            }
+            Err(why @ (Untried::NoModel | Untried::NeedsKey)) => {
+                return Ok(Done::saying(format!("{name} was not tried: {why}")));
+            }
+            Err(Untried::NotThere(_)) if !left.is_zero() => sleep(LOOK_EVERY).await,
+            Err(why) => return Err(failed(bench, name, format!("{name} serves nothing: {why}")).await),
+        }
+    }
+}
+
+/// Looks whether a container sees its GPUs.
+pub(super) async fn see_gpus(bench: &mut Bench<'_>, name: &str, count: usize) -> Result<Done, Trouble> {
+    let it = bench.docker.inspect_raw(name).await?;
+    let id = it.as_ref().and_then(|it| it.get("Id")?.as_str());
+    let Some(id) = id.map(ContainerId::from) else { return Err(Trouble(format!("{name} is gone"))) };
+    match gpus_inside(bench.docker, &id).await? {
+        None => Ok(Done::saying(format!("whether {name} sees its GPUs cannot be told: it has no shell"))),
+        Some(seen) if seen >= count => Ok(Done::saying(format!("{name} sees {seen} of {count} GPUs"))),
+        Some(seen) => Err(failed(bench, name, format!("{name} sees {seen} GPUs; the one before saw {count}")).await),
+    }
+}
+
+/// How many GPUs the programs of a container see; `None` where it has no shell to tell it.
+pub(in crate::actions) async fn gpus_inside(
+    docker: &DockerClient,
+    id: &ContainerId,
+) -> Result<Option<usize>, EngineError> {
+    /// Cards that answer, or, without NVIDIA's tool, their device files.
+    const COUNT: &str =
+        "nvidia-smi -L 2>/dev/null | grep -c ^GPU && exit 0; ls -d /dev/nvidia[0-9]* 2>/dev/null | wc -l";
+    let mut told = Vec::new();
+    let keep = |piece: &[u8]| {
+        told.extend_from_slice(piece);
+        Ok::<(), EngineError>(())
+    };
+    let ended = docker.exec(id, &["sh", "-c", COUNT], std::iter::empty(), keep).await?;
+    let last = String::from_utf8_lossy(&told).lines().last().and_then(|line| line.trim().parse().ok());
+    Ok(last.filter(|_| ended.code == 0))
 }
 
 /// What the last probe of a health check printed.

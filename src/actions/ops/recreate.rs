@@ -155,6 +155,31 @@ pub(super) async fn swap_back(
     Ok(Done::saying(format!("{} is the old container again", old.name)))
 }
 
+/// Removes what was kept of old versions.
+pub(super) async fn let_go(
+    bench: &mut Bench<'_>,
+    containers: &[ContainerRef],
+    references: &[String],
+    runs: &[String],
+) -> Result<Done, Trouble> {
+    for container in containers {
+        if let Err(error) = gone_is_fine(bench.docker.remove(&container.id, false, false).await) {
+            bench.say(format!("{} stays: {error}", container.name));
+        }
+    }
+    for reference in references {
+        if let Err(error) = gone_is_fine(bench.docker.remove_image(reference).await) {
+            bench.say(format!("{reference} stays: {error}"));
+        }
+    }
+    for run in runs {
+        if let Err(error) = bench.desk.state_dir.detach(run) {
+            bench.say(format!("the backups of run {run} stay: {error}"));
+        }
+    }
+    Ok(Done::default())
+}
+
 /// What a new container is made from.
 struct Recipe {
     /// The body of the engine's create.

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 
 use super::card::{Identity, product};
-use crate::domain::{Reading, Why};
+use crate::domain::{GpuDriver, Reading, Why};
 use crate::host::{RootedFs, foreign};
 
 /// The name by which programs ask for the management library.
@@ -49,6 +49,12 @@ pub(super) fn loaded(fs: &RootedFs) -> Reading<String> {
         Some(version) => Reading::Known(version),
         None => Reading::Unavailable("the nvidia module is not loaded".into()),
     }
+}
+
+/// The driver's versions, loaded and on disk, where both are known and differ: no GPU program starts until a reboot.
+pub fn mismatch(fs: &RootedFs) -> Option<(String, String)> {
+    let driver = GpuDriver { loaded: loaded(fs), on_disk: on_disk(fs), ..GpuDriver::default() };
+    driver.mismatch().map(|(loaded, on_disk)| (loaded.to_owned(), on_disk.to_owned()))
 }
 
 /// The version of the management library on disk.

@@ -96,7 +96,7 @@ fn a_bad_tag_leaves_the_files_as_they_were() {
 
     // A tag that is nowhere costs nothing, not even the edit.
     let (code, done) = run(&service.home, &["container.update", service.container.name(), "--to", "v3"]);
-    assert_eq!((code, done["outcome"].as_str()), (1, Some("rolled-back")), "{done}");
+    assert_eq!((code, done["outcome"].as_str()), (1, Some("failed")), "{done}");
     assert_eq!((read(&service, ".env").as_str(), service.version().as_str()), (env, "1"));
 }
 

@@ -9,7 +9,7 @@ use super::service::{Service, Version};
 use crate::bed::{self, wait_until};
 
 /// A worker that is at work on an update of the service, and its run's id.
-fn worker(service: &Service, plan: &Value) -> (Child, String) {
+pub(super) fn worker(service: &Service, plan: &Value) -> (Child, String) {
     let state = service.home.state();
     let mut command = service.home.command(&["work", "--state-dir", state.to_str().unwrap()]);
     let mut worker = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -21,7 +21,7 @@ fn worker(service: &Service, plan: &Value) -> (Child, String) {
 
 /// Begins an update and kills its worker as soon as the run's file has a record of this kind about this step. Gives the
 /// run's id.
-fn killed_at(service: &Service, kind: &str, step: usize) -> String {
+pub(super) fn killed_at(service: &Service, kind: &str, step: usize) -> String {
     let (mut worker, id) = worker(service, &service.plan());
     wait_until(bed::DEADLINE, &format!("{kind} {step} is written"), || {
         let text = std::fs::read_to_string(service.run_file(&id)).ok()?;
@@ -35,7 +35,7 @@ fn killed_at(service: &Service, kind: &str, step: usize) -> String {
 }
 
 /// How the newest run stands.
-fn journal(service: &Service) -> Value {
+pub(super) fn journal(service: &Service) -> Value {
     let out = service.home.run(&["journal", "--json"]).out;
     serde_json::from_str(out.lines().rfind(|line| line.contains("\"kind\":\"run\"")).unwrap()).unwrap()
 }
@@ -44,12 +44,12 @@ fn journal(service: &Service) -> Value {
 fn a_worker_killed_at_any_step_is_taken_back() {
     let Some(service) = Service::start() else { return };
     service.publish("2", Version::Good);
-    for (kind, step) in (0..5).flat_map(|step| [("began", step), ("finished", step)]) {
+    for (kind, step) in (0..8).flat_map(|step| [("began", step), ("finished", step)]) {
         let id = killed_at(&service, kind, step);
         let died = journal(&service);
         if died["outcome"] == "succeeded" {
             // It was faster than the kill at its very end.
-            assert_eq!((kind, step), ("finished", 4), "{died}");
+            assert_eq!((kind, step), ("finished", 7), "{died}");
         } else {
             assert_eq!(died["outcome"], "died", "{kind} {step}: {died}");
             let (_, check) = service.home.json(&["check", "--json"]);
@@ -68,7 +68,7 @@ fn a_worker_killed_at_any_step_is_taken_back() {
 fn a_worker_killed_at_any_step_is_finished_by_another() {
     let Some(service) = Service::start() else { return };
     service.publish("2", Version::Good);
-    for (kind, step) in [("began", 1), ("began", 2), ("began", 3), ("finished", 3), ("began", 4)] {
+    for (kind, step) in [("began", 2), ("began", 3), ("began", 5), ("began", 6), ("finished", 6), ("began", 7)] {
         let id = killed_at(&service, kind, step);
         let (code, done) = service.home.json(&["run", "--finish", &id, "--json"]);
         assert_eq!((code, done["outcome"].as_str()), (0, Some("succeeded")), "{kind} {step}: {done}");

@@ -20,8 +20,12 @@ pub(crate) enum Version {
     Sick,
     /// Its health check passes at first and fails later.
     Late,
+    /// Its health check passes after some seconds.
+    Slow,
     /// It does this before its health check fails.
     Migrates(&'static str),
+    /// It runs this; its health check says nothing.
+    Runs(&'static str),
 }
 
 /// The service.
@@ -158,7 +162,15 @@ fn publish(engine: &Engine, registry: &Registry, (repository, tag): (&str, &str)
         Version::Good => (steady, healthcheck("true")),
         Version::Exits => ("echo cannot open the new database; exit 3".to_owned(), healthcheck("true")),
         Version::Sick => (steady, healthcheck("echo migration failed; exit 1")),
+        Version::Slow => {
+            let beats = "n=0; while :; do sleep 0.1; n=$((n + 1)); [ $n != 40 ] || touch /ready; done";
+            (
+                format!("trap 'exit 0' TERM; {beats}"),
+                "HEALTHCHECK --interval=1s --retries=20 CMD [ -e /ready ]".to_owned(),
+            )
+        }
         Version::Late => (steady, healthcheck("if [ -e /once ]; then exit 1; fi; touch /once")),
+        Version::Runs(script) => (script.to_owned(), healthcheck("true")),
         // Unhealthy only when it has migrated, because until then nothing is.
         Version::Migrates(script) => {
             (format!("{script}; touch /migrated; {STEADY}"), healthcheck("! [ -e /migrated ]"))

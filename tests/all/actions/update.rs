@@ -2,7 +2,7 @@
 
 use bollard::models::{ContainerStateStatusEnum, RestartPolicyNameEnum};
 
-use super::service::{Service, Version};
+use super::service::{CONFIG, Service, Version};
 use super::{planned, run, steps};
 
 fn env(service: &Service) -> Vec<String> {
@@ -58,6 +58,29 @@ fn roll_back_returns_and_returns_again() {
         let reference = service.now().config.unwrap().image.unwrap();
         assert!(reference.ends_with(":stable"), "{reference}: the next update check still finds its tag");
     }
+}
+
+#[test]
+fn the_last_versions_are_kept_and_any_of_them_comes_back() {
+    let Some(service) = Service::start() else { return };
+    std::fs::write(service.home.config(), format!("{CONFIG}keep = 2\n")).unwrap();
+    let name = service.container.name();
+    let mut runs = Vec::new();
+    for version in ["2", "3", "4"] {
+        service.publish(version, Version::Good);
+        let (code, done) = run(&service.home, &["container.update", name]);
+        assert_eq!((code, service.version().as_str()), (0, version), "{done}");
+        runs.push(done["run"].as_str().unwrap().to_owned());
+    }
+    let kept = |run: &str| format!("{name}.hostler-{run}");
+    assert_eq!(service.containers(), [name.to_owned(), kept(&runs[1]), kept(&runs[2])], "version 1 went");
+    let backups = |run: &str| service.home.state().join("runs").join(run).exists();
+    assert_eq!([backups(&runs[0]), backups(&runs[1]), backups(&runs[2])], [false, true, true]);
+
+    service.home.run(&["run", "container.rollback", name, "--yes", "--to", &runs[0]]).refused(4, &runs[1]);
+    // The run that brought version 3 kept version 2.
+    let (code, done) = run(&service.home, &["container.rollback", name, "--to", &runs[1]]);
+    assert_eq!((code, service.version().as_str()), (0, "2"), "{done}");
 }
 
 #[test]

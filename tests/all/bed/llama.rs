@@ -52,7 +52,7 @@ pub(crate) fn llama() -> Option<LlamaServer> {
 }
 
 /// A port that was free a moment ago; in the bed's own network nobody else asks for one.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap().port()
 }

@@ -43,7 +43,7 @@ fn http_requests_are_plain() {
     let server = Double::new(answer("302 Found\r\nLocation: http://127.0.0.1:1/", ""));
     let origin = Origin::new(server.address()).unwrap();
     let http = Http::default();
-    let answer = runtime.block_on(http.post(origin, "/api/generate", &[1, 2])).unwrap();
+    let answer = runtime.block_on(http.post(origin, "/api/generate", &[1, 2], Http::TOTAL)).unwrap();
     assert_eq!(answer.status, 302, "not followed");
     let request = server.last_request().to_lowercase();
     assert!(request.starts_with("post /api/generate http/1.1\r\n"), "{request}");
