@@ -240,7 +240,7 @@ pub fn restore_on_panic() {
             next(info);
             end();
         }
-        tracing::error!(panic = %info, "A thread has ended.");
+        tracing::error!(panic = %info, "A thread panicked.");
     }));
 }
 
