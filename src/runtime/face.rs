@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::acting::{Acting, Told};
 use super::ask::{Answered, Asker};
 use super::core::Queue;
-use super::keeper::{self, Keeper, News};
+use super::keeper::{Keeper, News};
 use super::worker::Order;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::config::Config;
@@ -50,19 +50,21 @@ const BATCH: usize = 256;
 /// When the terminal cannot be taken or the async runtime cannot be started.
 pub fn tui(setup: &Setup) -> anyhow::Result<()> {
     restore_on_panic();
-    let _diagnostics = diagnostics::begin(&setup.state_dir);
+    let diagnostics = diagnostics::begin(&setup.state_dir);
     let runtime = async_runtime()?;
     let result = LocalSet::new().block_on(&runtime, async {
         let mut face = Face::open(setup.clone())?;
         let result = face.run().await;
         // The reader of keys goes before the terminal does.
         face.input = None;
-        let Face { setup, core, mut keeper, terminal, .. } = face;
-        // The terminal is given back before anything is written.
-        drop(terminal);
+        let Face { core, mut keeper, news, terminal, .. } = face;
+        // The terminal is given back before anything is written; and nobody looks at news any more.
+        drop((terminal, news));
         keeper.keep_answers(&core.state);
-        keeper.finish().await;
-        keeper::remember(&setup.state_dir, &core.state);
+        if !keeper.finish(&core.state).await {
+            // The diagnostics lie in the same folder: their guard would wait for it too.
+            std::mem::forget(diagnostics);
+        }
         match result {
             // A terminal that was closed is a way out like any other.
             Err(error) if is_gone(&error) => Ok(()),
