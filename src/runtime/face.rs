@@ -234,9 +234,7 @@ impl Face {
             Input::Mouse(mouse) => self.ui.mouse(mouse, &self.core.state, now),
             Input::Paste(text) => self.pasted(&text),
             Input::Resize(width, height) => {
-                let size = Size { width, height };
-                self.ui.size = size;
-                self.terminal.resize(size);
+                self.resize(Size { width, height });
                 Vec::new()
             }
             Input::FocusGained | Input::FocusLost => return Ok(Next::Stay),
@@ -248,6 +246,12 @@ impl Face {
         }
         self.draw()?;
         Ok(Next::Stay)
+    }
+
+    /// Draws for this size from here on, and the next frame whole.
+    fn resize(&mut self, size: Size) {
+        self.ui.size = size;
+        self.terminal.resize(size);
     }
 
     /// A pasted text is typed where text is typed, and means nothing elsewhere: it never presses keys.
@@ -282,6 +286,7 @@ impl Face {
             Intent::Cancel(run) => self.keeper.cancel(run),
             Intent::Shell(name) => self.shell(&name)?,
             Intent::Refresh => self.core.refresh_all(),
+            Intent::Redraw => self.resize(Terminal::size()),
             Intent::Reload => self.reload(),
             Intent::Mouse(on) => self.terminal.set_mouse(on)?,
             Intent::Inspect(of) => {
