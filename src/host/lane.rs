@@ -113,17 +113,18 @@ impl<S: Send + 'static> Reader<S> {
             // Nobody may be waiting any more; the state then goes here.
             drop(answer.send(done));
         });
-        if self.lane.jobs.send(job).is_err() {
-            self.busy.store(false, Ordering::Release);
-            return Err(Unread::Gone);
-        }
+        // Without a thread the job is dropped, and its answer with it.
+        let _gone = self.lane.jobs.send(job);
         match answered.await {
             Ok(Ok((state, value))) => {
                 self.state = Some(state);
                 Ok(value)
             }
             Ok(Err(panic)) => Err(Unread::Panicked { lane: self.lane.name, complaint: complaint(panic.as_ref()) }),
-            Err(_) => Err(Unread::Gone),
+            Err(_) => {
+                self.busy.store(false, Ordering::Release);
+                Err(Unread::Gone)
+            }
         }
     }
 }
