@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt};
-use ratatui::layout::Size;
 use rustix::process::{Signal, getpgid, getpid, getppid, getsid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -148,6 +147,9 @@ impl Face {
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+        let mut resized = signal(SignalKind::window_change())?;
+        // Another size that came before the signal was heard.
+        self.measure();
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut batch = Vec::with_capacity(BATCH);
@@ -161,6 +163,11 @@ impl Face {
                 _ = hang_up.recv() => Next::Leave,
                 _ = interrupt.recv() => Next::Leave,
                 _ = stop.recv() => self.stopped()?,
+                _ = resized.recv() => {
+                    self.measure();
+                    self.draw()?;
+                    Next::Stay
+                }
                 event = next_input(&mut self.input) => match event {
                     Some(Ok(event)) if is_suspend(&event) => self.stopped()?,
                     Some(Ok(event)) => self.input(event)?,
@@ -233,11 +240,8 @@ impl Face {
             Input::Key(key) => self.ui.key(key, &self.core.state, now),
             Input::Mouse(mouse) => self.ui.mouse(mouse, &self.core.state, now),
             Input::Paste(text) => self.pasted(&text),
-            Input::Resize(width, height) => {
-                self.resize(Size { width, height });
-                Vec::new()
-            }
-            Input::FocusGained | Input::FocusLost => return Ok(Next::Stay),
+            // The signal has told it already.
+            Input::Resize(..) | Input::FocusGained | Input::FocusLost => return Ok(Next::Stay),
         };
         for intent in intents {
             if self.fulfil(intent)? == Next::Leave {
@@ -248,10 +252,10 @@ impl Face {
         Ok(Next::Stay)
     }
 
-    /// Draws for this size from here on, and the next frame whole.
-    fn resize(&mut self, size: Size) {
-        self.ui.size = size;
-        self.terminal.resize(size);
+    /// Draws for the size that the terminal has now, and the next frame whole.
+    fn measure(&mut self) {
+        self.ui.size = Terminal::size();
+        self.terminal.resize(self.ui.size);
     }
 
     /// A pasted text is typed where text is typed, and means nothing elsewhere: it never presses keys.
@@ -286,7 +290,7 @@ impl Face {
             Intent::Cancel(run) => self.keeper.cancel(run),
             Intent::Shell(name) => self.shell(&name)?,
             Intent::Refresh => self.core.refresh_all(),
-            Intent::Redraw => self.resize(Terminal::size()),
+            Intent::Redraw => self.measure(),
             Intent::Reload => self.reload(),
             Intent::Mouse(on) => self.terminal.set_mouse(on)?,
             Intent::Inspect(of) => {

@@ -1,6 +1,8 @@
 //! Sizes: from a wall to one cell and back, at the start and while it runs.
 
 use super::{demo, first_row};
+use crate::bed::DEADLINE;
+use crate::pty::{Screen, Term};
 
 #[test]
 fn any_size_is_drawn_and_the_way_back_is_whole() {
@@ -60,5 +62,19 @@ fn it_starts_at_any_size() {
         desk.see(sign);
         desk.press("q");
         assert!(desk.end().is_clean(), "{cols}x{rows}");
+    }
+}
+
+#[test]
+fn a_size_that_comes_while_it_starts_counts() {
+    for _ in 0..5 {
+        let mut term = Term::start(&demo().spec()).unwrap();
+        // From here on it knows its size, and perhaps does not hear of another one yet.
+        term.wait_for(|screen| screen.alternate(), DEADLINE).unwrap();
+        term.resize(70, 20).unwrap();
+        let last = |screen: &Screen| screen.rows().last().is_some_and(|row| row.contains("q quit"));
+        term.wait_for(last, DEADLINE).unwrap();
+        term.press("q").unwrap();
+        assert!(term.wait_exit(DEADLINE).unwrap().is_clean());
     }
 }
