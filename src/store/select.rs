@@ -6,8 +6,7 @@ use jiff::Timestamp;
 
 use super::State;
 use crate::domain::{
-    Container, ContainerId, ContainerState, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity,
-    SourceStatus, Verdict,
+    Container, ContainerId, ContainerState, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity, Verdict,
 };
 
 /// The verdict of the whole box.
@@ -18,13 +17,7 @@ pub fn verdict(state: &State, now: Moment) -> Verdict {
     match worst {
         Some(Severity::Critical) => Verdict::Critical,
         Some(Severity::Warning) => Verdict::Warning,
-        _ if state
-            .sources
-            .iter()
-            .any(|(_, source)| matches!(source.status(now), SourceStatus::Failed | SourceStatus::Stale)) =>
-        {
-            Verdict::Unknown
-        }
+        _ if state.sources.iter().any(|(_, source)| source.hides_something(now)) => Verdict::Unknown,
         _ => Verdict::Well,
     }
 }

@@ -11,7 +11,7 @@ fn any_size_is_drawn_and_the_way_back_is_whole() {
     desk.see("n8n-worker");
     // Too small for a tab: the verdict and the worst findings, a line each.
     desk.resize(20, 5);
-    desk.until("the verdict is drawn", |screen| first_row(screen) == "✖ critical");
+    desk.until("the verdict is drawn", |screen| first_row(screen) == "✖ critical  DEMO");
     desk.see("✖ agents-n8n-worke");
     desk.resize(1, 1);
     desk.until("its sign is drawn", |screen| screen.text() == "✖");
@@ -56,7 +56,7 @@ fn popups_bear_any_size() {
 #[test]
 fn it_starts_at_any_size() {
     for (cols, rows, sign) in
-        [(1, 1, "✖"), (20, 5, "✖ critical"), (60, 15, "hostler"), (80, 24, "DEMO"), (300, 90, "DEMO")]
+        [(1, 1, "✖"), (20, 5, "✖ critical  DEMO"), (60, 15, "✖ 2 critical"), (80, 24, "DEMO"), (300, 90, "DEMO")]
     {
         let mut desk = demo().size(cols, rows).open();
         desk.see(sign);
