@@ -114,7 +114,7 @@ impl<S: Send + 'static> Reader<S> {
             drop(answer.send(done));
         });
         // Without a thread the job is dropped, and its answer with it.
-        let _gone = self.lane.jobs.send(job);
+        drop(self.lane.jobs.send(job));
         match answered.await {
             Ok(Ok((state, value))) => {
                 self.state = Some(state);
