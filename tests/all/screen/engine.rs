@@ -189,7 +189,8 @@ fn a_server_behind_a_published_port_is_shown_in_its_container() {
     let serve = format!("mkdir -p /w/v1; echo '{models}' >/w/v1/models; exec busybox httpd -f -p 8000 -h /w");
     let server = engine.run("vllm", |spec| spec.publish(port, 8000).shell(&serve));
     bed::wait_until(DEADLINE, "the server answers", || answers(port).then_some(()));
-    let mut desk = Home::new().engine(share.endpoint()).among(&[port]).args(["--tab", "models"]).open();
+    let home = Home::new().engine(share.endpoint()).among(&[port]).args(["--tab", "models"]);
+    let mut desk = home.open();
     desk.see(&format!("vLLM  :{port}  in {}", server.name()));
     desk.see("tiny");
 }
