@@ -70,7 +70,7 @@ fn a_size_that_comes_while_it_starts_counts() {
     for _ in 0..5 {
         let mut term = Term::start(&demo().spec()).unwrap();
         // From here on it knows its size, and perhaps does not hear of another one yet.
-        term.wait_for(|screen| screen.alternate(), DEADLINE).unwrap();
+        term.wait_for(Screen::alternate, DEADLINE).unwrap();
         term.resize(70, 20).unwrap();
         let last = |screen: &Screen| screen.rows().last().is_some_and(|row| row.contains("q quit"));
         term.wait_for(last, DEADLINE).unwrap();
