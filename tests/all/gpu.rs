@@ -472,13 +472,11 @@ fn a_process_is_joined_to_its_container() {
     assert_eq!(vllm.sm_ratio, Reading::Known(0.81));
     assert_eq!(vllm.container, Some(ContainerId::from(id.as_str())));
     assert_eq!(vllm.parents, [4200, 4100]);
-
     assert_eq!(mps.kind, GpuProcessKind::Compute);
     assert_eq!(xorg.kind, GpuProcessKind::Graphics);
     assert_eq!(xorg.name, Reading::Known("Xorg".to_owned()));
     assert_eq!(xorg.container, None);
     assert_eq!(xorg.sm_ratio, Reading::Known(0.0));
-
     assert!(gone.name.why().is_some());
     assert!(gone.memory_used_bytes.why().is_some());
     assert!(gone.sm_ratio.why().is_some(), "255 % is no share");
