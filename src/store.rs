@@ -233,8 +233,10 @@ impl State {
                 self.disk.set(disk, at);
             }
             Sample::Engines(engines) => {
-                for id in engines.engines.iter().filter_map(|engine| engine.container.as_ref()) {
-                    self.tracks.entry(id.clone()).or_default().answered();
+                let answering: Vec<_> =
+                    engines.engines.iter().filter_map(|it| self.container_of(it).cloned()).collect();
+                for id in answering {
+                    self.tracks.entry(id).or_default().answered();
                 }
                 self.engines.set(engines, at);
             }

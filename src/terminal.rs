@@ -118,7 +118,7 @@ impl Terminal {
         self.drawn.reset();
         let hits = view(&mut self.drawn);
         cells::mend_halves(&mut self.drawn);
-        let changed = self.shown.diff(&self.drawn);
+        let mut changed = self.shown.diff(&self.drawn);
         if changed.is_empty() && !self.unknown {
             return Ok((hits, false));
         }
@@ -126,6 +126,8 @@ impl Terminal {
         if self.unknown {
             queue!(self.out, ResetColor, SetAttribute(Attribute::Reset), Clear(ClearType::All))?;
             self.unknown = false;
+        } else {
+            cells::by_look(&mut changed);
         }
         cells::write(&mut self.out, changed);
         queue!(self.out, EndSynchronizedUpdate)?;
@@ -240,7 +242,7 @@ pub fn restore_on_panic() {
             next(info);
             end();
         }
-        tracing::error!(panic = %info, "A thread has ended.");
+        tracing::error!(panic = %info, "A thread panicked.");
     }));
 }
 

@@ -60,6 +60,8 @@ pub enum Intent {
     Shell(String),
     /// Read every source now.
     Refresh,
+    /// Draw the whole screen anew.
+    Redraw,
     /// Read the config again.
     Reload,
     /// Take the mouse, or give it back to the terminal.

@@ -95,7 +95,9 @@ fn user(fs: &RootedFs) -> String {
     groups.sort_unstable();
     groups.dedup();
     let groups: Vec<String> = groups.into_iter().map(name_of).collect();
-    format!("{} (uid {}), groups {}", login_name(), rustix::process::geteuid().as_raw(), groups.join(", "))
+    let (name, uid) = (login_name(), format!("uid {}", rustix::process::geteuid().as_raw()));
+    let who = if name == uid { uid } else { format!("{name} ({uid})") };
+    format!("{who}, groups {}", groups.join(", "))
 }
 
 fn nvidia(setup: &Setup, state: &State, fs: &RootedFs) -> Section {

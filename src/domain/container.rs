@@ -83,6 +83,12 @@ impl Container {
     pub fn display_name(&self) -> &str {
         self.service.as_deref().filter(|_| self.project.is_some()).unwrap_or(&self.name)
     }
+
+    /// Whether a server in it is reached at this TCP port of the host.
+    pub fn publishes(&self, port: u16) -> bool {
+        self.state.is_up()
+            && self.ports.iter().any(|published| published.host_port == port && published.protocol == "tcp")
+    }
 }
 
 /// What a container does now.

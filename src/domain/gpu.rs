@@ -199,6 +199,19 @@ pub struct GpuProcess {
     pub sm_ratio: Reading<f64>,
     /// The container that it runs in; `None` for a process of the host.
     pub container: Option<ContainerId>,
+    /// The processes that it descends from, the nearest first, at most [`GpuProcess::PARENTS`]; fewer where they cannot be
+    /// read.
+    pub parents: Vec<u32>,
+}
+
+impl GpuProcess {
+    /// So many parents are looked at: an inference server's process on a card is its child or grandchild.
+    pub const PARENTS: usize = 8;
+
+    /// The process itself and those that it descends from, the nearest first.
+    pub fn line(&self) -> impl Iterator<Item = u32> {
+        std::iter::once(self.pid).chain(self.parents.iter().copied())
+    }
 }
 
 /// A fault that the driver reported (NVIDIA: *Xid Errors*).

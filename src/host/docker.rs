@@ -29,6 +29,7 @@ pub use logs::{LogStream, LogsFrom};
 pub use raw::{EngineError, encoded};
 pub use stats::Stats;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,8 +71,11 @@ impl DockerClient {
             let around = Surroundings::of_this_process(configured.as_deref());
             choose(&candidates(&around, &fs)).cloned()
         });
-        let late = || Failure::failed("the settings of the docker command cannot be read in time");
-        timeout(Self::PATIENCE, reading).await.map_err(|_| late())?.map_err(|_| late())?
+        let unread = |why: &dyn fmt::Display| {
+            Failure::failed(format!("the settings of the docker command cannot be read: {why}"))
+        };
+        let read = timeout(Self::PATIENCE, reading).await.map_err(|_| unread(&"the files do not answer"))?;
+        read.map_err(|why| unread(&why))?
     }
 
     /// Opens the engine at `place` and agrees on an API version that both speak.

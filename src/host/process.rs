@@ -1,9 +1,13 @@
-//! What a process is called.
+//! What a process is called, and which processes it descends from.
 //!
 //! The kernel keeps 15 bytes of a name (`comm`); where those may be only the beginning, the first word of the command
 //! line tells the rest. Both can be set by the process itself, so both are foreign text.
 
-use std::io;
+use std::io::{self, Cursor};
+use std::iter::successors;
+
+use procfs_core::FromRead;
+use procfs_core::process::Stat;
 
 use super::{RootedFs, foreign};
 use crate::domain::{Reading, Why};
@@ -24,6 +28,19 @@ pub fn name_of(fs: &RootedFs, pid: u32) -> Reading<String> {
         name if name.is_empty() => Reading::Unavailable("it has no name".into()),
         name => Reading::Known(name),
     }
+}
+
+/// The processes that this one descends from, the nearest first, at most so many: without the first process of all, and
+/// only as far as they can be read.
+pub fn parents_of(fs: &RootedFs, pid: u32, most: usize) -> Vec<u32> {
+    let parent = |pid: u32| u32::try_from(stat(fs, pid)?.ppid).ok().filter(|parent| *parent > 1);
+    successors(parent(pid), |pid| parent(*pid)).take(most).collect()
+}
+
+/// What the kernel counts of a process; `None` for one that is gone or may not be seen.
+pub(super) fn stat(fs: &RootedFs, pid: u32) -> Option<Stat> {
+    let text = fs.read(format!("/proc/{pid}/stat")).ok()?;
+    Stat::from_read(Cursor::new(text)).ok()
 }
 
 /// The first word of the command line, without its folder.
@@ -66,5 +83,30 @@ mod tests {
         let expected = ["ollama", "VLLM::EngineCore", "text-generation-router", "exactly15bytes!", "abc"];
         assert_eq!(names, expected.map(|name| Reading::Known(name.to_owned())));
         assert!(name_of(&fs, 6).why().is_some());
+    }
+
+    #[test]
+    fn parents_are_followed_as_far_as_they_are_told_and_no_further() {
+        let root = tempfile::tempdir().unwrap();
+        let zeros = vec!["0"; 48].join(" ");
+        let process = |pid: u32, parent: u32| {
+            let folder = root.path().join(format!("proc/{pid}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("stat"), format!("{pid} (a) b) S {parent} {zeros}\n")).unwrap();
+        };
+        process(1, 0);
+        for pid in 10..30 {
+            process(pid, pid + 1);
+        }
+        process(40, 41);
+        process(41, 1);
+        process(50, 51);
+        process(60, 60);
+        let fs = RootedFs::new(root.path());
+        assert_eq!(parents_of(&fs, 10, 8), (11..19).collect::<Vec<_>>());
+        assert_eq!(parents_of(&fs, 40, 8), [41]);
+        assert_eq!(parents_of(&fs, 50, 8), [51], "the one above it cannot be read");
+        assert_eq!(parents_of(&fs, 60, 8).len(), 8, "a line that leads back to itself ends");
+        assert_eq!(parents_of(&fs, 70, 8), [0_u32; 0]);
     }
 }

@@ -13,6 +13,7 @@ mod wire;
 
 pub use notes::ReleaseNotes;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,9 +95,12 @@ impl Registries {
             let config = text.map_or_else(|| Some(DockerConfig::default()), |text| DockerConfig::parse(&text));
             Wire::open(&fs, patience).map(|wire| (wire, config))
         });
-        let silent = || fault(FaultKind::Unreachable, "this machine's certificates cannot be read in time".to_owned());
-        let opened = tokio::time::timeout(self.patience, opening).await.map_err(|_| silent())?.map_err(|_| silent())?;
-        let (wire, config) = opened?;
+        let unread = |why: &dyn fmt::Display| {
+            fault(FaultKind::Unreachable, format!("this machine's certificates cannot be read: {why}"))
+        };
+        let opened = tokio::time::timeout(self.patience, opening).await;
+        let opened = opened.map_err(|_| unread(&"the files do not answer"))?;
+        let (wire, config) = opened.map_err(|why| unread(&why))??;
         Ok(OpenRegistries(Arc::new(Opened { wire, config, clock: self.clock, github: self.github.clone() })))
     }
 }

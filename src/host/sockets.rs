@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 
 use procfs_core::net::{TcpNetEntries, TcpState};
 use procfs_core::process::Stat;
-use procfs_core::{ExplicitSystemInfo, FromBufReadSI, FromRead};
+use procfs_core::{ExplicitSystemInfo, FromBufReadSI};
 
+use super::process::stat;
 use super::{RootedFs, cgroup, foreign};
 use crate::domain::ContainerId;
 
@@ -164,11 +165,6 @@ fn told_by_arguments(fs: &RootedFs, pid: u32, starters: &[&str]) -> Option<(u16,
         }
         _ => None,
     }
-}
-
-fn stat(fs: &RootedFs, pid: u32) -> Option<Stat> {
-    let text = fs.read(format!("/proc/{pid}/stat")).ok()?;
-    Stat::from_read(Cursor::new(text)).ok()
 }
 
 fn parent(fs: &RootedFs, stat: &Stat) -> String {

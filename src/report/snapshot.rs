@@ -292,7 +292,7 @@ fn engine(state: &State, engine: &Engine) -> EngineReport {
         version: engine.version.clone(),
         endpoint: engine.endpoint.clone(),
         pid: engine.pid,
-        container: engine.container.as_ref().map(name),
+        container: state.container_of(engine).map(name),
         inference_requests_running: engine.requests_running.clone(),
         inference_requests_waiting: engine.requests_waiting.clone(),
         models: engine.models.clone().map(|models| models.into_iter().map(|model| model.name).collect()),
@@ -323,6 +323,7 @@ mod tests {
             memory_used_bytes: Reading::Known(5 << 30),
             sm_ratio: Reading::Unavailable(Why::NOT_SUPPORTED),
             container: Some(container_id("ollama")),
+            parents: Vec::new(),
         };
         let card = Gpu {
             processes: Reading::Known(vec![process]),

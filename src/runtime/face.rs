@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt};
-use ratatui::layout::Size;
 use rustix::process::{Signal, getpgid, getpid, getppid, getsid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -18,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use super::acting::{Acting, Told};
 use super::ask::{Answered, Asker};
 use super::core::Queue;
-use super::keeper::{self, Keeper, News};
+use super::keeper::{Keeper, News};
 use super::worker::Order;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::config::Config;
@@ -50,19 +49,21 @@ const BATCH: usize = 256;
 /// When the terminal cannot be taken or the async runtime cannot be started.
 pub fn tui(setup: &Setup) -> anyhow::Result<()> {
     restore_on_panic();
-    let _diagnostics = diagnostics::begin(&setup.state_dir);
+    let diagnostics = diagnostics::begin(&setup.state_dir);
     let runtime = async_runtime()?;
     let result = LocalSet::new().block_on(&runtime, async {
         let mut face = Face::open(setup.clone())?;
         let result = face.run().await;
         // The reader of keys goes before the terminal does.
         face.input = None;
-        let Face { setup, core, mut keeper, terminal, .. } = face;
-        // The terminal is given back before anything is written.
-        drop(terminal);
+        let Face { core, mut keeper, news, terminal, .. } = face;
+        // The terminal is given back before anything is written; and nobody looks at news any more.
+        drop((terminal, news));
         keeper.keep_answers(&core.state);
-        keeper.finish().await;
-        keeper::remember(&setup.state_dir, &core.state);
+        if !keeper.finish(&core.state).await {
+            // The diagnostics lie in the same folder: their guard would wait for it too.
+            std::mem::forget(diagnostics);
+        }
         match result {
             // A terminal that was closed is a way out like any other.
             Err(error) if is_gone(&error) => Ok(()),
@@ -146,6 +147,9 @@ impl Face {
         let mut hang_up = signal(SignalKind::hangup())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
+        let mut resized = signal(SignalKind::window_change())?;
+        // Another size that came before the signal was heard.
+        self.measure();
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut batch = Vec::with_capacity(BATCH);
@@ -159,6 +163,11 @@ impl Face {
                 _ = hang_up.recv() => Next::Leave,
                 _ = interrupt.recv() => Next::Leave,
                 _ = stop.recv() => self.stopped()?,
+                _ = resized.recv() => {
+                    self.measure();
+                    self.draw()?;
+                    Next::Stay
+                }
                 event = next_input(&mut self.input) => match event {
                     Some(Ok(event)) if is_suspend(&event) => self.stopped()?,
                     Some(Ok(event)) => self.input(event)?,
@@ -231,13 +240,8 @@ impl Face {
             Input::Key(key) => self.ui.key(key, &self.core.state, now),
             Input::Mouse(mouse) => self.ui.mouse(mouse, &self.core.state, now),
             Input::Paste(text) => self.pasted(&text),
-            Input::Resize(width, height) => {
-                let size = Size { width, height };
-                self.ui.size = size;
-                self.terminal.resize(size);
-                Vec::new()
-            }
-            Input::FocusGained | Input::FocusLost => return Ok(Next::Stay),
+            // The signal has told it already.
+            Input::Resize(..) | Input::FocusGained | Input::FocusLost => return Ok(Next::Stay),
         };
         for intent in intents {
             if self.fulfil(intent)? == Next::Leave {
@@ -246,6 +250,12 @@ impl Face {
         }
         self.draw()?;
         Ok(Next::Stay)
+    }
+
+    /// Draws for the size that the terminal has now, and the next frame whole.
+    fn measure(&mut self) {
+        self.ui.size = Terminal::size();
+        self.terminal.resize(self.ui.size);
     }
 
     /// A pasted text is typed where text is typed, and means nothing elsewhere: it never presses keys.
@@ -280,6 +290,7 @@ impl Face {
             Intent::Cancel(run) => self.keeper.cancel(run),
             Intent::Shell(name) => self.shell(&name)?,
             Intent::Refresh => self.core.refresh_all(),
+            Intent::Redraw => self.measure(),
             Intent::Reload => self.reload(),
             Intent::Mouse(on) => self.terminal.set_mouse(on)?,
             Intent::Inspect(of) => {

@@ -7,7 +7,7 @@ use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::core::Queue;
-use super::keeper::remember;
+use super::keeper::Keeper;
 use super::{Core, Setup, async_runtime};
 use crate::domain::{Event, SourceId};
 use crate::store::State;
@@ -45,11 +45,13 @@ pub fn observe(setup: &Setup, scope: Scope, watch: Duration) -> std::io::Result<
         first_round(&mut core, &mut queue, scope, began).await;
         follow(&mut core, &mut queue, began + SETTLE.max(watch)).await;
         core.assess(core.clock.now());
+        // What could be seen is told, whether or not it can be kept.
+        let (keeper, _) = Keeper::start(&setup.state_dir);
+        keeper.finish(&core.state).await;
         core.state
     });
     // A reader that hangs must not hold the answer back.
     runtime.shutdown_background();
-    remember(&setup.state_dir, &state);
     Ok(state)
 }
 

@@ -52,8 +52,8 @@ pub(super) enum News {
     Failed(String),
 }
 
-/// How long the last orders may take when the screen is left: a disk that hangs must not hold the shell back.
-const LAST_ORDERS: Duration = Duration::from_secs(2);
+/// How long the last orders may take when all is over: a disk that hangs must not hold the shell back.
+const LAST_ORDERS: Duration = Duration::from_secs(1);
 
 /// Takes orders.
 pub(super) struct Keeper {
@@ -76,12 +76,12 @@ impl Keeper {
         (Self { orders, images: 0, task, answers: None }, told)
     }
 
-    /// Waits until everything that was ordered is done: what was said last is not lost by leaving.
-    pub(super) async fn finish(self) {
+    /// Keeps in mind how the box stands, and waits until everything that was ordered is done: what was said last is not
+    /// lost by leaving. False when the state folder does not answer; nothing should wait for it any more.
+    pub(super) async fn finish(mut self, state: &State) -> bool {
+        self.remember(state);
         drop(self.orders);
-        if timeout(LAST_ORDERS, self.task).await.is_err() {
-            tracing::warn!("The state folder did not answer in time; what was said last may be lost.");
-        }
+        timeout(LAST_ORDERS, self.task).await.is_ok()
     }
 
     /// Writes what somebody said; it comes back as news. False when too much waits already.
@@ -119,14 +119,6 @@ impl Keeper {
         if self.orders.try_send(order).is_ok() {
             self.images = revision;
         }
-    }
-}
-
-/// Keeps in mind how the box stands, now. A store that cannot be written is no reason to fail: what could be seen was
-/// shown.
-pub(super) fn remember(dir: &StateDir, state: &State) {
-    if let Err(error) = keep_in_mind(dir, &LastState::of(state), read_once(state), Some(&state.images_seen)) {
-        tracing::warn!(%error, "Could not keep in mind what was seen.");
     }
 }
 

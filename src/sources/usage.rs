@@ -63,6 +63,7 @@ impl Source for Usage {
             let running = usages.by_id.len();
             let detail = match (running, usages.origin) {
                 (0, _) => "no container runs".to_owned(),
+                (1, origin) => format!("1 container, {origin}"),
                 (_, origin) => format!("{running} containers, {origin}"),
             };
             Ok(Read { sample: Sample::Usage(Arc::new(usages)), detail })

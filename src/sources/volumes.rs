@@ -77,7 +77,8 @@ impl Source for Volumes {
                 .read(move |()| read(&fs))
                 .await
                 .map_err(|why| Failure::failed(format!("a mounted file system does not answer: {why}")))??;
-            let detail = format!("{} file systems", volumes.len());
+            let plural = if volumes.len() == 1 { "system" } else { "systems" };
+            let detail = format!("{} file {plural}", volumes.len());
             Ok(Read { sample: Sample::Volumes(Arc::new(volumes)), detail })
         })
     }

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 
 use super::State;
 use crate::domain::{
-    Container, ContainerId, ContainerState, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity,
-    SourceStatus, Verdict,
+    Container, ContainerId, ContainerState, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity, Verdict,
 };
 
 /// The verdict of the whole box.
@@ -18,13 +17,7 @@ pub fn verdict(state: &State, now: Moment) -> Verdict {
     match worst {
         Some(Severity::Critical) => Verdict::Critical,
         Some(Severity::Warning) => Verdict::Warning,
-        _ if state
-            .sources
-            .iter()
-            .any(|(_, source)| matches!(source.status(now), SourceStatus::Failed | SourceStatus::Stale)) =>
-        {
-            Verdict::Unknown
-        }
+        _ if state.sources.iter().any(|(_, source)| source.hides_something(now)) => Verdict::Unknown,
         _ => Verdict::Well,
     }
 }
@@ -127,17 +120,28 @@ impl State {
         held.reduce(|sum, more| sum + more)
     }
 
+    /// The container that an inference server runs in: that of its process; else, where Docker's proxy listens for it or
+    /// nobody may know who does, the running one that publishes its port.
+    pub fn container_of<'a>(&'a self, engine: &'a Engine) -> Option<&'a ContainerId> {
+        if engine.container.is_some() || engine.pid.is_some() {
+            return engine.container.as_ref();
+        }
+        self.containers().iter().find(|container| container.publishes(engine.port)).map(|container| &container.id)
+    }
+
     /// Every process on every card, joined to its container, engine and model, by memory.
     pub fn gpu_rows(&self) -> Vec<GpuRow<'_>> {
         let Some(sample) = self.gpus.get() else {
             return Vec::new();
         };
+        let engines = self.engines.get().map_or(&[][..], |sample| &sample.engines);
+        let engines: Vec<_> = engines.iter().map(|engine| (engine, self.container_of(engine))).collect();
         let mut rows: Vec<GpuRow<'_>> = sample
             .gpus
             .iter()
             .flat_map(|gpu| gpu.processes.known().into_iter().flatten().map(move |process| (gpu, process)))
             .map(|(gpu, process)| {
-                let engine = self.engine_of(process);
+                let engine = engine_of(process, &engines);
                 GpuRow {
                     gpu,
                     process,
@@ -151,14 +155,6 @@ impl State {
             (std::cmp::Reverse(row.process.memory_used_bytes.get()), row.gpu.index, row.process.pid)
         });
         rows
-    }
-
-    /// The inference server that a process belongs to: by pid, else by container.
-    fn engine_of(&self, process: &GpuProcess) -> Option<&Engine> {
-        let engines = &self.engines.get()?.engines;
-        engines.iter().find(|engine| engine.pid == Some(process.pid)).or_else(|| {
-            engines.iter().find(|engine| engine.container.is_some() && engine.container == process.container)
-        })
     }
 
     /// What changed since the last visit, oldest first: containers begun, findings opened and cleared, notes.
@@ -196,6 +192,15 @@ impl State {
     }
 }
 
+/// The inference server that a process belongs to: the one that listens in it or in the nearest process that it descends
+/// from, else the one in its container. Each server comes with its container.
+fn engine_of<'a>(process: &GpuProcess, engines: &[(&'a Engine, Option<&ContainerId>)]) -> Option<&'a Engine> {
+    let listens = |pid: u32| engines.iter().find(|(engine, _)| engine.pid == Some(pid));
+    let beside =
+        || engines.iter().find(|(_, container)| container.is_some() && *container == process.container.as_ref());
+    process.line().find_map(listens).or_else(beside).map(|(engine, _)| *engine)
+}
+
 /// The name of the one model that an engine holds in memory (or serves at all); `None` where there are several.
 fn only_model(engine: &Engine) -> Option<&str> {
     use crate::domain::Residency;
@@ -204,5 +209,81 @@ fn only_model(engine: &Engine) -> Option<&str> {
     match (loaded().count(), loaded().next()) {
         (1, Some(model)) => Some(&model.name),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{EngineKind, GpuProcessKind, PortReach, PublishedPort, Reading};
+    use crate::make::{Maker, Script, container, container_id, engine, gpu};
+
+    use super::*;
+
+    /// A process on a card, in this container, that descends from these.
+    fn process(pid: u32, container: Option<&str>, parents: &[u32]) -> GpuProcess {
+        GpuProcess {
+            pid,
+            name: Reading::Known("python3".to_owned()),
+            kind: GpuProcessKind::Compute,
+            memory_used_bytes: Reading::Known(1 << 30),
+            sm_ratio: Reading::Known(0.5),
+            container: container.map(container_id),
+            parents: parents.to_vec(),
+        }
+    }
+
+    fn publishing(name: &str, host_port: u16) -> Maker {
+        let port =
+            PublishedPort { host_port, container_port: 8000, protocol: "tcp".to_owned(), reach: PortReach::Local };
+        container(name).running(0).with(|container| container.ports = vec![port])
+    }
+
+    /// Process, container and port of the engine of every row.
+    fn rows(script: &Script) -> Vec<(u32, Option<String>, Option<u16>)> {
+        let row = |row: GpuRow<'_>| {
+            let container = row.container.map(|container| container.name.to_string());
+            (row.process.pid, container, row.engine.map(|engine| engine.port))
+        };
+        script.state.gpu_rows().into_iter().map(row).collect()
+    }
+
+    #[test]
+    fn a_process_belongs_to_the_server_that_started_it() {
+        let listening = |kind, port, pid| Engine { pid: Some(pid), ..engine(kind, port) };
+        let mut script = Script::new();
+        script.engines([
+            listening(EngineKind::Ollama, 11_434, 700),
+            listening(EngineKind::Vllm, 8000, 800),
+            listening(EngineKind::LlamaCpp, 8080, 900),
+        ]);
+        let on_card = [
+            process(701, None, &[700]),
+            process(803, None, &[802, 801, 800, 500]),
+            process(900, None, &[800]),
+            process(1000, None, &[500]),
+        ];
+        script.gpus([Gpu { processes: Reading::Known(on_card.into()), ..gpu(0) }]);
+        // The nearest counts: a server that another one started is itself.
+        let expected = [(701, Some(11_434)), (803, Some(8000)), (900, Some(8080)), (1000, None)];
+        assert_eq!(rows(&script), expected.map(|(pid, port)| (pid, None, port)));
+    }
+
+    #[test]
+    fn a_server_behind_a_published_port_is_in_the_container_that_publishes_it() {
+        let mut script = Script::new();
+        script.docker([publishing("vllm", 8000), publishing("old", 8001).exited(0, 5), container("other").running(0)]);
+        script.engines([engine(EngineKind::Vllm, 8000), engine(EngineKind::Vllm, 8001)]);
+        script.gpus([Gpu {
+            processes: Reading::Known(vec![process(42, Some("vllm"), &[41]), process(43, Some("other"), &[])]),
+            ..gpu(0)
+        }]);
+        let expected = [(42, Some("vllm".to_owned()), Some(8000)), (43, Some("other".to_owned()), None)];
+        assert_eq!(rows(&script), expected);
+        let engines = &script.state.engines.get().unwrap().engines;
+        let containers: Vec<_> = engines.iter().map(|engine| script.state.container_of(engine)).collect();
+        assert_eq!(containers, [Some(&container_id("vllm")), None]);
+        // A process of the host that is known to listen there is in no container.
+        let host = Engine { pid: Some(9), ..engine(EngineKind::Vllm, 8000) };
+        assert_eq!(script.state.container_of(&host), None);
     }
 }

@@ -42,6 +42,11 @@ impl SourceState {
         }
     }
 
+    /// Whether it is there and cannot be read, so that what it would tell is unknown.
+    pub fn hides_something(&self, now: Moment) -> bool {
+        matches!(self.status(now), SourceStatus::Failed | SourceStatus::Stale)
+    }
+
     /// The age of the last good reading.
     pub fn age(&self, now: Moment) -> Option<Duration> {
         self.last_ok.map(|taken| now.since(taken))

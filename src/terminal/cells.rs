@@ -17,6 +17,12 @@ struct Look {
     modifier: Modifier,
 }
 
+impl Look {
+    fn of(cell: &Cell) -> Self {
+        Self { fg: cell.fg, bg: cell.bg, modifier: cell.modifier }
+    }
+}
+
 /// How a terminal writes before it is told anything.
 const PLAIN: Look = Look { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() };
 
@@ -33,17 +39,28 @@ const ATTRIBUTES: [(Modifier, u8); 9] = [
     (Modifier::CROSSED_OUT, 9),
 ];
 
+/// Puts cells that look alike together, each look where it came first: to say where the next one is takes half as much as
+/// to say how it looks.
+pub(super) fn by_look(cells: &mut [(u16, u16, &Cell)]) {
+    let mut looks = Vec::new();
+    cells.sort_by_cached_key(|(_, _, cell)| {
+        let look = Look::of(cell);
+        looks.iter().position(|known| *known == look).unwrap_or_else(|| {
+            looks.push(look);
+            looks.len() - 1
+        })
+    });
+}
+
 /// Appends the cells, each with its column and row. The terminal is taken to be at no place that is known, and is left
 /// writing plainly.
 pub(super) fn write<'a>(out: &mut Vec<u8>, cells: impl IntoIterator<Item = (u16, u16, &'a Cell)>) {
     let (mut look, mut here) = (PLAIN, None);
     for (x, y, cell) in cells {
+        go(out, here, (x, y));
         // After a wide character the place is told anew: terminals differ on what is wide.
-        if here != Some((x, y)) {
-            put(out, format_args!("\x1b[{};{}H", y + 1, x + 1));
-        }
         here = Some((x + 1, y));
-        let wanted = Look { fg: cell.fg, bg: cell.bg, modifier: cell.modifier };
+        let wanted = Look::of(cell);
         change(out, look, wanted);
         look = wanted;
         out.extend_from_slice(cell.symbol().as_bytes());
@@ -69,13 +86,27 @@ pub(super) fn mend_halves(buffer: &mut Buffer) {
     }
 }
 
+/// Appends the shortest way from a place to another that depends on nothing but the row: further right in the same one only
+/// the column is said. A terminal is still in the row whose last column it wrote, or already in the next one.
+fn go(out: &mut Vec<u8>, from: Option<(u16, u16)>, to: (u16, u16)) {
+    let (x, y) = to;
+    match from {
+        Some(from) if from == to => {}
+        Some((column, row)) if row == y && column < x => put(out, format_args!("\x1b[{}G", x + 1)),
+        _ => put(out, format_args!("\x1b[{};{}H", y + 1, x + 1)),
+    }
+}
+
 /// Appends the one sequence that leads from one look to another.
 fn change(out: &mut Vec<u8>, from: Look, to: Look) {
     if from == to {
         return;
     }
+    if to == PLAIN {
+        return out.extend_from_slice(b"\x1b[m");
+    }
     // Attributes are only ever taken away together.
-    let anew = !(from.modifier - to.modifier).is_empty() || to == PLAIN;
+    let anew = !(from.modifier - to.modifier).is_empty();
     let base = if anew { PLAIN } else { from };
     out.extend_from_slice(b"\x1b[");
     if anew {
@@ -154,8 +185,18 @@ mod tests {
     fn neighbours_share_place_and_look() {
         let red = Style::new().fg(Color::Red);
         let cells = [(4, 1, cell("a", red)), (5, 1, cell("b", red)), (7, 1, cell("c", Style::new()))];
-        assert_eq!(written(&cells), "\x1b[2;5H\x1b[31mab\x1b[2;8H\x1b[0mc");
+        assert_eq!(written(&cells), "\x1b[2;5H\x1b[31mab\x1b[8G\x1b[mc");
         assert_eq!(written(&[]), "");
+    }
+
+    #[test]
+    fn what_looks_alike_is_said_together() {
+        let (red, plain) = (cell("r", Style::new().fg(Color::Red)), cell("p", Style::new()));
+        let mut cells = vec![(3, 0, &red), (4, 0, &plain), (5, 0, &red), (0, 1, &plain), (1, 1, &red)];
+        by_look(&mut cells);
+        let mut out = Vec::new();
+        write(&mut out, cells);
+        assert_eq!(out, b"\x1b[1;4H\x1b[31mr\x1b[6Gr\x1b[2;2Hr\x1b[1;5H\x1b[mp\x1b[2;1Hp");
     }
 
     #[test]
@@ -170,7 +211,7 @@ mod tests {
             (5, 0, cell("f", Style::new().fg(Color::DarkGray))),
         ];
         let expected = "\x1b[1;1H\x1b[38;2;1;2;3;48;5;17ma\x1b[1mb\x1b[0;7;38;2;1;2;3;48;5;17mc\x1b[97md\
-                        \x1b[0;104me\x1b[90;49mf\x1b[0m";
+                        \x1b[0;104me\x1b[90;49mf\x1b[m";
         assert_eq!(written(&cells), expected);
     }
 
@@ -195,7 +236,8 @@ mod tests {
         /// Whatever stood there before, wide or narrow: a terminal that is sent what differs shows what was drawn.
         #[test]
         fn a_terminal_shows_what_was_drawn(
-            frames in prop::collection::vec(prop::collection::vec(("[ab日👩é…●]{0,12}", 0..SIZE.0, 0..SIZE.1), 0..4), 1..5)
+            frames in prop::collection::vec(prop::collection::vec(
+                ("[ab日👩é…●]{0,12}", 0..SIZE.0, 0..SIZE.1, 0..3_u8), 0..4), 1..5)
         ) {
             let area = Rect { x: 0, y: 0, width: SIZE.0, height: SIZE.1 };
             let mut shown = Buffer::empty(area);
@@ -203,13 +245,15 @@ mod tests {
             let mut terminal = vt100::Parser::new(size(SIZE.1), size(SIZE.0), 0);
             for texts in frames {
                 let mut drawn = Buffer::empty(area);
-                for (text, x, y) in &texts {
+                for (text, x, y, colour) in &texts {
                     let text = text.replace('é', "e\u{301}");
-                    drawn.set_stringn(*x, *y, &text, (SIZE.0 - x).into(), Style::new());
+                    drawn.set_stringn(*x, *y, &text, (SIZE.0 - x).into(), Style::new().fg(Color::Indexed(*colour)));
                 }
                 mend_halves(&mut drawn);
                 let mut out = Vec::new();
-                write(&mut out, shown.diff(&drawn));
+                let mut changed = shown.diff(&drawn);
+                by_look(&mut changed);
+                write(&mut out, changed);
                 terminal.process(&out);
                 let seen: Vec<_> = terminal.screen().rows(0, SIZE.0).map(|row| row.trim_end().to_owned()).collect();
                 prop_assert_eq!(seen, rows(&drawn), "{:?}", String::from_utf8(out).unwrap());

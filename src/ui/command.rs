@@ -105,6 +105,8 @@ pub enum Command {
     Theme,
     /// Read every source now.
     Refresh,
+    /// Draw the whole screen anew: something else wrote on it.
+    Redraw,
     /// Read the config again.
     Reload,
     /// Leave.
@@ -227,6 +229,7 @@ impl Command {
             Self::Act(_) => self.action().map_or("", |spec| spec.title),
             Self::Theme => "theme",
             Self::Refresh => "read everything now",
+            Self::Redraw => "draw the screen anew",
             Self::Reload => "read the config again",
             Self::Quit => "quit",
             Self::ContainerLogs => "logs",

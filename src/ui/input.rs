@@ -26,6 +26,11 @@ impl Ui {
         if event.code == KeyCode::Char('c') && event.modifiers.contains(KeyModifiers::CONTROL) {
             return vec![Intent::Quit];
         }
+        let key = Key::from(event);
+        // What something else wrote on the screen may hide a popup too.
+        if !key.is_text() && self.setup.keymap.command(key, &[Context::Global]) == Some(Command::Redraw) {
+            return vec![Intent::Redraw];
+        }
         self.toast = None;
         if self.typing.is_some() {
             self.type_filter(event, state, now);
@@ -34,7 +39,7 @@ impl Ui {
         if let Some(intents) = popups::key(self, event, state, now) {
             return intents;
         }
-        match self.setup.keymap.command(Key::from(event), &self.contexts()) {
+        match self.setup.keymap.command(key, &self.contexts()) {
             Some(command) => self.command(command, state, now),
             None => Vec::new(),
         }
@@ -172,6 +177,7 @@ impl Ui {
                 self.say("reading everything now", now);
                 return vec![Intent::Refresh];
             }
+            Command::Redraw => return vec![Intent::Redraw],
             Command::Reload => return vec![Intent::Reload],
             Command::Quit => return vec![Intent::Quit],
             Command::ContainerLogs => self.container_logs(state, now),

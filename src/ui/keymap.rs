@@ -58,6 +58,13 @@ impl From<KeyEvent> for Key {
     }
 }
 
+impl Key {
+    /// Whether it types a character, where text is typed.
+    pub(super) fn is_text(self) -> bool {
+        matches!(self.code, KeyCode::Char(_)) && !self.ctrl && !self.alt
+    }
+}
+
 const NAMED: &[(&str, KeyCode)] = &[
     ("enter", KeyCode::Enter),
     ("esc", KeyCode::Esc),
@@ -153,7 +160,8 @@ const DEFAULTS: &[(Command, &[&str])] = &[
     (Command::Journal, &["J"]),
     (Command::Theme, &["T"]),
     (Command::Refresh, &["ctrl-r"]),
-    (Command::Reload, &["ctrl-l"]),
+    (Command::Redraw, &["ctrl-l"]),
+    (Command::Reload, &["f5"]),
     (Command::Quit, &["q"]),
     (Command::ContainerLogs, &["l"]),
     (Command::Inspect, &["i"]),
@@ -278,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_change_replaces_the_default() {
-        let keymap = changed("freeze", &["F", "f5"]).unwrap();
+        let keymap = changed("freeze", &["F", "f9"]).unwrap();
         assert_eq!(keymap.command("F".parse().unwrap(), &[Context::Global]), Some(Command::Freeze));
         assert_eq!(keymap.command("f".parse().unwrap(), &[Context::Global]), None);
     }

@@ -11,10 +11,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::Scene;
-use super::canvas::{Canvas, Hits, piece};
+use super::canvas::{Canvas, Hits, piece, width};
 use super::popups;
 use super::tabs::tab;
 use super::theme::Role;
+use crate::domain::Verdict;
 use crate::store::verdict;
 
 /// Where the parts of the screen lie at a given size.
@@ -95,7 +96,17 @@ fn one_line(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let role = chrome::verdict_role(verdict);
     let sign = canvas.glyphs.verdict(verdict);
     // The sign is a piece of its own: it is all that one cell can hold.
-    canvas.pieces(area.x, area.y, area.width, &[piece(role, sign), piece(role, format!(" {verdict}"))]);
+    let demo = if scene.ui.setup.demo { "  DEMO" } else { "" };
+    let first = [piece(role, sign), piece(role, format!(" {verdict}")), piece(Role::Warning, demo)];
+    let end = canvas.pieces(area.x, area.y, area.width, &first);
+    let host = scene.state.host.get().map_or_else(String::new, |host| format!("  {}", host.facts.name));
+    let host = [piece(Role::Muted, host)];
+    if width(&host) <= area.right().saturating_sub(end) {
+        canvas.pieces(end, area.y, width(&host), &host);
+    }
+    if let (Verdict::Unknown, Some(unread)) = (verdict, strip::unread(scene)) {
+        canvas.pieces(area.x, area.y + 1, if area.height > 1 { area.width } else { 0 }, &[piece(Role::Muted, unread)]);
+    }
     for (line, finding) in (1..area.height).zip(scene.state.findings.needing_someone(scene.now)) {
         let sign = canvas.glyphs.severity(finding.seen.severity);
         let role = chrome::severity_role(finding.seen.severity);

@@ -242,7 +242,8 @@ fn a_broken_config_changes_nothing_that_runs() {
     let name = "hostler";
     let dark = desk.look(name);
     home.write_config(&format!("{LOUD}[keys]\nfreeze = \"F\"\n[ui]\ntheme = \"light\"\n"));
-    desk.command("read the config again");
+    // F5
+    desk.write("\x1b[15~");
     desk.see("the config was read again");
     desk.see("▲ 1 warning");
     assert_ne!(desk.look(name), dark);

@@ -454,6 +454,9 @@ fn a_process_is_joined_to_its_container() {
         double.file(&format!("proc/{pid}/cgroup"), cgroup);
     };
     process(4242, "VLLM::EngineCor", "VLLM::EngineCore\0\0", &format!("0::/system.slice/docker-{id}.scope\n"));
+    for (pid, parent) in [(4242, 4200), (4200, 4100), (4100, 1)] {
+        double.file(&format!("proc/{pid}/stat"), &format!("{pid} (a b) S {parent}{}\n", " 0".repeat(48)));
+    }
     process(900, "X\u{1b}[2Jorg", "/usr/lib/xorg/Xorg\0", "0::/user.slice/user-1000.slice/session-3.scope\n");
     let sample = double.source().sample();
     let rows = sample.gpus[0].processes.known().unwrap();
@@ -468,13 +471,12 @@ fn a_process_is_joined_to_its_container() {
     assert_eq!(vllm.memory_used_bytes, Reading::Known(20_000_000_000));
     assert_eq!(vllm.sm_ratio, Reading::Known(0.81));
     assert_eq!(vllm.container, Some(ContainerId::from(id.as_str())));
-
+    assert_eq!(vllm.parents, [4200, 4100]);
     assert_eq!(mps.kind, GpuProcessKind::Compute);
     assert_eq!(xorg.kind, GpuProcessKind::Graphics);
     assert_eq!(xorg.name, Reading::Known("Xorg".to_owned()));
     assert_eq!(xorg.container, None);
     assert_eq!(xorg.sm_ratio, Reading::Known(0.0));
-
     assert!(gone.name.why().is_some());
     assert!(gone.memory_used_bytes.why().is_some());
     assert!(gone.sm_ratio.why().is_some(), "255 % is no share");

@@ -312,6 +312,32 @@ fn details_of_what_the_engine_holds_say_whether_it_can_go() {
 }
 
 #[test]
+fn a_narrow_title_keeps_what_is_wrong() {
+    let state = findings();
+    for (width, right) in [(60, ""), (70, "Mon 23 Nov"), (90, "up 41d   Mon 23 Nov")] {
+        let text = text_of(&drawn(&ui(TabId::Gpu, (width, 24), role_theme()), &state));
+        let title = text.lines().next().unwrap();
+        assert!(title.contains("✖ 2 critical  ▲"), "{title}");
+        assert_eq!((title.contains("Nov"), title.contains(right)), (!right.is_empty(), true), "{title}");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_no_reason_to_say_that_all_is_well() {
+    let mut script = make::Script::new();
+    script.at(0);
+    for id in SourceId::iter() {
+        script.failure(id, Failure::unsupported("there is none"));
+    }
+    script.failed(SourceId::Docker, "/run/docker.sock: no answer within 5 s");
+    for (size, line) in [((160, 48), 4), ((80, 24), 3), ((59, 14), 1)] {
+        let text = text_of(&drawn(&ui(TabId::Gpu, size, role_theme()), &script.state));
+        let told = text.lines().nth(line).unwrap();
+        assert!(told.contains("docker: /run/docker.sock") && !told.contains('✔'), "{text}");
+    }
+}
+
+#[test]
 fn any_size_from_one_cell_is_drawn_without_a_panic() {
     let state = findings();
     for tab in TabId::iter() {

@@ -1,4 +1,4 @@
-//! The processes on a card, each with its name and its container.
+//! The processes on a card, each with its name, its container and its parents.
 //!
 //! NVML tells a process by its id in the namespace of whoever asks (the driver translates it), so `/proc/PID` below the
 //! same root is the right one. Who a process is hardly ever changes, so it is looked up when the process is first seen
@@ -28,6 +28,7 @@ const JOIN_ROUNDS: u32 = 10;
 struct Join {
     name: Reading<String>,
     container: Option<ContainerId>,
+    parents: Vec<u32>,
     /// The round of the last look.
     looked: u32,
     /// The round in which it was last on a card.
@@ -55,6 +56,7 @@ impl Joins {
         let look = || Join {
             name: process::name_of(fs, pid),
             container: cgroup::container_of(fs, pid),
+            parents: process::parents_of(fs, pid, GpuProcess::PARENTS),
             looked: round,
             seen: round,
         };
@@ -96,6 +98,7 @@ pub(super) fn read(asked: &Asked<'_>, joins: &mut Joins, fs: &RootedFs, at: Mome
                 },
                 sm_ratio: share_of(&shares, info.pid),
                 container: join.container.clone(),
+                parents: join.parents.clone(),
             }
         })
         .collect();

@@ -140,6 +140,7 @@ fn process(pid: u32, name: &str, container: crate::domain::ContainerId, memory: 
         memory_used_bytes: Reading::Known(memory),
         sm_ratio: Reading::Known(sm),
         container: Some(container),
+        parents: Vec::new(),
     }
 }
 

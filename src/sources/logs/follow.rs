@@ -37,6 +37,8 @@ pub(super) struct Follower {
     refused: HashMap<ContainerId, String>,
     /// The files to be followed from the next turn on, if they change.
     targets: Option<Vec<Target>>,
+    /// Why the files could not be read in the last turn.
+    unread: Option<Failure>,
     /// How many files there are, and how many of them belong to containers that are up.
     files: usize,
     files_up: usize,
@@ -83,6 +85,7 @@ impl Follower {
             refused: HashMap::new(),
             targets: None,
             files: 0,
+            unread: None,
             files_up: 0,
             without_log: 0,
             quiet: 0,
@@ -173,12 +176,20 @@ impl Follower {
         let mut reading = pin!(self.reader.read(|files| files.turn(targets)));
         loop {
             tokio::select! {
-                gathered = &mut reading => return gathered.unwrap_or_else(|why| {
-                    self.report.send_replace(Report::Failed(unread(why)));
-                    Gathered::default()
-                }),
+                gathered = &mut reading => return match gathered {
+                    Ok(gathered) => {
+                        self.unread = None;
+                        gathered
+                    }
+                    Err(why) => {
+                        self.unread = Some(unread(&why));
+                        // The places in the files are lost: all of them are taken up again.
+                        self.known = None;
+                        Gathered::default()
+                    }
+                },
                 () = sleep(Self::PATIENCE) => {
-                    self.report.send_replace(Report::Failed(unread(Unread::Busy)));
+                    self.report.send_replace(Report::Failed(unread(&Unread::Busy)));
                 }
             }
         }
@@ -253,6 +264,9 @@ impl Follower {
     }
 
     fn describe(&self) -> Report {
+        if let Some(failure) = &self.unread {
+            return Report::Failed(failure.clone());
+        }
         let roster = self.roster.borrow();
         if let (None, Some(failure)) = (&roster.known, &roster.failure) {
             return Report::Failed(failure.clone());
@@ -308,6 +322,6 @@ fn origin(known: &mut HashMap<ContainerId, Arc<LogOrigin>>, container: &Containe
     }
 }
 
-fn unread(why: Unread) -> Failure {
+fn unread(why: &Unread) -> Failure {
     Failure::failed(format!("the log files of containers cannot be read: {why}"))
 }

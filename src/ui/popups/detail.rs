@@ -261,7 +261,7 @@ fn of_engine(scene: &Scene<'_>, engine: &Engine) -> Vec<Pieces<'static>> {
         Reading::Known(version) => version.clone(),
         Reading::Unavailable(why) => format!("unavailable, because {why}"),
     };
-    let container = engine.container.as_ref().and_then(|id| scene.container_name(id));
+    let container = scene.state.container_of(engine).and_then(|id| scene.container_name(id));
     let mut lines = vec![
         labelled("version", version),
         labelled(

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::super::Scene;
-use super::super::canvas::{Canvas, Hit, Pieces, piece, width};
+use super::super::canvas::{Canvas, Hit, Piece, Pieces, piece, width};
 use super::super::command::Command;
 use super::super::tabs::{TABS, tab};
 use super::super::theme::Role;
@@ -46,17 +46,15 @@ pub(super) fn title(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     if scene.ui.frozen.is_some() {
         left.push(piece(Role::Warning, format!("  FROZEN at {}", scene.clock(scene.now.wall))));
     }
-    let mut right: Pieces<'_> = Vec::new();
-    if let Some(uptime) = host.and_then(|host| host.uptime_seconds.get()) {
-        right.push(piece(Role::Muted, format!("up {}   ", units::age(std::time::Duration::from_secs(uptime)))));
-    }
-    let zone = &scene.ui.setup.zone;
-    right.push(piece(Role::Muted, zone.to_datetime(scene.now.wall).strftime("%a %-d %b %H:%M ").to_string()));
-    let room = area.width.saturating_sub(width(&right) + 1);
-    canvas.pieces(area.x + 1, area.y, room.saturating_sub(1), &left);
-    if width(&left) + width(&right) + 3 <= area.width {
-        canvas.pieces_right(area.right(), area.y, width(&right), &right);
-    }
+    // Where there is little room the uptime goes first, then the clock: what is wrong is not cut for them.
+    let uptime = host.and_then(|host| host.uptime_seconds.get());
+    let uptime = uptime.map(|seconds| format!("up {}   ", units::age(std::time::Duration::from_secs(seconds))));
+    let clock = scene.ui.setup.zone.to_datetime(scene.now.wall).strftime("%a %-d %b %H:%M ").to_string();
+    let both = [piece(Role::Muted, uptime.unwrap_or_default()), piece(Role::Muted, clock)];
+    let fits = |right: &&[Piece<'_>]| width(&left) + width(right) + 3 <= area.width;
+    let right = [&both[..], &both[1..]].into_iter().find(fits).unwrap_or_default();
+    canvas.pieces(area.x + 1, area.y, area.width.saturating_sub(width(right) + 2), &left);
+    canvas.pieces_right(area.right(), area.y, width(right), right);
     canvas.tint(area, Role::Bar);
 }
 

@@ -93,10 +93,20 @@ fn keys(scene: &Scene<'_>, finding: &Finding) -> Pieces<'static> {
     pieces
 }
 
-/// One line: nothing needs anybody, and what changed since the last visit.
+/// What is there and cannot be read, and why: the first of it.
+pub(super) fn unread(scene: &Scene<'_>) -> Option<String> {
+    let (id, source) = scene.state.sources.iter().find(|(_, source)| source.hides_something(scene.now))?;
+    Some(format!("{id}: {}", source.trouble(scene.now)?))
+}
+
+/// One line: nothing needs anybody, and what changed since the last visit; or what cannot be read, and why.
 fn nothing_wrong(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     let mut pieces: Pieces<'_> = Vec::new();
-    if scene.state.sources.all_tried() {
+    if let Some(unread) = unread(scene).filter(|_| scene.state.sources.all_tried()) {
+        pieces.push(piece(Role::Warning, canvas.glyphs.unknown));
+        pieces.push(piece(Role::Text, " nothing needs you as far as can be told"));
+        pieces.push(piece(Role::Muted, format!("   {unread}")));
+    } else if scene.state.sources.all_tried() {
         pieces.push(piece(Role::Ok, canvas.glyphs.pass));
         pieces.push(piece(Role::Text, " nothing needs you"));
         match scene.state.last_visit {

@@ -126,14 +126,24 @@ fn heading(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     if logs.dropped > 0 {
         right.push(piece(Role::Warning, format!("{} lines dropped · ", logs.dropped)));
     }
-    let source = scene.state.sources.get(SourceId::Logs);
-    let trouble = source.and_then(|source| source.trouble(scene.now));
+    let trouble = trouble(scene);
+    let is_followed = trouble.is_none();
     let plural = if logs.followed == 1 { "container" } else { "containers" };
-    right.push(piece(Role::Muted, trouble.unwrap_or_else(|| format!("{} {plural}", logs.followed))));
-    let follows =
-        if scene.ui.following { (Role::Muted, " · following") } else { (Role::Accent, " · held: G follows") };
-    right.push(piece(follows.0, follows.1));
+    // Where there is no line, the place of the lines says why.
+    if is_followed || !logs.is_empty() {
+        right.push(piece(Role::Muted, trouble.unwrap_or_else(|| format!("{} {plural}", logs.followed))));
+    }
+    if !scene.ui.following {
+        right.push(piece(Role::Accent, " · held: G follows"));
+    } else if is_followed {
+        right.push(piece(Role::Muted, " · following"));
+    }
     rule::heading(canvas, area, "Stream", true, &right);
+}
+
+/// Why no line can be followed now.
+fn trouble(scene: &Scene<'_>) -> Option<String> {
+    scene.state.sources.get(SourceId::Logs).and_then(|source| source.trouble(scene.now))
 }
 
 /// The lines, the newest at the bottom; while held, the window stays where it is.
@@ -165,8 +175,12 @@ fn stream_pane(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         }
     };
     if shown.is_empty() {
-        let text = if scene.state.logs.is_empty() { "no line yet" } else { "no line passes the filter" };
-        canvas.put(area.x + 2, area.y + 1, area.width.saturating_sub(3), text, Role::Muted);
+        let text = match trouble(scene) {
+            _ if !scene.state.logs.is_empty() => "no line passes the filter".to_owned(),
+            Some(trouble) => trouble,
+            None => "no line yet".to_owned(),
+        };
+        canvas.put(area.x + 2, area.y + 1, area.width.saturating_sub(3), &text, Role::Muted);
         return;
     }
     shown.reverse();

@@ -99,7 +99,7 @@ impl TableRow for Row {
                     piece(Role::Strong, format!(" {}{version}", engine.kind.title())),
                     piece(Role::Muted, format!("  :{}", engine.port)),
                 ];
-                if let Some(name) = engine.container.as_ref().and_then(|id| scene.container_name(id)) {
+                if let Some(name) = scene.state.container_of(engine).and_then(|id| scene.container_name(id)) {
                     pieces.push(piece(Role::Muted, format!("  in {name}")));
                 }
                 pieces.extend(requests(engine));

@@ -6,7 +6,7 @@ use std::thread;
 
 use bollard::models::{
     ContainerCreateBody, ContainerInspectResponse, ContainerState, HealthConfig, HostConfig, HostConfigLogConfig,
-    RestartPolicy, RestartPolicyNameEnum,
+    PortBinding, RestartPolicy, RestartPolicyNameEnum,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
@@ -112,6 +112,16 @@ impl Spec {
     /// The engine's default bridge instead of no network.
     pub(crate) fn bridge(self) -> Self {
         self.host(|host| host.network_mode = Some("bridge".to_owned()))
+    }
+
+    /// A port of the container on the host's loopback, with the engine's default bridge.
+    pub(crate) fn publish(self, host_port: u16, port: u16) -> Self {
+        let port = format!("{port}/tcp");
+        let place = PortBinding { host_ip: Some("127.0.0.1".to_owned()), host_port: Some(host_port.to_string()) };
+        let spec = self.bridge().host(|host| {
+            host.port_bindings = Some(HashMap::from([(port.clone(), Some(vec![place]))]));
+        });
+        spec.with(|body| body.exposed_ports = Some(vec![port]))
     }
 
     /// `json-file`, `local`, `none`, …

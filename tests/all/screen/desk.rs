@@ -369,7 +369,7 @@ impl Desk {
 /// takes and gives back (alternate screen, cursor, mouse, paste, synchronized update).
 static OURS: LazyLock<Regex> = LazyLock::new(|| {
     let modes = "1049|25|2004|1000|1002|1003|1006|1015|2026";
-    Regex::new(&format!(r"\x1b\[(?:\d+;\d+H|[0-9;]*m|2J|\?(?:{modes})[hl])")).unwrap()
+    Regex::new(&format!(r"\x1b\[(?:\d+;\d+H|\d+G|[0-9;]*m|2J|\?(?:{modes})[hl])")).unwrap()
 });
 
 /// What was written without the renderer's own sequences: the texts on the screen, one after the other.

@@ -1,9 +1,11 @@
 //! The screen beside a real engine: what runs is seen, what goes wrong is named, what comes and goes is told at once.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
 use super::{Desk, Home};
-use crate::bed::{self, Container, Engine, Restart, Share, faults};
+use crate::bed::{self, Container, DEADLINE, Engine, Restart, Share, faults};
 
 /// The engine reports what happens; a list is only asked for each ten seconds, so what is seen sooner was reported.
 const AT_ONCE: Duration = Duration::from_secs(5);
@@ -159,4 +161,36 @@ fn a_container_that_ended_for_good_is_critical_until_it_runs_again() {
     }
     drop(exhausted);
     desk.see("nothing needs you");
+}
+
+/// A port of loopback that is free.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Whether a web server answers at this port.
+fn answers(port: u16) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok::<_, std::io::Error>(answer.starts_with("HTTP/1."))
+    };
+    ask().unwrap_or(false)
+}
+
+#[test]
+fn a_server_behind_a_published_port_is_shown_in_its_container() {
+    let Some(engine) = bed::engine() else { return };
+    let share = Share::of(&engine);
+    let port = free_port();
+    let models = r#"{"data":[{"id":"tiny","owned_by":"vllm","max_model_len":512}]}"#;
+    let serve = format!("mkdir -p /w/v1; echo '{models}' >/w/v1/models; exec busybox httpd -f -p 8000 -h /w");
+    let server = engine.run("vllm", |spec| spec.publish(port, 8000).shell(&serve));
+    bed::wait_until(DEADLINE, "the server answers", || answers(port).then_some(()));
+    let home = Home::new().engine(share.endpoint()).among(&[port]).args(["--tab", "models"]);
+    let mut desk = home.open();
+    desk.see(&format!("vLLM  :{port}  in {}", server.name()));
+    desk.see("tiny");
 }

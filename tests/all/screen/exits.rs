@@ -1,8 +1,12 @@
 //! Ends: whatever ends it, the terminal is as it was and no process is left, whether or not something hangs.
 
 use std::env;
+use std::fs;
+use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::{SignedDuration, Timestamp};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -87,6 +91,29 @@ fn it_ends_while_the_driver_hangs() {
         let Some(double) = Double::new(&json!({"init": "hang"})) else { return };
         let mut desk = Home::new().env("HOSTLER_NVML_LIBRARY", double.library()).open();
         desk.see("no answer within");
+        assert_ends(&mut desk, by);
+    }
+}
+
+/// A file that never answers whoever opens it to read or to write.
+fn hung_file(path: &Path) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+}
+
+#[test]
+fn it_ends_while_the_state_folder_hangs() {
+    for by in WAYS {
+        let home = Home::new();
+        hung_file(&home.state().join("images-seen.json"));
+        // Midnight may come meanwhile.
+        let today = Timestamp::now();
+        for day in [today, today + SignedDuration::from_hours(24)] {
+            hung_file(&home.state().join(format!("log/hostler.{}.log", day.strftime("%F"))));
+        }
+        let mut desk = home.open();
+        // That much goes to the diagnostics too.
+        desk.press_see("2", "there is no such socket");
         assert_ends(&mut desk, by);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Desk, Home, demo, demo_containers};
-use crate::bed::DEADLINE;
+use super::{Desk, Home, demo, demo_containers, without_sequences};
+use crate::bed::{DEADLINE, wait_until};
 
 /// The heading of the pane beside the list, which names the selected container.
 fn selected(name: &str) -> String {
@@ -241,6 +241,29 @@ fn keys_of_ones_own_replace_the_usual_ones() {
     desk.press_see("1", "── Disks ──");
     desk.press("Q");
     assert!(desk.end().is_clean());
+}
+
+#[test]
+fn a_screen_that_something_wrote_on_is_drawn_anew() {
+    let mut desk = demo_containers();
+    desk.press_see("f", "FROZEN at ");
+    for popup in [None, Some(("?", " Keys ")), Some(("/", "enter keeps"))] {
+        if let Some((key, text)) = popup {
+            desk.press_see(key, text);
+        }
+        let (before, sent) = (desk.screen().text(), desk.written().len());
+        desk.press("C-l");
+        wait_until(DEADLINE, "all of it is drawn anew", || {
+            let written = desk.written();
+            let (_, frame) = written[sent..].rsplit_once("\x1b[2J")?;
+            without_sequences(frame).contains("n8n-worker").then_some(())
+        });
+        desk.until("it looks as before", |screen| screen.text() == before);
+        if let Some((_, text)) = popup {
+            desk.press("Esc");
+            desk.miss(text);
+        }
+    }
 }
 
 #[test]

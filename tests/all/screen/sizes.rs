@@ -1,6 +1,8 @@
 //! Sizes: from a wall to one cell and back, at the start and while it runs.
 
 use super::{demo, first_row};
+use crate::bed::DEADLINE;
+use crate::pty::{Screen, Term};
 
 #[test]
 fn any_size_is_drawn_and_the_way_back_is_whole() {
@@ -9,7 +11,7 @@ fn any_size_is_drawn_and_the_way_back_is_whole() {
     desk.see("n8n-worker");
     // Too small for a tab: the verdict and the worst findings, a line each.
     desk.resize(20, 5);
-    desk.until("the verdict is drawn", |screen| first_row(screen) == "✖ critical");
+    desk.until("the verdict is drawn", |screen| first_row(screen) == "✖ critical  DEMO");
     desk.see("✖ agents-n8n-worke");
     desk.resize(1, 1);
     desk.until("its sign is drawn", |screen| screen.text() == "✖");
@@ -54,11 +56,25 @@ fn popups_bear_any_size() {
 #[test]
 fn it_starts_at_any_size() {
     for (cols, rows, sign) in
-        [(1, 1, "✖"), (20, 5, "✖ critical"), (60, 15, "hostler"), (80, 24, "DEMO"), (300, 90, "DEMO")]
+        [(1, 1, "✖"), (20, 5, "✖ critical  DEMO"), (60, 15, "✖ 2 critical"), (80, 24, "DEMO"), (300, 90, "DEMO")]
     {
         let mut desk = demo().size(cols, rows).open();
         desk.see(sign);
         desk.press("q");
         assert!(desk.end().is_clean(), "{cols}x{rows}");
+    }
+}
+
+#[test]
+fn a_size_that_comes_while_it_starts_counts() {
+    for _ in 0..5 {
+        let mut term = Term::start(&demo().spec()).unwrap();
+        // From here on it knows its size, and perhaps does not hear of another one yet.
+        term.wait_for(Screen::alternate, DEADLINE).unwrap();
+        term.resize(70, 20).unwrap();
+        let last = |screen: &Screen| screen.rows().last().is_some_and(|row| row.contains("q quit"));
+        term.wait_for(last, DEADLINE).unwrap();
+        term.press("q").unwrap();
+        assert!(term.wait_exit(DEADLINE).unwrap().is_clean());
     }
 }
