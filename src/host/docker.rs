@@ -19,7 +19,7 @@ mod stats;
 
 pub use change::PullStep;
 pub use convert::Inspected;
-pub use disk::Measured;
+pub use disk::{Extent, Measured};
 pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
 pub use happening::Happening;
 pub use layers::LayerBook;

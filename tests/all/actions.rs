@@ -7,6 +7,8 @@ use crate::bed::{self, Engine, Home, Restart, faults};
 mod compose;
 mod interrupted;
 mod lifecycle;
+mod prune;
+mod remove;
 pub(crate) mod service;
 mod update;
 
