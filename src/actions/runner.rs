@@ -37,6 +37,8 @@ pub struct Runner<'a> {
     back: bool,
     /// What was to go and stayed, a clause each.
     stayed: Vec<String>,
+    /// Of every step that was to free something it is known how much that was.
+    told: bool,
 }
 
 /// Why a step did not end well.
@@ -62,7 +64,7 @@ impl<'a> Runner<'a> {
             Start::Finish(id) => Self::take_up(desk, &id, false)?,
             Start::TakeBack(id) => Self::take_up(desk, &id, true)?,
         };
-        Ok(Self { desk, file, run, back, stayed: Vec::new() })
+        Ok(Self { desk, file, run, back, stayed: Vec::new(), told: true })
     }
 
     fn new_run(desk: &'a Desk, plan: Plan) -> Result<(RunFile, Run, bool), LockError> {
@@ -72,7 +74,7 @@ impl<'a> Runner<'a> {
         let run = Run::begin(&record).ok_or(HistoryError::NoFolder)?;
         let mut file = RunFile::create(&desk.state_dir, &id)?;
         file.write(&record, true)?;
-        let mut locked = Self { desk, file, run, back: false, stayed: Vec::new() };
+        let mut locked = Self { desk, file, run, back: false, stayed: Vec::new(), told: true };
         if let Err(error) = locked.file.lock(&desk.state_dir, &locked.run.plan.locks) {
             // The intent is written: it must not look like a run whose worker died.
             locked.end(Outcome::Failed, format!("not begun: {error}"));
@@ -121,7 +123,7 @@ impl<'a> Runner<'a> {
                 }
             }
         }
-        let text = self.run.plan.summary_of_success(self.run.freed, &self.stayed);
+        let text = self.run.plan.summary_of_success((self.run.freed, self.told), &self.stayed);
         self.end(Outcome::Succeeded, text)
     }
 
@@ -211,6 +213,7 @@ impl<'a> Runner<'a> {
         let stayed = done.stayed.iter().map(|what| format!("stayed: {what}"));
         let text = (!done.text.is_empty()).then_some(done.text.clone()).into_iter().chain(stayed);
         let text = text.collect::<Vec<_>>().join("; ");
+        self.told &= done.freed.is_some() || self.run.plan.steps[step].bytes.is_none_or(|bytes| bytes == 0);
         self.stayed.extend(done.stayed);
         self.tell(RunEntry::Finished { step, back, text, freed: done.freed }, true);
     }

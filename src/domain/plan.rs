@@ -215,21 +215,23 @@ impl Plan {
     }
 
     /// What is so when all of it was done: the title, as something that happened, and how what was freed (as the engine
-    /// told) compares with what was planned. `stayed` are objects that did not go, a clause each.
-    pub fn summary_of_success(&self, freed: Option<u64>, stayed: &[String]) -> String {
+    /// told, which may not be `all`) compares with what was planned. `stayed` are objects that did not go, a clause each.
+    pub fn summary_of_success(&self, (freed, all): (Option<u64>, bool), stayed: &[String]) -> String {
         let count = self.chosen().count();
-        let mut text = format!("{}: done, {count} {}", self.title, if count == 1 { "step" } else { "steps" });
-        if let Some(freed) = freed {
-            text.push_str(&format!(", freed {}", units::bytes(freed)));
-            text.push_str(&match self.is_as_planned(Some(freed)) {
-                true => ", as planned".to_owned(),
-                false => format!(" of {} planned", units::bytes(self.bytes())),
-            });
-        }
-        if !stayed.is_empty() {
-            text.push_str(&format!("; {} stayed: {}", stayed.len(), stayed.join("; ")));
-        }
-        text
+        let steps = if count == 1 { "step" } else { "steps" };
+        let planned = units::bytes(self.bytes());
+        let freed = match freed.map(units::bytes) {
+            Some(freed) if freed == planned => format!(", freed {freed}, as planned"),
+            Some(freed) if all => format!(", freed {freed} of {planned} planned"),
+            Some(freed) => format!(", freed {freed} as far as the engine told, of {planned} planned"),
+            None if all => String::new(),
+            None => format!(", of {planned} planned the engine did not tell what was freed"),
+        };
+        let stayed = match stayed {
+            [] => String::new(),
+            stayed => format!("; {} stayed: {}", stayed.len(), stayed.join("; ")),
+        };
+        format!("{}: done, {count} {steps}{freed}{stayed}", self.title)
     }
 
     /// Whether as much was freed as planned, in the words in which both are told; also where it is not known.
@@ -294,10 +296,13 @@ mod tests {
         let told = |freed, stayed: &[&str]| {
             plan.summary_of_success(freed, &stayed.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
-        assert_eq!(told(None, &[]), "Prune: done, 1 step");
-        assert_eq!(told(Some(3 << 20), &[]), "Prune: done, 1 step, freed 3.0 MiB, as planned");
+        let (none, less, whole) = (None, Some(1 << 20), Some(3 << 20));
+        assert_eq!(told((none, true), &[]), "Prune: done, 1 step");
+        assert!(told((none, false), &[]).ends_with(", of 3.0 MiB planned the engine did not tell what was freed"));
+        assert!(told((less, false), &[]).ends_with(", freed 1.0 MiB as far as the engine told, of 3.0 MiB planned"));
+        assert_eq!(told((whole, true), &[]), "Prune: done, 1 step, freed 3.0 MiB, as planned");
         assert_eq!(
-            told(Some(1 << 20), &["app:1, which web uses now"]),
+            told((less, true), &["app:1, which web uses now"]),
             "Prune: done, 1 step, freed 1.0 MiB of 3.0 MiB planned; 1 stayed: app:1, which web uses now"
         );
     }

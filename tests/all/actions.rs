@@ -7,7 +7,7 @@ use crate::bed::{self, Engine, Home, Restart, faults};
 mod compose;
 mod interrupted;
 mod lifecycle;
-mod prune;
+pub(crate) mod prune;
 mod remove;
 pub(crate) mod service;
 mod update;

@@ -64,9 +64,7 @@ impl Confirm {
     fn expected(&self) -> Option<String> {
         match self.plan.to_be_typed().as_slice() {
             [] => None,
-            // Nobody types 64 digits.
-            [name] if name.len() == 64 => Some(name[..12].to_owned()),
-            [name] => Some((*name).to_owned()),
+            [name] => Some(short(name).to_owned()),
             several => Some(format!("all {}", several.len())),
         }
     }
@@ -257,9 +255,14 @@ fn step_lines(lines: &mut Vec<Line>, (index, step, bytes): (usize, &Step, Option
     }
 }
 
+/// A name as it is shown and typed: of one that is an id (nobody gave it, and nobody types 64 digits) the beginning.
+fn short(name: &str) -> &str {
+    name.get(..12).filter(|_| name.len() == 64).unwrap_or(name)
+}
+
 fn item_line(item: &Item, step: &Step) -> Line {
     // What the title says already is not said again.
-    let name = if step.title.ends_with(&item.name) && item.bytes.is_none() { "" } else { item.name.as_str() };
+    let name = if step.title.ends_with(&item.name) && item.bytes.is_none() { "" } else { short(&item.name) };
     let gap = if name.is_empty() || item.detail.is_empty() { "" } else { "   " };
     let role = if step.chosen { Role::Text } else { Role::Muted };
     let mut right = Vec::new();

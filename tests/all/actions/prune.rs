@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::interrupted::{journal, worker};
 use super::{home, planned, run};
-use crate::bed::{self, Container, Engine, Home, Image, OwnEngine, Spec};
+use crate::bed::{self, Container, Engine, Home, Image, OwnEngine, Restart, Spec};
 
 /// What lies about on a box that was never cleaned up.
 pub(crate) struct Mess {
@@ -19,7 +19,7 @@ pub(crate) struct Mess {
     dangling: Image,
     /// It has the name that the dangling one had.
     current: Image,
-    tagged: Image,
+    pub(crate) tagged: Image,
     labelled: Image,
     for_rollback: Image,
     anonymous: String,
@@ -27,7 +27,7 @@ pub(crate) struct Mess {
 }
 
 /// The image that nothing uses, by name.
-const TAGGED: &str = "hostler-test-tagged:1";
+pub(crate) const TAGGED: &str = "hostler-test-tagged:1";
 
 fn ended(container: &Container) {
     container.wait_for("has ended", |it| (it.state.as_ref()?.running == Some(false)).then_some(()));
@@ -66,7 +66,7 @@ impl Mess {
                 body.host_config.get_or_insert_default().network_mode = Some("shop_default".to_owned());
             })
         });
-        let running = engine.run("running", |spec| spec);
+        let running = engine.run("running", |spec| spec.restart(Restart::Always));
         // A dangling image and one with a name, which share a layer with nothing else.
         let base = engine.image("hostler-test-base:1", b'b', 100_000);
         let maker = |name: &'static str| {
@@ -94,7 +94,7 @@ impl Mess {
         drop(writer);
         engine.build(
             "hostler-test-built:1",
-            &[("Dockerfile", b"FROM scratch\nCOPY content /content\n"), ("content", &[b'c'; 50_000])],
+            &[("Dockerfile", b"FROM scratch\nCOPY content /content\n"), ("content", &vec![b'c'; 50_000])],
         );
         engine.age(&[&old, &kept, &of_project], 8);
         Some(Self {
@@ -113,11 +113,11 @@ impl Mess {
         })
     }
 
-    fn has_container(&self, container: &Container) -> bool {
+    pub(crate) fn has_container(&self, container: &Container) -> bool {
         self.engine.block_on(self.engine.docker().inspect_container(container.id(), None)).is_ok()
     }
 
-    fn has_image(&self, image: &Image) -> bool {
+    pub(crate) fn has_image(&self, image: &Image) -> bool {
         self.engine.block_on(self.engine.docker().inspect_image(image.id())).is_ok()
     }
 
@@ -125,7 +125,7 @@ impl Mess {
         self.engine.block_on(self.engine.docker().inspect_network(name, None)).is_ok()
     }
 
-    fn has_volume(&self, name: &str) -> bool {
+    pub(crate) fn has_volume(&self, name: &str) -> bool {
         self.engine.block_on(self.engine.docker().inspect_volume(name)).is_ok()
     }
 }

@@ -81,7 +81,7 @@ impl OwnEngine {
         self.start();
     }
 
-    /// Builds an image with BuildKit from `files` (name, content), one of which is the Dockerfile.
+    /// Builds an image with `BuildKit` from `files` (name, content), one of which is the Dockerfile.
     pub(crate) fn build(&self, reference: &str, files: &[(&str, &[u8])]) {
         let context = tempfile::tempdir().unwrap();
         for (name, content) in files {
