@@ -3,6 +3,8 @@
 //! What uses what is decided before anything goes. So an image that only a container of the same plan uses stays: it was in
 //! use when the plan was looked at, and a second prune takes it.
 
+use std::cmp::Reverse;
+
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +19,7 @@ use crate::host::{DockerClient, Inspected};
 
 /// A single container is rubbish when it has been down for so long.
 const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 /// Questions at the same time.
 const AT_ONCE: usize = 8;
 /// Names in a list of what stays; more are counted.
@@ -93,16 +96,16 @@ impl Rubbish<'_> {
         let (old, young): (Vec<&Down<'_>>, Vec<&Down<'_>>) = single.into_iter().partition(old);
         let mut steps = Vec::new();
         steps.extend(self.containers(&old, ("containers", "container-logs"), "down for more than 7 days", true));
+        // Before images, because what both hold then goes with these.
+        steps.extend(self.build_cache());
+        steps.extend(self.networks());
+        steps.extend(self.images());
         steps.extend(self.containers(
             &of_projects,
             ("project-containers", "project-logs"),
             "of compose projects",
             false,
         ));
-        // Before images, because what both hold then goes with these.
-        steps.extend(self.build_cache());
-        steps.extend(self.networks());
-        steps.extend(self.images());
         steps.extend(self.volumes());
         Plan {
             title: "Prune".to_owned(),
@@ -131,13 +134,13 @@ impl Rubbish<'_> {
             .collect();
         let count = counted(down.len(), "container");
         let op = Op::ArchiveLogs { containers: containers.clone() };
-        let title = format!("keep the logs of the {count} {which}");
+        let title = format!("keep the logs of {count} {which}");
         let mut kept = Step::new(logs, title, Risk::Safe, op).optional(chosen);
         kept.follows = Some(id.to_owned());
         let ended = down.iter().map(|down| down.ended);
         let op = Op::RemoveDown { containers: containers.into_iter().zip(ended).collect() };
         let mut step = Step::new(id, format!("remove {count} {which}"), Risk::Disruptive, op).optional(chosen);
-        step.items = down.iter().map(|down| self.container(down)).collect();
+        step.items = largest_first(down.iter().map(|down| self.container(down)));
         step.bytes = sum(&step.items);
         step.command = Some(command("docker rm", down.iter().map(|down| &*down.space.name)));
         vec![kept, step]
@@ -214,27 +217,20 @@ impl Rubbish<'_> {
         }
         let pairs = images.iter().map(|image| (image.id.to_string(), image.references.clone())).collect();
         let mut step = Step::new(id, title, Risk::Disruptive, Op::RemoveImages { images: pairs }).optional(chosen);
-        step.items = image_items(self.disk, images, self.now);
-        for (item, use_) in step.items.iter_mut().zip(images.iter().map(|image| self.last_use(image))) {
-            item.detail = [item.detail.as_str(), &use_]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join(", ");
-        }
+        step.items = largest_first(image_items(self.disk, images, self.now, |image| self.last_use(image)).into_iter());
         step.bytes = Some(bytes);
         step.command = Some(command("docker rmi", images.iter().map(|image| called(image))));
         Some(step)
     }
 
-    /// When hostler last saw a container of an image; empty where it cannot tell yet.
-    fn last_use(&self, image: &Image) -> String {
-        match self.seen.get(&image.id) {
-            Some(seen) if seen.used.is_some() => {
-                seen.used.map_or_else(String::new, |at| format!("in use {} ago", age(self.now, at)))
-            }
-            Some(seen) => format!("not in use since first seen {} ago", age(self.now, seen.first)),
-            None => String::new(),
+    /// When hostler last saw a container of an image; `None` where it cannot tell yet.
+    fn last_use(&self, image: &Image) -> Option<String> {
+        let seen = self.seen.get(&image.id)?;
+        match seen.used {
+            Some(at) => Some(format!("last used {} ago", age(self.now, at))),
+            // Of what was found an hour ago nothing can be said.
+            None => (self.now.duration_since(seen.first) >= HOUR)
+                .then(|| format!("not used in {}", age(self.now, seen.first))),
         }
     }
 
@@ -246,7 +242,7 @@ impl Rubbish<'_> {
         let op = Op::RemoveVolumes { volumes: volumes.iter().map(|volume| volume.name.to_string()).collect() };
         let title = format!("remove {} that nothing mounts", counted(volumes.len(), "unnamed volume"));
         let mut step = Step::new("anonymous-volumes", title, Risk::Destructive, op).optional(false);
-        step.items = volumes.iter().map(|volume| volume_item(volume, self.now)).collect();
+        step.items = largest_first(volumes.iter().map(|volume| volume_item(volume, self.now)));
         step.bytes = sum(&step.items);
         step.command = Some(command("docker volume rm", volumes.iter().map(|volume| &*volume.name)));
         Some(step)
@@ -307,6 +303,13 @@ fn listed<'a>(names: impl Iterator<Item = &'a str>, why: &str) -> Option<String>
     let more = names.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     (!names.is_empty()).then(|| format!("{shown}{more}: {why}"))
+}
+
+/// Objects in the order in which they matter.
+fn largest_first(items: impl Iterator<Item = Item>) -> Vec<Item> {
+    let mut items: Vec<Item> = items.collect();
+    items.sort_by_key(|item| Reverse(item.bytes));
+    items
 }
 
 /// The bytes of all objects that were measured; `None` where none was.

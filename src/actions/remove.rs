@@ -97,7 +97,7 @@ fn plan_of_images(wish: &Wish, disk: &DockerDisk, images: &[&Image], now: Timest
     let pairs = images.iter().map(|image| (image.id.to_string(), image.references.clone())).collect();
     let mut step = Step::new("images", format!("remove {what}"), Risk::Disruptive, Op::RemoveImages { images: pairs });
     step.guards = images.iter().map(|image| Guard::ImageUnused { image: image.id.to_string() }).collect();
-    step.items = image_items(disk, images, now);
+    step.items = image_items(disk, images, now, |_| None);
     step.bytes = Some(disk.freed_by(|image| images.iter().any(|chosen| chosen.id == image.id)));
     step.command = Some(command("docker rmi", images.iter().map(|image| called(image))));
     Plan {
@@ -111,15 +111,20 @@ fn plan_of_images(wish: &Wish, disk: &DockerDisk, images: &[&Image], now: Timest
     }
 }
 
-/// Images as objects of a plan, each with the bytes that it holds alone.
-pub(super) fn image_items(disk: &DockerDisk, images: &[&Image], now: Timestamp) -> Vec<Item> {
+/// Images as objects of a plan, each with the bytes that it holds alone, and with what `used` tells of its use.
+pub(super) fn image_items(
+    disk: &DockerDisk,
+    images: &[&Image],
+    now: Timestamp,
+    used: impl Fn(&Image) -> Option<String>,
+) -> Vec<Item> {
     let own = disk.with_own_bytes().filter(|(image, _)| images.iter().any(|chosen| chosen.id == image.id));
     own.map(|(image, bytes)| {
         let id = image.references.is_empty().then(|| image.short().to_owned());
         let others = image.references.iter().skip(1).map(|name| format!("also {name}"));
         let built = image.created.map(|at| format!("built {} ago", age(now, at)));
         let id = id.filter(|id| id != image.name());
-        let detail = id.into_iter().chain(others).chain(built).collect::<Vec<_>>().join(", ");
+        let detail = id.into_iter().chain(others).chain(built).chain(used(image)).collect::<Vec<_>>().join(", ");
         Item { name: image.name().to_owned(), detail, bytes: Some(bytes), data: false }
     })
     .collect()

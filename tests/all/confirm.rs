@@ -25,7 +25,7 @@ fn prune() -> Plan {
     let logs = Step {
         risk: Risk::Safe,
         follows: Some("containers".to_owned()),
-        ..step("container-logs", "keep the logs of the 2 containers down for more than 7 days", true, None, Vec::new())
+        ..step("container-logs", "keep the logs of 2 containers down for more than 7 days", true, None, Vec::new())
     };
     let containers = vec![
         item("migrate-2025", "exit code 0, down for 61 d", 210 << 20),
@@ -40,7 +40,7 @@ fn prune() -> Plan {
             "remove 1 named image that nothing uses",
             false,
             Some(9 * GIB),
-            vec![item("vllm/vllm-openai:v0.31.0", "built 121 d ago, in use 44 d ago", 9 * GIB)],
+            vec![item("vllm/vllm-openai:v0.31.0", "built 121 d ago, last used 44 d ago", 9 * GIB)],
         )
     };
     let anonymous = "3f9a".repeat(16);

@@ -153,7 +153,7 @@ fn the_preview_is_what_is_freed() {
     let plan = planned(&home, &["docker.prune"]);
     let (chosen, others) = words(&plan);
     assert_eq!(chosen, ["container-logs", "containers", "build-cache", "networks", "dangling-images"]);
-    assert_eq!(others, ["project-logs", "project-containers", "unused-images", "anonymous-volumes"]);
+    assert_eq!(others, ["unused-images", "project-logs", "project-containers", "anonymous-volumes"]);
     assert_eq!(plan["risk"], "disruptive");
     assert_eq!(items(&plan, "containers"), [mess.old.name()]);
     assert_eq!(items(&plan, "project-containers"), [mess.of_project.name()]);
@@ -193,7 +193,7 @@ fn the_preview_is_what_is_freed() {
     let plan = planned(&home, &all);
     assert_eq!(
         words(&plan),
-        (vec!["project-logs", "project-containers", "unused-images", "anonymous-volumes"], vec![])
+        (vec!["unused-images", "project-logs", "project-containers", "anonymous-volumes"], vec![])
     );
     assert_eq!(plan["risk"], "destructive");
     let mut args: Vec<&str> = ["run"].into_iter().chain(all).chain(["--yes"]).collect();
