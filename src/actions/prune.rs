@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::remove::{age, called, command, image_items, inexact, volume_item};
 use super::{Action, Desk, Refusal, Wish, stock};
 use crate::domain::{
-    ActionSpec, ContainerRef, ContainerSpace, DockerDisk, DockerNetwork, DockerVolume, Failure, Image, ImagesSeen,
-    Item, Op, Plan, Risk, Step, kept_of,
+    ActionSpec, BuildCache, ContainerRef, ContainerSpace, DockerDisk, DockerNetwork, DockerVolume, Failure, Image,
+    ImagesSeen, Item, Op, Plan, Risk, Step, kept_of,
 };
 use crate::host::{DockerClient, Inspected};
 
@@ -154,14 +154,14 @@ impl Rubbish<'_> {
     }
 
     fn build_cache(&self) -> Option<Step> {
-        let cache = self.disk.build_cache.known()?;
-        let bytes = cache.reclaimable_bytes();
-        if bytes == 0 {
+        let bytes = self.disk.build_cache.known().map(BuildCache::reclaimable_bytes);
+        // What could not be measured in time may be there all the same.
+        if bytes.map_or(self.disk.measured.is_some(), |bytes| bytes == 0) {
             return None;
         }
         let title = "remove the build cache that no build uses";
         let mut step = Step::new("build-cache", title, Risk::Disruptive, Op::RemoveBuildCache).optional(true);
-        step.bytes = Some(bytes);
+        step.bytes = bytes;
         step.command = Some("docker builder prune --all".to_owned());
         Some(step)
     }

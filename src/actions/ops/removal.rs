@@ -25,7 +25,7 @@ impl Tally {
         self.freed = bytes.map_or(self.freed, |bytes| Some(self.freed.unwrap_or(0) + bytes));
     }
 
-    /// Notes what came of removing one thing; `why` says what stands against it where the engine does.
+    /// Notes what came of removing one thing. What the engine says stands against it is no failure.
     fn take(&mut self, name: &str, bytes: Option<u64>, removed: Result<(), EngineError>) -> Result<(), Trouble> {
         match gone_is_fine(removed) {
             Ok(()) => self.freed(bytes),

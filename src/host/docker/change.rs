@@ -36,6 +36,9 @@ impl DockerClient {
     /// How long a change may take that is no stop: starting a container with large mounts takes seconds.
     pub const CHANGE_PATIENCE: Duration = Duration::from_mins(2);
 
+    /// How long a prune may take: an engine removes the files of a large cache for minutes before it answers.
+    const PRUNE_PATIENCE: Duration = Duration::from_mins(30);
+
     /// Everything that the engine says of a container; `None` if there is no such container. `name` may be an id.
     pub async fn inspect_raw(&self, name: &str) -> Result<Option<Value>, EngineError> {
         let path = format!("/containers/{}/json", encoded(name));
@@ -156,7 +159,7 @@ impl DockerClient {
 
     /// Removes what builds left behind and nothing uses.
     pub async fn prune_build_cache(&self) -> Result<(), EngineError> {
-        self.raw.post("/build/prune?all=true", &Value::Null, Self::CHANGE_PATIENCE).await.map(drop)
+        self.raw.post("/build/prune?all=true", &Value::Null, Self::PRUNE_PATIENCE).await.map(drop)
     }
 
     /// Pulls an image by its reference: what the engine says of it, until the stream ends or fails.

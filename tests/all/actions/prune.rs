@@ -231,7 +231,7 @@ fn layers_that_two_steps_share_go_with_both() {
 }
 
 /// Carries out a plan that is older than what happened since.
-fn late(home: &Home, plan: &Value) -> Value {
+pub(super) fn late(home: &Home, plan: &Value) -> Value {
     let (mut worker, _) = worker(home, &plan["plan"]);
     worker.wait().unwrap();
     journal(home)
@@ -241,6 +241,12 @@ fn late(home: &Home, plan: &Value) -> Value {
 fn what_is_used_meanwhile_stays_and_the_rest_goes() {
     let Some(mess) = Mess::make() else { return };
     let home = home(&mess.engine);
+    let name_it = |image: &Image, repository: &str, tag: &str| {
+        let options = bollard::query_parameters::TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
+        mess.engine.block_on(mess.engine.docker().tag_image(image.id(), Some(options))).unwrap();
+    };
+    let two = mess.engine.image("hostler-test-two:1", b'2', 4_000);
+    name_it(&two, "hostler-test-two", "2");
     let plan = planned(&home, &["docker.prune", "--with", "unused-images", "--with", "anonymous-volumes"]);
     // It runs a moment, and is down again.
     let before = mess.old.state().finished_at;
@@ -258,8 +264,8 @@ fn what_is_used_meanwhile_stays_and_the_rest_goes() {
         })
     };
     let user = uses("user", mess.dangling.id(), Some(&mess.anonymous), "unused");
-    let tag = bollard::query_parameters::TagImageOptionsBuilder::new().repo("hostler-test-wanted").tag("1").build();
-    mess.engine.block_on(mess.engine.docker().tag_image(mess.tagged.id(), Some(tag))).unwrap();
+    let other_user = uses("other-user", two.id(), None, "none");
+    name_it(&mess.tagged, "hostler-test-wanted", "1");
 
     let done = late(&home, &plan);
     assert_eq!(done["outcome"], "succeeded", "{done}");
@@ -275,6 +281,8 @@ fn what_is_used_meanwhile_stays_and_the_rest_goes() {
     }
     assert!(mess.has_image(&mess.dangling) && mess.has_image(&mess.tagged) && !mess.has_image(&mess.current));
     assert!(mess.has_volume(&mess.anonymous) && mess.has_network("unused") && mess.has_container(&mess.old));
+    let names = mess.engine.block_on(mess.engine.docker().inspect_image(two.id())).unwrap().repo_tags.unwrap();
+    assert_eq!(names.len(), 2, "{names:?} of what {} uses", other_user.name());
     let freed = done["freed_bytes"].as_u64().unwrap();
     assert!(0 < freed && freed < done["planned_bytes"].as_u64().unwrap(), "{done}");
 }

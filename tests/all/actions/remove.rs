@@ -2,6 +2,7 @@
 
 use bollard::models::VolumeCreateRequest;
 
+use super::prune::late;
 use super::{home, planned, run};
 use crate::bed;
 
@@ -58,6 +59,14 @@ fn a_volume_goes_only_by_its_name() {
     home.run(&["run", "volume.remove", &name, "--yes"]).refused(4, &format!("--confirm {name}"));
     home.run(&["run", "volume.remove", &name, "another", "--yes"]).refused(4, "one by one");
     home.run(&["run", "volume.remove", &id]).refused(4, "there is no volume");
+    // Somebody mounts it between the look and the step.
+    let user = engine.run("user", |spec| {
+        spec.with(|body| body.host_config.get_or_insert_default().binds = Some(vec![format!("{name}:/data")]))
+    });
+    let refused = late(&home, &plan);
+    assert_eq!(refused["outcome"], "failed", "{refused}");
+    assert!(refused["text"].as_str().unwrap().contains(&format!("{} uses the volume", user.name())), "{refused}");
+    drop(user);
     let (code, done) = run(&home, &["volume.remove", &name, "--confirm", &name]);
     assert_eq!((code, done["freed_bytes"].as_u64()), (0, Some(6_000)), "{done}");
     assert!(engine.block_on(engine.docker().inspect_volume(&name)).is_err());
