@@ -5,6 +5,7 @@
 //! all of a plan's, step by step, with guards before each and a record after. A new action is one file here, one line in
 //! [`REGISTRY`], and its specification in [`ACTIONS`](crate::domain::ACTIONS).
 
+mod backup;
 mod compose;
 mod lifecycle;
 mod ops;
@@ -119,11 +120,13 @@ pub struct ActionSettings {
     pub steady: Duration,
     /// Old versions of a container that are kept for roll back, 1 to 20.
     pub keep: u32,
+    /// The largest volume that an update archives unless it is asked to, bytes.
+    pub archive_bytes: u64,
 }
 
 impl Default for ActionSettings {
     fn default() -> Self {
-        Self { gate: Duration::from_mins(2), steady: Duration::from_secs(20), keep: 3 }
+        Self { gate: Duration::from_mins(2), steady: Duration::from_secs(20), keep: 3, archive_bytes: 2 << 30 }
     }
 }
 

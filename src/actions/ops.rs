@@ -3,12 +3,14 @@
 //! An operation may be begun again after a worker died in it. So each looks what is there, does what is still missing, and
 //! takes what is so already for done.
 
+mod data;
 mod edit;
 mod gate;
 mod images;
 mod recreate;
 mod removal;
 
+pub(super) use data::may_go_back;
 pub(super) use edit::replaced;
 pub(super) use images::split;
 pub(super) use recreate::is_kept;
@@ -19,7 +21,7 @@ use serde_json::Value;
 
 use super::Desk;
 use crate::domain::{ContainerId, ContainerRef, Failure, Guard, Op, RunEntry, RunRecord, Verb};
-use crate::history::RunFile;
+use crate::history::{Attachment, RunFile};
 use crate::host::{DockerClient, EngineError, LogsFrom, foreign};
 
 /// The most that is kept of a log line, bytes.
@@ -32,6 +34,9 @@ pub(super) struct Bench<'a> {
     /// The run's id.
     pub(super) run: &'a str,
     pub(super) file: &'a mut RunFile,
+    /// What the run made has been in use since it succeeded: data is not put back, because all that was written since would
+    /// go.
+    pub(super) late: bool,
 }
 
 /// What came of an operation.
@@ -86,6 +91,11 @@ impl Bench<'_> {
         }
     }
 
+    /// Begins a file that is kept with the run.
+    fn attach(&self, name: &str) -> Result<Attachment, Trouble> {
+        self.desk.state_dir.attach(self.run, name).map_err(|error| unkept(&error))
+    }
+
     /// What the engine says of a container that must be there.
     async fn inspected(&self, container: &ContainerRef) -> Result<Value, Trouble> {
         let found = self.docker.inspect_raw(&container.id.0).await?;
@@ -95,7 +105,7 @@ impl Bench<'_> {
 
 /// Whether giving up half-way leaves nothing half done.
 pub(super) fn may_be_broken_off(op: &Op) -> bool {
-    matches!(op, Op::Pull { .. } | Op::Gate { .. })
+    matches!(op, Op::Pull { .. } | Op::Gate { .. } | Op::NoteStructure { .. } | Op::BackUp { .. })
 }
 
 /// Carries out one operation.
@@ -116,7 +126,11 @@ pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trou
         Op::EditLine { path, line, from, to } => edit::line(bench, path, *line, from, to).await,
         Op::RemoveCreated { like } => recreate::remove_created(bench, like).await,
         Op::Swap { old, policy, runs } => recreate::swap(bench, old, *policy, *runs).await,
-        Op::SwapBack { old, policy, runs } => recreate::swap_back(bench, old, *policy, *runs).await,
+        Op::SwapBack { old, policy } => recreate::swap_back(bench, old, *policy).await,
+        Op::KeepFiles { files, containers } => edit::keep_files(bench, files, containers).await,
+        Op::NoteStructure { places } => data::note(bench, places).await,
+        Op::BackUp { place } => data::back_up(bench, place).await,
+        Op::Restore { place } => data::restore(bench, place).await,
         Op::Gate { name, probe, seconds, steady } => gate::wait(bench, name, probe, *seconds, *steady).await,
     }
 }
@@ -223,8 +237,7 @@ async fn archived_log(
     container: &ContainerRef,
 ) -> Result<Result<Option<PathBuf>, Failure>, Trouble> {
     let Some(it) = bench.docker.inspect_raw(&container.id.0).await? else { return Ok(Ok(None)) };
-    let mut attached =
-        bench.desk.state_dir.attach(bench.run, &format!("{}.log", container.name)).map_err(|error| unkept(&error))?;
+    let mut attached = bench.attach(&format!("{}.log", container.name))?;
     let mut log = bench.docker.kept_log(&container.id, has_terminal(&it), LogsFrom::Start);
     let mut written = Ok(());
     loop {

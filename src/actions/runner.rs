@@ -35,6 +35,8 @@ pub struct Runner<'a> {
     run: Run,
     /// To take back rather than to finish.
     back: bool,
+    /// Somebody who knows how it ended asked to take it back.
+    insisted: bool,
     /// What was to go and stayed, a clause each.
     stayed: Vec<String>,
     /// Of every step that was to free something it is known how much that was.
@@ -64,7 +66,8 @@ impl<'a> Runner<'a> {
             Start::Finish(id) => Self::take_up(desk, &id, false)?,
             Start::TakeBack(id) => Self::take_up(desk, &id, true)?,
         };
-        Ok(Self { desk, file, run, back, stayed: Vec::new(), told: true })
+        let insisted = back && run.ended.is_some();
+        Ok(Self { desk, file, run, back, insisted, stayed: Vec::new(), told: true })
     }
 
     fn new_run(desk: &'a Desk, plan: Plan) -> Result<(RunFile, Run, bool), LockError> {
@@ -74,7 +77,7 @@ impl<'a> Runner<'a> {
         let run = Run::begin(&record).ok_or(HistoryError::NoFolder)?;
         let mut file = RunFile::create(&desk.state_dir, &id)?;
         file.write(&record, true)?;
-        let mut locked = Self { desk, file, run, back: false, stayed: Vec::new(), told: true };
+        let mut locked = Self { desk, file, run, back: false, insisted: false, stayed: Vec::new(), told: true };
         if let Err(error) = locked.file.lock(&desk.state_dir, &locked.run.plan.locks) {
             // The intent is written: it must not look like a run whose worker died.
             locked.end(Outcome::Failed, format!("not begun: {error}"));
@@ -104,6 +107,7 @@ impl<'a> Runner<'a> {
         if self.run.plan.is_empty() {
             return self.end(Outcome::NothingToDo, "there was nothing to do".to_owned());
         }
+        self.tell_left_out();
         let steps: Vec<usize> = self.run.plan.chosen().map(|(index, _)| index).collect();
         for index in steps {
             if self.run.steps[index] == StepState::Done {
@@ -125,6 +129,15 @@ impl<'a> Runner<'a> {
         }
         let text = self.run.plan.summary_of_success((self.run.freed, self.told), &self.stayed);
         self.end(Outcome::Succeeded, text)
+    }
+
+    /// Says which optional steps are not carried out.
+    fn tell_left_out(&mut self) {
+        let left = self.run.plan.steps.iter().filter(|step| !step.chosen);
+        let said: Vec<String> = left.map(|step| format!("left out: {}", step.title)).collect();
+        for text in said {
+            self.tell(RunEntry::Said { text }, false);
+        }
     }
 
     /// One step: its guards, then its operation.
@@ -152,11 +165,9 @@ impl<'a> Runner<'a> {
     }
 
     async fn perform(&mut self, op: &crate::domain::Op, may_be_broken_off: bool) -> Result<Done, Stop> {
-        let (desk, run) = (self.desk, self.run.id.clone());
-        let docker = desk.docker().await.map_err(Trouble::from)?;
         // A second handle looks for the wish to cancel while the file is written to.
         let cancel = self.file.cancel_wish();
-        let mut bench = Bench { desk, docker, run: &run, file: &mut self.file };
+        let mut bench = bench(self.desk, &self.run, &mut self.file).await?;
         tokio::select! {
             done = ops::perform(op, &mut bench) => Ok(done?),
             () = wished(&cancel), if may_be_broken_off => Err(Stop::Cancelled),
@@ -177,6 +188,9 @@ impl<'a> Runner<'a> {
     /// Takes back every step that had begun, the last one first.
     async fn take_back(mut self, outcome: Outcome, why: String) -> Outcome {
         self.tell(RunEntry::RollingBack { why: why.clone() }, true);
+        if let Err(Trouble(against)) = self.may_go_back().await {
+            return self.end(Outcome::Failed, format!("{why}; {against}"));
+        }
         let begun = |state: &StepState| !matches!(state, StepState::Waiting | StepState::TakenBack);
         let steps: Vec<usize> =
             (0..self.run.steps.len()).rev().filter(|index| begun(&self.run.steps[*index])).collect();
@@ -209,6 +223,15 @@ impl<'a> Runner<'a> {
         self.end(Outcome::Failed, format!("{why}; and it could not be taken back: {}", troubles.join("; ")))
     }
 
+    /// Whether data allows to take it back.
+    async fn may_go_back(&mut self) -> Result<(), Trouble> {
+        if self.insisted {
+            return Ok(());
+        }
+        let mut bench = bench(self.desk, &self.run, &mut self.file).await?;
+        ops::may_go_back(&mut bench, &self.run).await
+    }
+
     fn finished(&mut self, step: usize, back: bool, done: Done) {
         let stayed = done.stayed.iter().map(|what| format!("stayed: {what}"));
         let text = (!done.text.is_empty()).then_some(done.text.clone()).into_iter().chain(stayed);
@@ -233,6 +256,11 @@ impl<'a> Runner<'a> {
         }
         self.run.take(&record);
     }
+}
+
+/// Where the operations of a run are carried out.
+async fn bench<'a>(desk: &'a Desk, run: &'a Run, file: &'a mut RunFile) -> Result<Bench<'a>, Trouble> {
+    Ok(Bench { desk, docker: desk.docker().await?, run: &run.id, file, late: run.succeeded })
 }
 
 /// Comes back when somebody asked for the end.

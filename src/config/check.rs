@@ -93,7 +93,10 @@ impl Checker<'_> {
 
     fn actions(&mut self, raw: &RawActions, defaults: &ActionSettings) -> ActionSettings {
         let keep = (defaults.keep, |count: &u32| count.to_string());
+        let archive = ((defaults.archive_bytes >> 30) as u32, |count: &u32| count.to_string());
+        let archive_gib = self.within(raw.archive_gib.as_ref(), |count| count.0, 0..=1024, archive);
         ActionSettings {
+            archive_bytes: u64::from(archive_gib) << 30,
             gate: self.span(raw.gate.as_ref(), SECOND..=HOUR, defaults.gate),
             steady: self.span(raw.steady.as_ref(), Duration::ZERO..=HOUR, defaults.steady),
             keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, keep),

@@ -71,6 +71,7 @@ fn raw(config: &Config) -> RawConfig {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),
             keep: Some(anywhere(Count(config.actions.keep))),
+            archive_gib: Some(anywhere(Count((config.actions.archive_bytes >> 30) as u32))),
             protect: Some(sources.protected.patterns().iter().map(|name| anywhere(name.to_string())).collect()),
         },
         keys: keys(config),
