@@ -12,8 +12,11 @@ mod kept;
 mod lifecycle;
 mod ops;
 mod preflight;
+mod prune;
+mod remove;
 mod rollback;
 mod runner;
+mod stock;
 mod target;
 mod update;
 
@@ -26,7 +29,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::OnceCell;
 
-use crate::domain::{ActionSpec, Failure, Plan};
+use crate::domain::{ActionSpec, Failure, Plan, Protected};
 use crate::history::StateDir;
 use crate::host::{DockerClient, EngineError, Ports};
 
@@ -53,6 +56,9 @@ pub const REGISTRY: &[&dyn Action] = &[
     &lifecycle::Remove,
     &update::Update,
     &rollback::Rollback,
+    &prune::Prune,
+    &remove::Images,
+    &remove::Volume,
 ];
 
 /// What somebody wants done.
@@ -104,6 +110,8 @@ pub struct Desk {
     pub state_dir: StateDir,
     /// What the config says about actions.
     pub settings: ActionSettings,
+    /// What the config keeps by name.
+    pub protected: Protected,
     /// The endpoint that the config names, if it does.
     endpoint: Option<String>,
     docker: OnceCell<DockerClient>,
@@ -139,7 +147,13 @@ impl Default for ActionSettings {
 impl Desk {
     /// A desk at this machine.
     pub fn new(ports: Ports, state_dir: StateDir, settings: ActionSettings, endpoint: Option<String>) -> Self {
-        Self { ports, state_dir, settings, endpoint, docker: OnceCell::new() }
+        Self { ports, state_dir, settings, protected: Protected::default(), endpoint, docker: OnceCell::new() }
+    }
+
+    /// The same desk where these names are kept.
+    #[must_use]
+    pub fn protecting(self, protected: Protected) -> Self {
+        Self { protected, ..self }
     }
 
     /// The container engine, connected to at the first use.

@@ -25,7 +25,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 
-use crate::domain::{Event, Failure, LogBatch, Sample, SourceId, UpdateMemory};
+use crate::domain::{Event, Failure, LogBatch, Protected, Sample, SourceId, UpdateMemory};
 use crate::host::Ports;
 
 /// Reads one thing, once.
@@ -106,6 +106,8 @@ pub struct SourceSettings {
     pub engine_endpoints: Vec<String>,
     /// Registries are asked for newer images.
     pub check_updates: bool,
+    /// What is never cleaned up, and so never counted as rubbish.
+    pub protected: Protected,
 }
 
 impl Default for SourceSettings {
@@ -116,6 +118,7 @@ impl Default for SourceSettings {
             nvml_library: None,
             engine_endpoints: Vec::new(),
             check_updates: true,
+            protected: Protected::default(),
         }
     }
 }

@@ -135,7 +135,7 @@ impl Remove {
                 plan.steps.push(step.guarded(same()).undone_by(start));
                 plan.commands.push(format!("docker stop {}", container.name));
             }
-            let op = Op::ArchiveLog { container: container.clone() };
+            let op = Op::ArchiveLogs { containers: vec![container.clone()] };
             let step = Step::new(format!("log {shown}"), format!("keep the log of {shown}"), Risk::Safe, op);
             plan.steps.push(step.optional(true));
             let op = Op::RemoveContainer { container: container.clone(), volumes: false };
@@ -192,19 +192,10 @@ pub(super) fn of(spec: &ActionSpec, wish: &Wish, targets: &[Target]) -> Plan {
         },
     };
     Plan {
-        action: spec.id.to_owned(),
         targets: wish.targets.clone(),
         title: format!("{} {what}", super::capitalised(spec.title)),
-        summary: String::new(),
-        steps: Vec::new(),
-        warnings: Vec::new(),
-        kept: Vec::new(),
-        undo: String::new(),
-        commands: Vec::new(),
-        downtime: None,
-        notes: Vec::new(),
-        rolls_back: false,
         locks: targets.iter().map(Target::lock).collect(),
+        ..Plan::of(spec.id)
     }
 }
 

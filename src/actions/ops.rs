@@ -8,12 +8,15 @@ mod edit;
 mod gate;
 mod images;
 mod recreate;
+mod removal;
 
 pub(super) use data::may_go_back;
 pub(super) use edit::replaced;
 pub(super) use gate::gpus_inside;
 pub(super) use images::split;
 pub(super) use recreate::is_kept;
+
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -44,11 +47,13 @@ pub(super) struct Done {
     pub(super) text: String,
     /// Bytes that it freed, as the engine told.
     pub(super) freed: Option<u64>,
+    /// What was to go and stayed, and why, a clause each.
+    pub(super) stayed: Vec<String>,
 }
 
 impl Done {
-    fn saying(text: impl Into<String>) -> Self {
-        Self { text: text.into(), freed: None }
+    pub(super) fn saying(text: impl Into<String>) -> Self {
+        Self { text: text.into(), ..Self::default() }
     }
 }
 
@@ -109,24 +114,12 @@ pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trou
     match op {
         Op::Lifecycle { verb, container, stop_seconds } => lifecycle(bench, *verb, container, *stop_seconds).await,
         Op::RemoveContainer { container, volumes } => remove_container(bench, container, *volumes).await,
-        Op::ArchiveLog { container } => archive_log(bench, container).await,
+        Op::ArchiveLogs { containers } => archive_logs(bench, containers).await,
+        Op::RemoveDown { containers } => removal::down(bench, containers).await,
         Op::RemoveImages { images } => images::remove(bench, images).await,
-        Op::RemoveBuildCache => {
-            let freed = bench.docker.prune_build_cache().await?;
-            Ok(Done { text: String::new(), freed: Some(freed) })
-        }
-        Op::RemoveNetworks { networks } => {
-            for (id, _) in networks {
-                gone_is_fine(bench.docker.remove_network(id).await)?;
-            }
-            Ok(Done::default())
-        }
-        Op::RemoveVolumes { volumes } => {
-            for volume in volumes {
-                gone_is_fine(bench.docker.remove_volume(volume).await)?;
-            }
-            Ok(Done::default())
-        }
+        Op::RemoveBuildCache => removal::build_cache(bench).await,
+        Op::RemoveNetworks { networks } => removal::networks(bench, networks).await,
+        Op::RemoveVolumes { volumes } => removal::volumes(bench, volumes).await,
         Op::KeepImage { image, container } => images::keep(bench, image, container).await,
         Op::Pull { reference } => images::pull(bench, reference).await,
         Op::Tag { image, reference } => images::tag(bench, image, reference).await,
@@ -168,14 +161,8 @@ pub(super) async fn holds(guard: &Guard, docker: &DockerClient) -> Result<(), Tr
             user.map_or(Ok(()), |user| Err(changed(&format!("{} uses the image {image} now", user.name))))
         }
         Guard::VolumeUnused { volume } => {
-            let filters = format!("{{\"volume\":[\"{volume}\"]}}");
-            let path = format!("/containers/json?all=1&filters={}", crate::host::encoded(&filters));
-            let users = docker.get_raw(&path, DockerClient::PATIENCE).await?;
-            if users.as_array().is_none_or(Vec::is_empty) {
-                Ok(())
-            } else {
-                Err(changed(&format!("a container uses the volume {volume} now")))
-            }
+            let user = docker.user_of("volume", volume).await?;
+            user.map_or(Ok(()), |user| Err(changed(&format!("{user} uses the volume {volume} now"))))
         }
     }
 }
@@ -207,9 +194,19 @@ async fn lifecycle(
 }
 
 async fn remove_container(bench: &mut Bench<'_>, container: &ContainerRef, volumes: bool) -> Result<Done, Trouble> {
-    let freed = written(bench.docker, &container.id).await;
-    gone_is_fine(bench.docker.remove(&container.id, volumes, false).await)?;
-    Ok(Done { text: String::new(), freed })
+    let (freed, removed) = removed_container(bench.docker, container, volumes).await;
+    gone_is_fine(removed)?;
+    Ok(Done { freed, ..Done::default() })
+}
+
+/// Removes a container; gives the bytes that it had written, and whether it went.
+async fn removed_container(
+    docker: &DockerClient,
+    container: &ContainerRef,
+    volumes: bool,
+) -> (Option<u64>, Result<(), EngineError>) {
+    let bytes = written(docker, &container.id).await;
+    (bytes, docker.remove(&container.id, volumes, false).await)
 }
 
 /// Bytes that a container has written to its own layer, as the engine tells.
@@ -218,9 +215,32 @@ async fn written(docker: &DockerClient, id: &ContainerId) -> Option<u64> {
     docker.get_raw(&path, DockerClient::CHANGE_PATIENCE).await.ok()?.get("SizeRw")?.as_u64()
 }
 
-/// Keeps the log of a container beside the run's file.
-async fn archive_log(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<Done, Trouble> {
-    let Some(it) = bench.docker.inspect_raw(&container.id.0).await? else { return Ok(Done::default()) };
+/// Keeps the logs of containers beside the run's file. One that cannot be read is told, and lost with its container.
+async fn archive_logs(bench: &mut Bench<'_>, containers: &[ContainerRef]) -> Result<Done, Trouble> {
+    let mut kept = Vec::new();
+    for (index, container) in containers.iter().enumerate() {
+        bench.progress("keeping logs", index as u64, containers.len() as u64);
+        match archived_log(bench, container).await? {
+            Ok(path) => kept.extend(path),
+            Err(why) => bench.say(format!("the log of {} could not be kept: {why}", container.name)),
+        }
+    }
+    Ok(match kept.as_slice() {
+        [] => Done::default(),
+        [only] => Done::saying(format!("its log is kept in {}", only.display())),
+        [first, ..] => {
+            let folder = first.parent().unwrap_or(first);
+            Done::saying(format!("{} logs are kept in {}", kept.len(), folder.display()))
+        }
+    })
+}
+
+/// Keeps the log of one container and says where: nowhere if it is gone. The inner error is why it could not be read.
+async fn archived_log(
+    bench: &mut Bench<'_>,
+    container: &ContainerRef,
+) -> Result<Result<Option<PathBuf>, Failure>, Trouble> {
+    let Some(it) = bench.docker.inspect_raw(&container.id.0).await? else { return Ok(Ok(None)) };
     let mut attached = bench.attach(&format!("{}.log", container.name))?;
     let mut log = bench.docker.kept_log(&container.id, has_terminal(&it), LogsFrom::Start);
     let mut written = Ok(());
@@ -232,12 +252,11 @@ async fn archive_log(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<
         });
         match more.await {
             Ok(true) => std::mem::replace(&mut written, Ok(())).map_err(|error| unkept(&error))?,
-            Ok(false) => break,
+            Ok(false) => return Ok(Ok(Some(attached.path().to_owned()))),
             // A driver that keeps nothing has nothing to lose.
-            Err(why) => return Ok(Done::saying(format!("its log could not be kept: {why}"))),
+            Err(why) => return Ok(Err(why)),
         }
     }
-    Ok(Done::saying(format!("its log is kept in {}", attached.path().display())))
 }
 
 fn unkept(error: &crate::history::HistoryError) -> Trouble {

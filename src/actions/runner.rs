@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::Desk;
 use super::ops::{self, Bench, Done, Trouble};
-use crate::domain::{Outcome, Plan, Run, RunEntry, RunRecord, Step, StepState};
+use crate::domain::{Outcome, Plan, Run, RunEntry, RunRecord, Step, StepState, units};
 use crate::history::{HistoryError, LockError, RunFile, StateDir, new_run_id};
 use crate::host::login_name;
 
@@ -37,7 +37,10 @@ pub struct Runner<'a> {
     back: bool,
     /// Somebody who knows how it ended asked to take it back.
     insisted: bool,
-    freed: Option<u64>,
+    /// What was to go and stayed, a clause each.
+    stayed: Vec<String>,
+    /// Of every step that was to free something it is known how much that was.
+    told: bool,
 }
 
 /// Why a step did not end well.
@@ -64,7 +67,7 @@ impl<'a> Runner<'a> {
             Start::TakeBack(id) => Self::take_up(desk, &id, true)?,
         };
         let insisted = back && run.ended.is_some();
-        Ok(Self { desk, file, run, back, insisted, freed: None })
+        Ok(Self { desk, file, run, back, insisted, stayed: Vec::new(), told: true })
     }
 
     fn new_run(desk: &'a Desk, plan: Plan) -> Result<(RunFile, Run, bool), LockError> {
@@ -74,7 +77,7 @@ impl<'a> Runner<'a> {
         let run = Run::begin(&record).ok_or(HistoryError::NoFolder)?;
         let mut file = RunFile::create(&desk.state_dir, &id)?;
         file.write(&record, true)?;
-        let mut locked = Self { desk, file, run, back: false, insisted: false, freed: None };
+        let mut locked = Self { desk, file, run, back: false, insisted: false, stayed: Vec::new(), told: true };
         if let Err(error) = locked.file.lock(&desk.state_dir, &locked.run.plan.locks) {
             // The intent is written: it must not look like a run whose worker died.
             locked.end(Outcome::Failed, format!("not begun: {error}"));
@@ -124,7 +127,7 @@ impl<'a> Runner<'a> {
                 }
             }
         }
-        let text = self.run.plan.summary_of_success();
+        let text = self.run.plan.summary_of_success((self.run.freed, self.told), &self.stayed);
         self.end(Outcome::Succeeded, text)
     }
 
@@ -177,7 +180,8 @@ impl<'a> Runner<'a> {
             let outcome = if outcome == Outcome::Failed { Outcome::RolledBack } else { outcome };
             return self.take_back(outcome, why).await;
         }
-        self.end(outcome, why)
+        let freed = self.run.freed.map(|freed| format!(", after {} were freed", units::bytes(freed)));
+        self.end(outcome, format!("{why}{}", freed.unwrap_or_default()))
     }
 
     /// Takes back every step that had begun, the last one first.
@@ -208,7 +212,7 @@ impl<'a> Runner<'a> {
                 }
             }
             if troubles.is_empty() {
-                self.finished(index, true, Done { text: text.join("; "), freed: None });
+                self.finished(index, true, Done::saying(text.join("; ")));
             }
         }
         if troubles.is_empty() {
@@ -228,14 +232,16 @@ impl<'a> Runner<'a> {
     }
 
     fn finished(&mut self, step: usize, back: bool, done: Done) {
-        if let Some(freed) = done.freed {
-            self.freed = Some(self.freed.unwrap_or(0) + freed);
-        }
-        self.tell(RunEntry::Finished { step, back, text: done.text, freed: done.freed }, true);
+        let stayed = done.stayed.iter().map(|what| format!("stayed: {what}"));
+        let text = (!done.text.is_empty()).then_some(done.text.clone()).into_iter().chain(stayed);
+        let text = text.collect::<Vec<_>>().join("; ");
+        self.told &= done.freed.is_some() || self.run.plan.steps[step].bytes.is_none_or(|bytes| bytes == 0);
+        self.stayed.extend(done.stayed);
+        self.tell(RunEntry::Finished { step, back, text, freed: done.freed }, true);
     }
 
     fn end(&mut self, outcome: Outcome, text: String) -> Outcome {
-        let freed = self.freed;
+        let freed = self.run.freed;
         self.tell(RunEntry::Ended { outcome, text, freed }, true);
         outcome
     }

@@ -18,7 +18,7 @@ pub(super) const FREE: Rule = Rule {
     id: "disk.free",
     title: "Free disk space",
     why: "Model downloads and logs fill a disk faster than expected, and databases stop when it is full.",
-    fix: &[],
+    fix: &["docker.prune"],
     reads: Some(SourceId::Volumes),
     assess: |state, _, assessment| {
         for volume in volumes(state) {
@@ -41,7 +41,7 @@ pub(super) const INODES: Rule = Rule {
     id: "disk.inodes",
     title: "Free inodes",
     why: "A file system without inodes takes no new file, however many bytes are free.",
-    fix: &[],
+    fix: &["docker.prune"],
     reads: Some(SourceId::Volumes),
     assess: |state, _, assessment| {
         for volume in volumes(state) {

@@ -78,7 +78,8 @@ pub(super) enum Command {
     },
     /// Do something: plan it, confirm it, carry it out
     #[command(after_help = "\
-A target is written as on screen: a container's name, `project/` for a compose project, `project/service`.
+A target is written as on screen: a container's name, `project/` for a compose project, `project/service`; an image's
+reference or id; a volume's name. docker.prune takes none.
 
 Exit status: 0 done or nothing to do, 1 failed, cancelled or rolled back, 4 refused.")]
     Run(RunArgs),

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::raw::{Keys, Ratio, RawActions, RawConfig, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
 use crate::actions::{ActionSettings, NoProbePath, ProbePath};
-use crate::domain::{Thresholds, units};
+use crate::domain::{NamePattern, Protected, Thresholds, units};
 use crate::sources::SourceSettings;
 use crate::ui::command::Command;
 use crate::ui::keymap::{Keymap, KeymapError};
@@ -178,10 +178,12 @@ impl Checker<'_> {
 
     fn sources(&mut self, raw: &RawConfig, defaults: &SourceSettings) -> SourceSettings {
         let check_updates = raw.updates.check.unwrap_or(defaults.check_updates);
+        let protected = self.protected(raw.actions.protect.as_deref().unwrap_or_default());
         let raw = &raw.sources;
         let (fastest, slowest) = (Duration::from_millis(250), Duration::from_mins(1));
         SourceSettings {
             check_updates,
+            protected,
             refresh: self.span(raw.refresh.as_ref(), fastest..=slowest, defaults.refresh),
             docker_endpoint: self
                 .address(raw.docker.as_ref(), &["unix:///path", "tcp://host:port", "http://host:port"]),
@@ -194,6 +196,17 @@ impl Checker<'_> {
                 .map(|engine| engine.trim_end_matches('/').to_owned())
                 .collect(),
         }
+    }
+
+    fn protected(&mut self, written: &[Spanned<String>]) -> Protected {
+        let pattern = |written: &Spanned<String>| match written.get_ref().parse::<NamePattern>() {
+            Ok(pattern) => Some(pattern),
+            Err(error) => {
+                self.fault(written, error.to_string());
+                None
+            }
+        };
+        written.iter().filter_map(pattern).collect()
     }
 
     /// An address in one of the `allowed` forms, without a password in it.

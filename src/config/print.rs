@@ -78,6 +78,7 @@ fn raw(config: &Config) -> RawConfig {
                 .iter()
                 .map(|(name, path)| (anywhere(name.clone()), anywhere(path.to_string())))
                 .collect(),
+            protect: Some(sources.protected.patterns().iter().map(|name| anywhere(name.to_string())).collect()),
         },
         keys: keys(config),
     }

@@ -85,6 +85,7 @@ pub(super) struct RawActions {
     pub(super) archive_gib: Option<Spanned<Count>>,
     /// By container.
     pub(super) probes: BTreeMap<Spanned<String>, Spanned<String>>,
+    pub(super) protect: Option<Vec<Spanned<String>>>,
 }
 
 /// Reads the raw form.

@@ -114,6 +114,30 @@ pub const ACTIONS: &[ActionSpec] = &[
         Risk::Disruptive,
         Some("b"),
     ),
+    ActionSpec {
+        id: "docker.prune",
+        title: "prune",
+        about: "removes what the container engine holds and nothing needs",
+        on: Subject::Box,
+        risk: Risk::Disruptive,
+        key: Some("P"),
+    },
+    ActionSpec {
+        id: "image.remove",
+        title: "remove image",
+        about: "removes an image that nothing uses, with all its names",
+        on: Subject::Image,
+        risk: Risk::Disruptive,
+        key: Some("D"),
+    },
+    ActionSpec {
+        id: "volume.remove",
+        title: "remove volume",
+        about: "removes one volume that nothing uses, and its data",
+        on: Subject::Volume,
+        risk: Risk::Destructive,
+        key: Some("D"),
+    },
 ];
 
 #[cfg(test)]

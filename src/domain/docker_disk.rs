@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{ContainerId, Reading, kept_of};
 
-/// The label that keeps an image, a container or a volume from being cleaned up.
+/// The label that keeps an image, a container, a volume or a network from being cleaned up.
 pub const KEEP_LABEL: &str = "hostler.keep";
 
 /// Everything that the engine holds.
@@ -55,7 +55,7 @@ pub struct Image {
     /// The names of the containers that were made from it, running or not.
     #[serde(rename = "used_by")]
     pub users: Vec<Arc<str>>,
-    /// It carries [`KEEP_LABEL`].
+    /// Somebody keeps it: it carries [`KEEP_LABEL`], or the config names it ([`Protected`](super::Protected)).
     pub keep: bool,
 }
 
@@ -120,7 +120,7 @@ pub struct ContainerSpace {
     pub up: bool,
     /// Bytes.
     pub written_bytes: Reading<u64>,
-    /// It carries [`KEEP_LABEL`], or is kept for roll back.
+    /// Somebody keeps it, by label or in the config, or it is kept for roll back.
     pub keep: bool,
 }
 
@@ -148,7 +148,7 @@ pub struct DockerVolume {
     pub users: Vec<Arc<str>>,
     /// The compose project that made it.
     pub project: Option<Arc<str>>,
-    /// It carries [`KEEP_LABEL`].
+    /// Somebody keeps it: it carries [`KEEP_LABEL`], or the config names it ([`Protected`](super::Protected)).
     pub keep: bool,
     /// When it was made.
     pub created: Option<Timestamp>,
@@ -177,7 +177,7 @@ pub struct DockerNetwork {
     pub builtin: bool,
     /// The compose project that made it.
     pub project: Option<Arc<str>>,
-    /// It carries [`KEEP_LABEL`].
+    /// Somebody keeps it: it carries [`KEEP_LABEL`], or the config names it ([`Protected`](super::Protected)).
     pub keep: bool,
     /// When it was made.
     pub created: Option<Timestamp>,

@@ -3,6 +3,7 @@
 //! Each operation names what it touches by id, and may be carried out again after a worker died in it: it looks what is
 //! there, and does what is still missing. How each is done stands in `actions::ops`.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, DataPlace, RestartPolicy};
@@ -119,24 +120,29 @@ pub enum Op {
         /// With its anonymous volumes.
         volumes: bool,
     },
-    /// Keeps the log of a container that goes, as a file in the state folder.
-    ArchiveLog {
+    /// Keeps the logs of containers that go, a file each, with the run.
+    ArchiveLogs {
         /// Of which.
-        container: ContainerRef,
+        containers: Vec<ContainerRef>,
     },
-    /// Removes images: first their names, then what nothing else holds.
+    /// Removes containers that are down. One that was started meanwhile stays.
+    RemoveDown {
+        /// Which, and when the last run of each ended (nothing for one that never ran).
+        containers: Vec<(ContainerRef, Option<Timestamp>)>,
+    },
+    /// Removes images: first their names, then what nothing else holds. What is used meanwhile, or got another name, stays.
     RemoveImages {
-        /// Ids, `sha256:…`.
-        images: Vec<String>,
+        /// Ids, `sha256:…`, and the names that go with them.
+        images: Vec<(String, Vec<String>)>,
     },
     /// Removes what builds left behind and nothing uses.
     RemoveBuildCache,
-    /// Removes networks that nothing uses.
+    /// Removes networks. What is used meanwhile stays.
     RemoveNetworks {
         /// Ids and names.
         networks: Vec<(String, String)>,
     },
-    /// Removes volumes.
+    /// Removes volumes. What is used meanwhile stays.
     RemoveVolumes {
         /// Names.
         volumes: Vec<String>,

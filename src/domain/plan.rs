@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ActionSpec, Guard, Op, Risk};
+use super::{ActionSpec, Guard, Op, Risk, units};
 
 /// Everything that one run of an action would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Plan {
     pub kept: Vec<String>,
     /// How it can be taken back, or that it cannot.
     pub undo: String,
-    /// The same in the docker command's words, a line each.
+    /// The same in the docker command's words, a line each, beside those of its steps.
     #[serde(default)]
     pub commands: Vec<String>,
     /// How long the service is away, in words; `None` where it is not.
@@ -62,6 +62,15 @@ pub struct Step {
     /// Bytes that it frees, as far as known.
     #[serde(default)]
     pub bytes: Option<u64>,
+    /// Bytes more that go where another step (its word) is chosen beside it: layers that images of both hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<(String, u64)>,
+    /// The optional step (its word) with which it is added and dropped; after that it can be chosen by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
+    /// The same in the docker command's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// What must still be so.
     #[serde(default)]
     pub guards: Vec<Guard>,
@@ -83,6 +92,9 @@ impl Step {
             optional: false,
             items: Vec::new(),
             bytes: None,
+            beside: None,
+            follows: None,
+            command: None,
             guards: Vec::new(),
             op,
             undo: Vec::new(),
@@ -127,6 +139,25 @@ pub struct Item {
 }
 
 impl Plan {
+    /// A plan of this action that does nothing yet.
+    pub fn of(action: &str) -> Self {
+        Self {
+            action: action.to_owned(),
+            targets: Vec::new(),
+            title: String::new(),
+            summary: String::new(),
+            steps: Vec::new(),
+            warnings: Vec::new(),
+            kept: Vec::new(),
+            undo: String::new(),
+            commands: Vec::new(),
+            downtime: None,
+            notes: Vec::new(),
+            rolls_back: false,
+            locks: Vec::new(),
+        }
+    }
+
     /// The steps that are carried out, with their places among all.
     pub fn chosen(&self) -> impl Iterator<Item = (usize, &Step)> {
         self.steps.iter().enumerate().filter(|(_, step)| step.chosen)
@@ -144,7 +175,19 @@ impl Plan {
 
     /// Bytes that it frees, as far as they are known.
     pub fn bytes(&self) -> u64 {
-        self.chosen().filter_map(|(_, step)| step.bytes).sum()
+        self.chosen().filter_map(|(_, step)| self.bytes_of(step)).sum()
+    }
+
+    /// Bytes that one of its steps frees beside the other ones that are chosen; `None` where they are not known.
+    pub fn bytes_of(&self, step: &Step) -> Option<u64> {
+        let beside = step.beside.as_ref().filter(|(other, _)| self.chosen().any(|(_, step)| step.id == *other));
+        step.bytes.map(|bytes| bytes + beside.map_or(0, |(_, more)| *more))
+    }
+
+    /// The same in the docker command's words, a line each.
+    pub fn commands(&self) -> impl Iterator<Item = &str> {
+        let of_steps = self.chosen().filter_map(|(_, step)| step.command.as_deref());
+        self.commands.iter().map(String::as_str).chain(of_steps)
     }
 
     /// Names that must be typed before it may run: those of the objects whose data goes.
@@ -153,15 +196,18 @@ impl Plan {
         destructive.flat_map(|(_, step)| step.items.iter().map(|item| item.name.as_str())).collect()
     }
 
-    /// Adds or drops an optional step, or all whose ids begin with the word `step`: `backup` for `backup files`.
+    /// Adds or drops an optional step, or all whose ids begin with the word `step` (`backup` for `backup files`), and those
+    /// that follow them.
     ///
     /// # Errors
     /// When there is no such step, or it belongs to the plan whatever one wishes; the text names what may be written.
     pub fn choose(&mut self, step: &str, chosen: bool) -> Result<(), String> {
         let is_meant = |id: &str| id.strip_prefix(step).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
         let mut found = false;
-        for known in self.steps.iter_mut().filter(|known| known.optional && is_meant(&known.id)) {
-            (known.chosen, found) = (chosen, true);
+        for known in self.steps.iter_mut().filter(|known| known.optional) {
+            if is_meant(&known.id) || known.follows.as_deref().is_some_and(is_meant) {
+                (known.chosen, found) = (chosen, true);
+            }
         }
         if found {
             return Ok(());
@@ -173,10 +219,29 @@ impl Plan {
         })
     }
 
-    /// What is so when all of it was done: the title, as something that happened.
-    pub fn summary_of_success(&self) -> String {
+    /// What is so when all of it was done: the title, as something that happened, and how what was freed (as the engine
+    /// told, which may not be `all`) compares with what was planned. `stayed` are objects that did not go, a clause each.
+    pub fn summary_of_success(&self, (freed, all): (Option<u64>, bool), stayed: &[String]) -> String {
         let count = self.chosen().count();
-        format!("{}: done, {count} {}", self.title, if count == 1 { "step" } else { "steps" })
+        let steps = if count == 1 { "step" } else { "steps" };
+        let planned = units::bytes(self.bytes());
+        let freed = match freed.map(units::bytes) {
+            Some(freed) if freed == planned => format!(", freed {freed}, as planned"),
+            Some(freed) if all => format!(", freed {freed} of {planned} planned"),
+            Some(freed) => format!(", freed {freed} as far as the engine told, of {planned} planned"),
+            None if all => String::new(),
+            None => format!(", of {planned} planned the engine did not tell what was freed"),
+        };
+        let stayed = match stayed {
+            [] => String::new(),
+            stayed => format!("; {} stayed: {}", stayed.len(), stayed.join("; ")),
+        };
+        format!("{}: done, {count} {steps}{freed}{stayed}", self.title)
+    }
+
+    /// Whether as much was freed as planned, in the words in which both are told; also where it is not known.
+    pub fn is_as_planned(&self, freed: Option<u64>) -> bool {
+        freed.is_none_or(|freed| units::bytes(freed) == units::bytes(self.bytes()))
     }
 
     /// What decides whether two plans are the same: action, targets, and the chosen steps with the ids that they name;
@@ -189,5 +254,61 @@ impl Plan {
     /// The specification of its action; `None` for one of the operator's own.
     pub fn spec(&self) -> Option<&'static ActionSpec> {
         ActionSpec::named(&self.action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(id: &str, bytes: u64) -> Step {
+        let step = Step::new(id, id, Risk::Disruptive, Op::RemoveBuildCache).optional(true);
+        Step { bytes: Some(bytes), ..step }
+    }
+
+    fn plan(steps: Vec<Step>) -> Plan {
+        Plan { title: "Prune".to_owned(), steps, ..Plan::of("docker.prune") }
+    }
+
+    #[test]
+    fn layers_of_two_steps_go_with_both_of_them() {
+        let unused = Step { beside: Some(("dangling".to_owned(), 5)), ..step("unused", 10) };
+        let mut plan = plan(vec![step("dangling", 1), unused]);
+        assert_eq!(plan.bytes(), 16);
+        plan.choose("dangling", false).unwrap();
+        assert_eq!(plan.bytes(), 10);
+        plan.choose("unused", false).unwrap();
+        assert_eq!(plan.bytes(), 0);
+    }
+
+    #[test]
+    fn what_follows_a_step_is_chosen_with_it_and_by_itself() {
+        let logs = Step { follows: Some("containers".to_owned()), ..step("logs", 0) };
+        let mut plan = plan(vec![logs, step("containers", 1)]);
+        let chosen = |plan: &Plan| plan.chosen().map(|(_, step)| step.id.clone()).collect::<Vec<_>>();
+        plan.choose("containers", false).unwrap();
+        assert!(plan.is_empty());
+        plan.choose("containers", true).unwrap();
+        assert_eq!(chosen(&plan), ["logs", "containers"]);
+        plan.choose("logs", false).unwrap();
+        assert_eq!(chosen(&plan), ["containers"]);
+        assert!(plan.choose("volumes", true).unwrap_err().contains("there are logs, containers"));
+    }
+
+    #[test]
+    fn what_was_freed_is_compared_with_the_plan() {
+        let plan = plan(vec![step("a", 3 << 20)]);
+        let told = |freed, stayed: &[&str]| {
+            plan.summary_of_success(freed, &stayed.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let (none, less, whole) = (None, Some(1 << 20), Some(3 << 20));
+        assert_eq!(told((none, true), &[]), "Prune: done, 1 step");
+        assert!(told((none, false), &[]).ends_with(", of 3.0 MiB planned the engine did not tell what was freed"));
+        assert!(told((less, false), &[]).ends_with(", freed 1.0 MiB as far as the engine told, of 3.0 MiB planned"));
+        assert_eq!(told((whole, true), &[]), "Prune: done, 1 step, freed 3.0 MiB, as planned");
+        assert_eq!(
+            told((less, true), &["app:1, which web uses now"]),
+            "Prune: done, 1 step, freed 1.0 MiB of 3.0 MiB planned; 1 stayed: app:1, which web uses now"
+        );
     }
 }

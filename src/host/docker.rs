@@ -20,7 +20,7 @@ mod stats;
 
 pub use change::PullStep;
 pub use convert::Inspected;
-pub use disk::Measured;
+pub use disk::{Extent, Measured};
 pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
 pub use exec::Executed;
 pub use happening::Happening;

@@ -8,9 +8,6 @@ use super::SCHEMA;
 use super::look::{Look, Tone};
 use crate::domain::{Plan, Risk, Step, units};
 
-/// Objects of a step that are listed; the rest is counted.
-const LISTED: usize = 20;
-
 /// What `hostler run --dry-run --json` prints.
 #[derive(Debug, Serialize)]
 pub struct PlanReport<'a> {
@@ -40,7 +37,7 @@ pub fn text(plan: &Plan, hash: &str, look: &Look) -> String {
         line(&mut text, &plan.summary);
     }
     for step in &plan.steps {
-        self::step(&mut text, step, look);
+        self::step(&mut text, step, plan.bytes_of(step), look);
     }
     if plan.is_empty() {
         line(&mut text, "nothing is to be done");
@@ -53,7 +50,7 @@ pub fn text(plan: &Plan, hash: &str, look: &Look) -> String {
     plan.kept.iter().for_each(|kept| fact("kept", kept));
     plan.downtime.iter().for_each(|downtime| fact("away", downtime));
     fact("undo", &plan.undo);
-    plan.commands.iter().for_each(|command| fact("same as", command));
+    plan.commands().for_each(|command| fact("same as", command));
     plan.notes.iter().for_each(|note| fact("notes", note));
     fact("risk", plan.risk().word());
     fact("plan", hash);
@@ -65,7 +62,7 @@ fn line(text: &mut String, said: &str) {
     let _ = writeln!(text, "  {said}");
 }
 
-fn step(text: &mut String, step: &Step, look: &Look) {
+fn step(text: &mut String, step: &Step, bytes: Option<u64>, look: &Look) {
     let mark = match (step.optional, step.chosen) {
         (true, true) => "[x]",
         (true, false) => "[ ]",
@@ -76,16 +73,13 @@ fn step(text: &mut String, step: &Step, look: &Look) {
         (true, Risk::Destructive) => Tone::Warning,
         (true, _) => Tone::Plain,
     };
-    let bytes = step.bytes.map_or_else(String::new, |bytes| format!("  {}", units::bytes(bytes)));
+    let bytes = bytes.map_or_else(String::new, |bytes| format!("  {}", units::bytes(bytes)));
     let word = if step.optional { format!("  ({})", step.id) } else { String::new() };
     line(text, &look.tone(tone, &format!("{mark} {}{bytes}{word}", step.title)));
-    for item in step.items.iter().take(LISTED) {
+    for item in &step.items {
         let bytes = item.bytes.map_or_else(String::new, |bytes| format!("  {}", units::bytes(bytes)));
         let data = if item.data { "  data: look before you go" } else { "" };
         let detail = if item.detail.is_empty() { String::new() } else { format!("  {}", item.detail) };
         line(text, &look.tone(Tone::Muted, &format!("      {}{detail}{bytes}{data}", item.name)));
-    }
-    if step.items.len() > LISTED {
-        line(text, &look.tone(Tone::Muted, &format!("      and {} more", step.items.len() - LISTED)));
     }
 }

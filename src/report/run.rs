@@ -81,9 +81,8 @@ fn tone(run: &Run) -> Tone {
 /// One line about a run.
 pub fn line(run: &Run, look: &Look) -> String {
     let what = run.ended.as_ref().map_or(run.plan.title.as_str(), |(_, text, _)| text.as_str());
-    let freed = run.freed.map_or_else(String::new, |freed| format!(", freed {}", units::bytes(freed)));
     format!(
-        "{}  {}  {} {}: {what}{freed}  {}\n",
+        "{}  {}  {} {}: {what}  {}\n",
         look.time(run.began),
         look.tone(tone(run), &format!("{:<13}", outcome_word(run))),
         run.plan.action,

@@ -32,7 +32,8 @@ impl Setup {
     /// What planning and running may use.
     pub fn desk(&self) -> Desk {
         let endpoint = self.config.sources.docker_endpoint.clone();
-        Desk::new(Ports::new(&self.rootfs), self.state_dir.clone(), self.config.actions.clone(), endpoint)
+        let desk = Desk::new(Ports::new(&self.rootfs), self.state_dir.clone(), self.config.actions.clone(), endpoint);
+        desk.protecting(self.config.sources.protected.clone())
     }
 
     /// The arguments that make another hostler see the same box and the same store.

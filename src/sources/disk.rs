@@ -5,6 +5,7 @@
 //! the sizes that are known.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::roster::Roster;
-use super::{Read, Source, SourceContext, SourceSpec};
+use super::{Read, Source, SourceContext, SourceSettings, SourceSpec};
 use crate::domain::{DockerDisk, Event, Failure, Moment, Sample, SourceId, units};
-use crate::host::{Clock, DockerClient, LayerBook, Measured};
+use crate::host::{Clock, DockerClient, Extent, LayerBook, Measured};
 
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::DockerDisk,
@@ -36,6 +37,7 @@ const QUICK: Duration = Duration::from_secs(1);
 struct Disk {
     roster: watch::Receiver<Roster>,
     clock: Clock,
+    settings: Rc<SourceSettings>,
     events: mpsc::Sender<Event>,
     book: LayerBook,
     began: Option<Moment>,
@@ -57,6 +59,7 @@ impl Disk {
         Self {
             roster: context.roster.subscribe(),
             clock: context.ports.clock,
+            settings: context.settings.clone(),
             events: context.events.clone(),
             book: LayerBook::default(),
             began: None,
@@ -83,6 +86,7 @@ impl Disk {
         let client = self.client().await?;
         self.rest().await;
         let mut disk = client.stock(&mut self.book).await?;
+        self.settings.protected.mark(&mut disk);
         if let Some(last) = &mut self.last {
             last.put_into(&mut disk);
         }
@@ -92,7 +96,7 @@ impl Disk {
         // What is known already is not held back.
         self.tell(&disk).await;
         let asked = self.clock.now();
-        let measured = client.measure(|| self.clock.now().wall).await?;
+        let measured = client.measure(Extent::All, || self.clock.now().wall).await?;
         measured.put_into(&mut disk);
         let images = disk.images.iter().map(|image| image.id.clone()).collect();
         self.last = Some(Last { measured, asked, took: self.clock.now().since(asked), images });

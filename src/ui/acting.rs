@@ -80,6 +80,12 @@ impl Ui {
                 let name = scene.container_name(found.seen.container.as_ref()?)?;
                 Some(name.to_string())
             }
+            (Subject::Image, RowKey::Image(id)) => {
+                let image = scene.state.disk.get()?.image(id)?;
+                // Only an id means what has no name of its own.
+                Some(image.references.first().map_or_else(|| image.short(), String::as_str).to_owned())
+            }
+            (Subject::Volume, RowKey::Volume(name)) => Some(name.to_string()),
             _ => None,
         }
     }
@@ -94,8 +100,9 @@ impl Ui {
             }
         };
         if plan.is_empty() && plan.steps.is_empty() {
-            let why = plan.kept.first().cloned().unwrap_or_else(|| format!("{}: there is nothing to do", plan.title));
-            self.say(why, now);
+            let nothing = || format!("{}: there is nothing to do", plan.title);
+            let why = Some(plan.summary.clone()).filter(|summary| !summary.is_empty());
+            self.say(why.or_else(|| plan.kept.first().cloned()).unwrap_or_else(nothing), now);
             return Vec::new();
         }
         if plan.risk() == crate::domain::Risk::Safe && plan.warnings.is_empty() {
@@ -116,17 +123,16 @@ impl Ui {
         }
     }
 
-    /// A run that this screen asked for has ended: a good end closes its view, and is told.
+    /// A run that this screen asked for has ended: a good end closes its view, unless less was freed than planned, and is
+    /// told.
     pub fn ended(&mut self, run: &Run, now: Moment) {
         let Some((outcome, text, _)) = &run.ended else { return };
         let shown = matches!(&self.popup, Some(Popup::Run(view)) if view.run == run.id);
-        if outcome.is_good() && shown {
+        if outcome.is_good() && shown && run.plan.is_as_planned(run.freed) {
             self.popup = None;
         }
         if outcome.is_good() || !shown {
-            let freed =
-                run.freed.map_or_else(String::new, |freed| format!(", freed {}", crate::domain::units::bytes(freed)));
-            self.say(format!("{}: {text}{freed}", outcome.word()), now);
+            self.say(format!("{}: {text}", outcome.word()), now);
         }
     }
 

@@ -15,6 +15,10 @@ pub enum Context {
     Findings,
     /// On the Containers tab.
     Containers,
+    /// In its list of images.
+    Images,
+    /// In its list of volumes.
+    Volumes,
     /// On the Logs tab.
     Logs,
 }
@@ -26,6 +30,8 @@ impl Context {
             Self::Global => "Everywhere",
             Self::Findings => "Findings",
             Self::Containers => "Containers",
+            Self::Images => "Images",
+            Self::Volumes => "Volumes",
             Self::Logs => "Logs",
         }
     }
@@ -165,7 +171,9 @@ impl Command {
         match self {
             Self::Act(_) => match self.action().map(|spec| spec.on) {
                 Some(Subject::Box) | None => Context::Global,
-                Some(Subject::Container | Subject::Image | Subject::Volume) => Context::Containers,
+                Some(Subject::Container) => Context::Containers,
+                Some(Subject::Image) => Context::Images,
+                Some(Subject::Volume) => Context::Volumes,
             },
             Self::ContainerLogs | Self::Inspect | Self::Views | Self::StartStop | Self::Shell => Context::Containers,
             Self::NextError | Self::PreviousError | Self::Wrap => Context::Logs,

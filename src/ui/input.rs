@@ -103,16 +103,22 @@ impl Ui {
     /// The contexts of the present place, most particular first. Where a finding is shown, the keys act on its subject,
     /// whatever tab lies behind.
     pub(super) fn contexts(&self) -> Vec<Context> {
-        let on_a_subject = match &self.popup {
-            Some(Popup::Findings | Popup::Inspect(_)) => true,
-            Some(Popup::Detail(detail)) => matches!(detail.of, RowKey::Finding(..) | RowKey::Container(_)),
-            _ => false,
+        let of_tab = tab(self.tab).context();
+        let (first, second) = match &self.popup {
+            Some(Popup::Findings | Popup::Inspect(_)) => (None, Some(Context::Containers)),
+            Some(Popup::Detail(detail)) => match detail.of {
+                RowKey::Finding(..) | RowKey::Container(_) => (None, Some(Context::Containers)),
+                RowKey::Image(_) => (Some(Context::Images), of_tab),
+                RowKey::Volume(_) => (Some(Context::Volumes), of_tab),
+                _ => (None, of_tab),
+            },
+            _ => match self.pane() {
+                Some(ListId::Images) => (Some(Context::Images), of_tab),
+                Some(ListId::Volumes) => (Some(Context::Volumes), of_tab),
+                _ => (None, of_tab),
+            },
         };
-        let context = if on_a_subject { Some(Context::Containers) } else { tab(self.tab).context() };
-        let mut contexts: Vec<Context> = context.into_iter().collect();
-        contexts.push(Context::Findings);
-        contexts.push(Context::Global);
-        contexts
+        first.into_iter().chain(second).chain([Context::Findings, Context::Global]).collect()
     }
 
     /// The rows of a list as they stand now.

@@ -10,6 +10,8 @@ mod gate;
 mod interrupted;
 mod lifecycle;
 mod preflight;
+pub(crate) mod prune;
+mod remove;
 pub(crate) mod service;
 mod update;
 

@@ -17,6 +17,7 @@ mod architecture;
 mod bed;
 mod cli;
 mod config;
+mod confirm;
 mod crash;
 mod docker;
 mod docs;

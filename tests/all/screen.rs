@@ -10,6 +10,7 @@ mod exits;
 mod keys;
 mod looks;
 mod mouse;
+mod prune;
 mod sizes;
 mod suspend;
 mod updates;

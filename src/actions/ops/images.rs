@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 
+use super::removal::measured;
 use super::{Bench, Done, Trouble, gone_is_fine};
 use crate::domain::kept_repository;
-use crate::host::{DockerClient, EngineError};
+use crate::host::{DockerClient, EngineError, Extent};
 
 /// The time between two words about a pull.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -65,41 +66,56 @@ pub(super) async fn pull(bench: &mut Bench<'_>, reference: &str) -> Result<Done,
 }
 
 /// Removes images: their names one by one, then what is left of them. Never by force: what is in use stays.
-pub(super) async fn remove(bench: &mut Bench<'_>, images: &[String]) -> Result<Done, Trouble> {
-    let before = layers_size(bench.docker).await;
+pub(super) async fn remove(bench: &mut Bench<'_>, images: &[(String, Vec<String>)]) -> Result<Done, Trouble> {
+    let before = layers_bytes(bench).await;
     let mut stayed = Vec::new();
-    for (index, id) in images.iter().enumerate() {
+    for (index, (id, names)) in images.iter().enumerate() {
         bench.progress("removing images", index as u64, images.len() as u64);
-        match remove_one(bench.docker, id).await {
-            Ok(()) => {}
-            // Something began to use it since the plan was made.
-            Err(EngineError::Conflict(why)) => stayed.push(why),
-            Err(error) => return Err(error.into()),
-        }
+        stayed.extend(remove_one(bench.docker, id, names).await?);
     }
-    let after = layers_size(bench.docker).await;
+    let after = layers_bytes(bench).await;
     let freed = before.zip(after).map(|(before, after)| before.saturating_sub(after));
-    if stayed.is_empty() {
-        return Ok(Done { text: String::new(), freed });
-    }
-    Ok(Done { text: format!("{} stayed: {}", stayed.len(), stayed.join("; ")), freed })
+    Ok(Done { text: String::new(), freed, stayed })
 }
 
-async fn remove_one(docker: &DockerClient, id: &str) -> Result<(), EngineError> {
-    let Some(image) = docker.image_raw(id).await? else { return Ok(()) };
-    let names = image.get("RepoTags").and_then(Value::as_array).into_iter().flatten();
-    for name in names.filter_map(Value::as_str).filter(|name| *name != "<none>:<none>") {
-        gone_is_fine(docker.remove_image(name).await)?;
+/// Bytes of all image layers, each once, as the engine measures them.
+async fn layers_bytes(bench: &mut Bench<'_>) -> Option<u64> {
+    measured(bench, Extent::AllButVolumes).await?.layers_bytes.get()
+}
+
+/// Removes an image that has no other names than these. Gives why it stays, if it does: then it has all its names.
+async fn remove_one(docker: &DockerClient, id: &str, names: &[String]) -> Result<Option<String>, Trouble> {
+    let Some(image) = docker.image_raw(id).await? else { return Ok(None) };
+    let texts = |key: &str| {
+        let texts = image.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        texts.filter(|text| !text.starts_with("<none>")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let shown = names.first().map_or_else(|| id.get(7..19).unwrap_or(id), String::as_str);
+    let tags = texts("RepoTags");
+    if let Some(other) = tags.iter().find(|tag| !names.contains(tag)) {
+        return Ok(Some(format!("{shown}, which is called {other} now")));
     }
+    let mut taken = Vec::new();
+    let mut removed = Ok(());
     // With the last name the image itself goes.
-    gone_is_fine(docker.remove_image(id).await)
-}
-
-/// Bytes of all image layers, each once, as the engine tells.
-async fn layers_size(docker: &DockerClient) -> Option<u64> {
-    let answer = docker.get_raw("/system/df?type=image", DockerClient::CHANGE_PATIENCE).await.ok()?;
-    let total = answer.get("LayersSize").or_else(|| answer.pointer("/ImageUsage/TotalSize"))?;
-    total.as_u64()
+    for name in tags.iter().chain(&texts("RepoDigests")).map(String::as_str).chain([id]) {
+        removed = gone_is_fine(docker.remove_image(name).await);
+        if removed.is_err() {
+            break;
+        }
+        taken.extend(tags.iter().find(|tag| *tag == name));
+    }
+    let Err(error) = removed else { return Ok(None) };
+    for name in taken {
+        let (repository, tag) = split(name);
+        docker.tag(id, repository, tag).await?;
+    }
+    let EngineError::Conflict(why) = error else { return Err(error.into()) };
+    let user = docker.list().await?.into_iter().find(|container| container.image_id == id);
+    Ok(Some(match user {
+        Some(user) => format!("{shown}, which {} uses now", user.name),
+        None => format!("{shown}, because {why}"),
+    }))
 }
 
 #[cfg(test)]

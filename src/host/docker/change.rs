@@ -36,6 +36,9 @@ impl DockerClient {
     /// How long a change may take that is no stop: starting a container with large mounts takes seconds.
     pub const CHANGE_PATIENCE: Duration = Duration::from_mins(2);
 
+    /// How long a prune may take: an engine removes the files of a large cache for minutes before it answers.
+    const PRUNE_PATIENCE: Duration = Duration::from_mins(30);
+
     /// Everything that the engine says of a container; `None` if there is no such container. `name` may be an id.
     pub async fn inspect_raw(&self, name: &str) -> Result<Option<Value>, EngineError> {
         let path = format!("/containers/{}/json", encoded(name));
@@ -47,6 +50,14 @@ impl DockerClient {
         // A slash in a repository is part of the path.
         let name: Vec<String> = name.split('/').map(encoded).collect();
         found(self.raw.get(&format!("/images/{}/json", name.join("/")), Self::PATIENCE).await)
+    }
+
+    /// The name of a container, running or not, that uses a thing of this kind (`volume`, `network`); `None` if none does.
+    pub async fn user_of(&self, kind: &str, thing: &str) -> Result<Option<String>, EngineError> {
+        let filters = encoded(&serde_json::json!({ kind: [thing] }).to_string());
+        let users = self.raw.get(&format!("/containers/json?all=1&filters={filters}"), Self::PATIENCE).await?;
+        let name = |user: &Value| user.pointer("/Names/0").and_then(Value::as_str).unwrap_or("/a container").to_owned();
+        Ok(users.get(0).map(|user| foreign::name(name(user).trim_start_matches('/'))))
     }
 
     /// What the engine answers to a GET of `path` (encoded, beginning with `/`).
@@ -146,10 +157,9 @@ impl DockerClient {
         self.changed(self.patient(Self::CHANGE_PATIENCE).remove_network(name).await)
     }
 
-    /// Removes what builds left behind and nothing uses; gives the bytes that the engine says it freed.
-    pub async fn prune_build_cache(&self) -> Result<u64, EngineError> {
-        let answer = self.raw.post("/build/prune?all=true", &Value::Null, Self::CHANGE_PATIENCE).await?;
-        Ok(answer.get("SpaceReclaimed").and_then(Value::as_u64).unwrap_or_default())
+    /// Removes what builds left behind and nothing uses.
+    pub async fn prune_build_cache(&self) -> Result<(), EngineError> {
+        self.raw.post("/build/prune?all=true", &Value::Null, Self::PRUNE_PATIENCE).await.map(drop)
     }
 
     /// Pulls an image by its reference: what the engine says of it, until the stream ends or fails.

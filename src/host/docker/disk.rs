@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures_util::future::try_join4;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::time::{sleep, timeout};
 
 use super::layers::LayerBook;
-use super::{DockerClient, EngineError, convert};
+use super::{DockerClient, EngineError, convert, fault};
 use crate::domain::{BuildCache, ContainerId, DockerDisk, Failure, Image, Reading, Why};
 use crate::host::foreign;
 use lists::{Listed, images_of, list, networks_of, space_of, volumes_of};
@@ -24,20 +25,33 @@ const NOT_MEASURED: &str = "the engine has not measured it yet";
 /// Why a size is not there at all.
 const NOT_TOLD: &str = "the engine does not tell it";
 
+/// What the engine is to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Everything.
+    All,
+    /// All but volumes, which are as a rule what takes long. Engines before 23 measure them all the same.
+    AllButVolumes,
+}
+
 /// What the engine measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {
     /// When it answered.
     pub at: Timestamp,
-    layers_bytes: Reading<u64>,
+    /// All layers of all images, each once, bytes.
+    pub layers_bytes: Reading<u64>,
+    /// What builds left behind.
+    pub build_cache: Reading<BuildCache>,
     containers: HashMap<ContainerId, u64>,
     volumes: HashMap<Arc<str>, u64>,
-    build_cache: Reading<BuildCache>,
 }
 
 impl DockerClient {
     /// How long a list may take: an engine that removes something large meanwhile is slow.
     const LIST_PATIENCE: Duration = Duration::from_secs(30);
+    /// The time until an engine that measures for somebody else is asked again.
+    const ASK_AGAIN: Duration = Duration::from_millis(100);
     /// How long it may take to measure: the engine walks through every volume.
     pub const MEASURE_PATIENCE: Duration = Duration::from_mins(10);
 
@@ -74,10 +88,31 @@ impl DockerClient {
     ///
     /// # Errors
     /// When the engine cannot be asked, or does not answer within [`Self::MEASURE_PATIENCE`].
-    pub async fn measure(&self, now: impl FnOnce() -> Timestamp) -> Result<Measured, Failure> {
+    pub async fn measure(&self, extent: Extent, now: impl FnOnce() -> Timestamp) -> Result<Measured, Failure> {
         // From 1.52 on items are told only where `verbose` asks for them; engines before do not know the word.
-        let usage = self.raw.get("/system/df?verbose=1", Self::MEASURE_PATIENCE).await.map_err(failure)?;
-        Ok(measured(&usage, now()))
+        let usage = self.usage(match extent {
+            Extent::All => "verbose=1",
+            Extent::AllButVolumes => "verbose=1&type=container&type=image&type=build-cache",
+        });
+        Ok(measured(&usage.await.map_err(failure)?, now()))
+    }
+
+    /// What the engine says is used. Engines before 23 measure for one at a time and refuse everybody else: they are asked
+    /// again.
+    async fn usage(&self, query: &str) -> Result<Value, EngineError> {
+        let path = format!("/system/df?{query}");
+        let asking = async {
+            loop {
+                match self.raw.get(&path, Self::MEASURE_PATIENCE).await {
+                    Err(EngineError::Refused { message, .. }) if message.contains("already running") => {
+                        sleep(Self::ASK_AGAIN).await;
+                    }
+                    answer => return answer,
+                }
+            }
+        };
+        let silent = |_| Err(EngineError::Failed(fault::silent(&self.place.shown())));
+        timeout(Self::MEASURE_PATIENCE, asking).await.unwrap_or_else(silent)
     }
 
     /// Bytes of each volume by its name, as far as the engine can measure them.
@@ -138,6 +173,11 @@ impl Measured {
                 volume.size_bytes = Reading::Unavailable(Why::new(format!("{NOT_TOLD} for driver {}", volume.driver)));
             }
         }
+    }
+
+    /// What a volume holds, bytes; `None` where the engine did not tell.
+    pub fn volume_bytes(&self, name: &str) -> Option<u64> {
+        self.volumes.get(name).copied()
     }
 
     /// Forgets what the layers take together: the images are not those any more that were measured.

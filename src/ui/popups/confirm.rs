@@ -12,7 +12,7 @@ use super::super::{Intent, Ui};
 use super::{Popup, frame};
 use crate::domain::{Item, Plan, Risk, Step, units};
 
-/// Objects of a step that are drawn; the rest is counted.
+/// Objects of a step that are drawn until all are asked for; the rest is counted.
 const LISTED: usize = 6;
 
 /// An open plan.
@@ -25,6 +25,8 @@ pub struct Confirm {
     at: usize,
     /// The first line shown.
     top: usize,
+    /// Every object is drawn.
+    all: bool,
     typed: Input,
     error: Option<String>,
 }
@@ -50,7 +52,7 @@ impl Line {
 impl Confirm {
     /// The popup of a plan.
     pub fn new(plan: Plan) -> Self {
-        Self { plan, go: false, at: 0, top: 0, typed: Input::default(), error: None }
+        Self { plan, go: false, at: 0, top: 0, all: false, typed: Input::default(), error: None }
     }
 
     /// Whether characters are typed into the name field.
@@ -62,9 +64,7 @@ impl Confirm {
     fn expected(&self) -> Option<String> {
         match self.plan.to_be_typed().as_slice() {
             [] => None,
-            // Nobody types 64 digits.
-            [name] if name.len() == 64 => Some(name[..12].to_owned()),
-            [name] => Some((*name).to_owned()),
+            [name] => Some(short(name).to_owned()),
             several => Some(format!("all {}", several.len())),
         }
     }
@@ -77,9 +77,9 @@ impl Confirm {
 
     fn toggle(&mut self) {
         if let Some(index) = self.optional().get(self.at) {
-            let step = &mut self.plan.steps[*index];
-            step.chosen = !step.chosen;
-            self.error = None;
+            let step = &self.plan.steps[*index];
+            let (id, chosen) = (step.id.clone(), !step.chosen);
+            self.error = self.plan.choose(&id, chosen).err();
             self.go = false;
         }
     }
@@ -131,6 +131,7 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<Intent> {
         KeyCode::Char('y') if !types => intent = confirm.press(),
         KeyCode::Char('j') if !types => confirm.at = (confirm.at + 1).min(last),
         KeyCode::Char('k') if !types => confirm.at = confirm.at.saturating_sub(1),
+        KeyCode::Char('a') if !types => confirm.all = !confirm.all,
         KeyCode::Char('q') if !types => return Vec::new(),
         _ if types => {
             confirm.error = None;
@@ -183,7 +184,9 @@ fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
     lines.push(Line::empty());
     let here = confirm.optional().get(confirm.at).copied();
     for (index, step) in plan.steps.iter().enumerate() {
-        step_lines(&mut lines, step, index, here == Some(index));
+        // Whoever lets data go sees all of it.
+        let listed = if confirm.all || step.chosen && step.risk == Risk::Destructive { usize::MAX } else { LISTED };
+        step_lines(&mut lines, (index, step, plan.bytes_of(step)), here == Some(index), listed);
     }
     lines.push(Line::empty());
     let sign = canvas.glyphs.warning;
@@ -192,12 +195,12 @@ fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
     let mut fact = |word: &str, said: &str, role: Role| {
         lines.push(Line::new(vec![piece(Role::Muted, format!("{word:<8}")), piece(role, said.to_owned())]));
     };
-    if !plan.kept.is_empty() {
-        fact("kept", &plan.kept.join(" · "), Role::Text);
+    for (index, kept) in plan.kept.iter().enumerate() {
+        fact(if index == 0 { "kept" } else { "" }, kept, Role::Text);
     }
     plan.downtime.iter().for_each(|downtime| fact("away", downtime, Role::Text));
     fact("undo", &plan.undo, Role::Text);
-    for (index, command) in plan.commands.iter().enumerate() {
+    for (index, command) in plan.commands().enumerate() {
         fact(if index == 0 { "same as" } else { "" }, command, Role::Compute);
     }
     for (index, note) in plan.notes.iter().enumerate() {
@@ -227,7 +230,7 @@ fn headline(plan: &Plan) -> Line {
     Line::new(left)
 }
 
-fn step_lines(lines: &mut Vec<Line>, step: &Step, index: usize, here: bool) {
+fn step_lines(lines: &mut Vec<Line>, (index, step, bytes): (usize, &Step, Option<u64>), here: bool, listed: usize) {
     let mark = match (step.optional, step.chosen) {
         (true, true) => "[x] ",
         (true, false) => "[ ] ",
@@ -235,13 +238,13 @@ fn step_lines(lines: &mut Vec<Line>, step: &Step, index: usize, here: bool) {
     };
     let (title, size) = if step.chosen { (Role::Strong, Role::Strong) } else { (Role::Muted, Role::Muted) };
     let left = vec![piece(Role::Key, mark), piece(title, format!("{:<3}{}", index + 1, step.title))];
-    let right = step.bytes.map_or_else(Vec::new, |bytes| vec![piece(size, units::bytes(bytes))]);
+    let right = bytes.map_or_else(Vec::new, |bytes| vec![piece(size, units::bytes(bytes))]);
     lines.push(Line { left, right, here });
-    for item in step.items.iter().take(LISTED) {
+    for item in step.items.iter().take(listed) {
         lines.push(item_line(item, step));
     }
-    if step.items.len() > LISTED {
-        let rest = &step.items[LISTED..];
+    if step.items.len() > listed {
+        let rest = &step.items[listed..];
         let bytes: u64 = rest.iter().filter_map(|item| item.bytes).sum();
         let right = if bytes > 0 { vec![piece(Role::Muted, units::bytes(bytes))] } else { Vec::new() };
         lines.push(Line {
@@ -252,9 +255,14 @@ fn step_lines(lines: &mut Vec<Line>, step: &Step, index: usize, here: bool) {
     }
 }
 
+/// A name as it is shown and typed: of one that is an id (nobody gave it, and nobody types 64 digits) the beginning.
+fn short(name: &str) -> &str {
+    name.get(..12).filter(|_| name.len() == 64).unwrap_or(name)
+}
+
 fn item_line(item: &Item, step: &Step) -> Line {
     // What the title says already is not said again.
-    let name = if step.title.ends_with(&item.name) && item.bytes.is_none() { "" } else { item.name.as_str() };
+    let name = if step.title.ends_with(&item.name) && item.bytes.is_none() { "" } else { short(&item.name) };
     let gap = if name.is_empty() || item.detail.is_empty() { "" } else { "   " };
     let role = if step.chosen { Role::Text } else { Role::Muted };
     let mut right = Vec::new();
@@ -284,6 +292,10 @@ fn buttons(canvas: &mut Canvas<'_>, inner: Rect, confirm: &Confirm) {
         canvas.put(x, hint, 1, "_", Role::Accent);
     } else {
         let mut pieces = Vec::new();
+        if confirm.plan.steps.iter().any(|step| step.items.len() > LISTED) {
+            let what = if confirm.all { " lists fewer   " } else { " lists all   " };
+            pieces.extend([piece(Role::Key, "a"), piece(Role::Muted, what)]);
+        }
         if !confirm.optional().is_empty() {
             pieces.extend([piece(Role::Key, "space"), piece(Role::Muted, " adds or drops a step   ")]);
         }

@@ -82,7 +82,7 @@ fn head(scene: &Scene<'_>, run: &Run) -> Pieces<'static> {
         }
     };
     let mut pieces = vec![piece(role, sign), piece(role, format!(" {text}"))];
-    if let Some(freed) = run.freed {
+    if let Some(freed) = run.freed.filter(|_| run.ended.is_none()) {
         pieces.push(piece(Role::Strong, format!("   freed {}", units::bytes(freed))));
     }
     pieces

@@ -21,7 +21,7 @@ use super::super::popups::{Detail, Popup};
 use super::super::theme::Role;
 use super::super::widgets::{rule, table};
 use super::{Tab, TabId};
-use crate::domain::{ContainerId, SourceId, SourceStatus, units};
+use crate::domain::{ActionId, ContainerId, SourceId, SourceStatus, units};
 
 /// The tab.
 pub(super) struct Containers;
@@ -30,6 +30,22 @@ pub(super) struct Containers;
 const WIDE: u16 = 130;
 /// Cells of the selected container's column.
 const SIDE: u16 = 44;
+
+/// What the footer offers where something else than containers is listed: how one of them is removed comes first.
+const fn hints_of_held(remove: ActionId) -> [Command; 10] {
+    [
+        Command::Act(remove),
+        Command::Act("docker.prune"),
+        Command::Views,
+        Command::Back,
+        Command::Open,
+        Command::Mark,
+        Command::Filter,
+        Command::Sort,
+        Command::Columns,
+        Command::Copy,
+    ]
+}
 
 impl Tab for Containers {
     fn id(&self) -> TabId {
@@ -79,17 +95,15 @@ impl Tab for Containers {
     }
 
     fn hints_in(&self, pane: Option<ListId>) -> &'static [Command] {
-        const HELD: &[Command] = &[
-            Command::Views,
-            Command::Back,
-            Command::Open,
-            Command::Mark,
-            Command::Filter,
-            Command::Sort,
-            Command::Columns,
-            Command::Copy,
-        ];
-        if pane == Some(ListId::Containers) { self.hints() } else { HELD }
+        const IMAGES: [Command; 10] = hints_of_held("image.remove");
+        const VOLUMES: [Command; 10] = hints_of_held("volume.remove");
+        match pane {
+            Some(ListId::Containers) => self.hints(),
+            Some(ListId::Images) => &IMAGES,
+            Some(ListId::Volumes) => &VOLUMES,
+            // Networks go by prune alone.
+            _ => &IMAGES[1..],
+        }
     }
 
     fn rows(&self, list: ListId, scene: &Scene<'_>) -> Vec<RowKey> {

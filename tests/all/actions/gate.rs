@@ -153,9 +153,9 @@ fn a_container_that_lost_a_gpu_is_taken_back() {
         let mut step = steps.last().unwrap().clone();
         step["op"] = op;
         steps.push(step);
-        let (mut worker, _) = worker(&service, &plan);
+        let (mut worker, _) = worker(&service.home, &plan);
         worker.wait().unwrap();
-        journal(&service)
+        journal(&service.home)
     };
     let lost = update(2);
     assert_eq!(lost["outcome"], "rolled-back", "{lost}");

@@ -6,12 +6,12 @@ use std::process::{Child, Stdio};
 use serde_json::Value;
 
 use super::service::{Service, Version};
-use crate::bed::{self, wait_until};
+use crate::bed::{self, Home, wait_until};
 
-/// A worker that is at work on an update of the service, and its run's id.
-pub(super) fn worker(service: &Service, plan: &Value) -> (Child, String) {
-    let state = service.home.state();
-    let mut command = service.home.command(&["work", "--state-dir", state.to_str().unwrap()]);
+/// A worker that is at work on a plan, and its run's id.
+pub(super) fn worker(home: &Home, plan: &Value) -> (Child, String) {
+    let state = home.state();
+    let mut command = home.command(&["work", "--state-dir", state.to_str().unwrap()]);
     let mut worker = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     worker.stdin.take().unwrap().write_all(plan.to_string().as_bytes()).unwrap();
     let mut line = String::new();
@@ -22,7 +22,7 @@ pub(super) fn worker(service: &Service, plan: &Value) -> (Child, String) {
 /// Begins an update and kills its worker as soon as the run's file has a record of this kind about this step. Gives the
 /// run's id.
 pub(super) fn killed_at(service: &Service, kind: &str, step: usize) -> String {
-    let (mut worker, id) = worker(service, &service.plan());
+    let (mut worker, id) = worker(&service.home, &service.plan());
     wait_until(bed::DEADLINE, &format!("{kind} {step} is written"), || {
         let text = std::fs::read_to_string(service.run_file(&id)).ok()?;
         let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -35,8 +35,8 @@ pub(super) fn killed_at(service: &Service, kind: &str, step: usize) -> String {
 }
 
 /// How the newest run stands.
-pub(super) fn journal(service: &Service) -> Value {
-    let out = service.home.run(&["journal", "--json"]).out;
+pub(super) fn journal(home: &Home) -> Value {
+    let out = home.run(&["journal", "--json"]).out;
     serde_json::from_str(out.lines().rfind(|line| line.contains("\"kind\":\"run\"")).unwrap()).unwrap()
 }
 
@@ -46,7 +46,7 @@ fn a_worker_killed_at_any_step_is_taken_back() {
     service.publish("2", Version::Good);
     for (kind, step) in (0..8).flat_map(|step| [("began", step), ("finished", step)]) {
         let id = killed_at(&service, kind, step);
-        let died = journal(&service);
+        let died = journal(&service.home);
         if died["outcome"] == "succeeded" {
             // It was faster than the kill at its very end.
             assert_eq!((kind, step), ("finished", 7), "{died}");
@@ -94,8 +94,8 @@ fn what_somebody_else_made_meanwhile_is_left_alone() {
     let name = service.container.name();
     rename(name, &format!("{name}-before"));
     rename(other.name(), name);
-    assert_eq!(worker(&service, &plan).0.wait().unwrap().code(), Some(1));
-    let refused = journal(&service);
+    assert_eq!(worker(&service.home, &plan).0.wait().unwrap().code(), Some(1));
+    let refused = journal(&service.home);
     assert_eq!(refused["outcome"], "failed", "{refused}");
     assert!(refused["text"].as_str().unwrap().contains("is another container now"), "{refused}");
     assert_eq!(service.now().id.as_deref(), Some(other.id()));
@@ -107,7 +107,7 @@ fn two_runs_never_work_on_one_container() {
     let Some(service) = Service::start() else { return };
     service.publish("2", Version::Late);
     let plan = service.plan();
-    let (mut first, _) = worker(&service, &plan);
+    let (mut first, _) = worker(&service.home, &plan);
     let ended = service.home.run(&["run", "container.restart", service.container.name(), "--yes"]);
     assert_eq!(ended.code, 1, "{} {}", ended.out, ended.err);
     assert!(ended.err.contains("another run works on"), "{}", ended.err);
@@ -120,10 +120,10 @@ fn a_run_is_cancelled_and_taken_back() {
     let Some(service) = Service::start() else { return };
     service.publish("2", Version::Good);
     let plan = service.plan();
-    let (mut worker, id) = worker(&service, &plan);
+    let (mut worker, id) = worker(&service.home, &plan);
     std::fs::write(service.run_file(&id).with_extension("cancel"), "").unwrap();
     worker.wait().unwrap();
-    let cancelled = journal(&service);
+    let cancelled = journal(&service.home);
     assert_eq!(cancelled["outcome"], "cancelled", "{cancelled}");
     assert_eq!(service.now().id.as_deref(), Some(service.container.id()));
     assert!(service.runs());

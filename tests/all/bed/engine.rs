@@ -41,18 +41,24 @@ pub(crate) fn engine() -> Option<Engine> {
         left_out("no private Docker engine (HOSTLER_TEST_DOCKER is not set)");
         return None;
     };
-    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let docker = runtime
-        .block_on(async {
-            Docker::connect_with_unix(&endpoint, REQUEST_TIMEOUT_S, bollard::API_DEFAULT_VERSION)?
-                .negotiate_version()
-                .await
-        })
-        .unwrap_or_else(|error| panic!("the private engine at {endpoint}: {error}"));
-    Some(Engine(Arc::new(Inner { endpoint, docker, runtime })))
+    Some(Engine::at(&endpoint))
 }
 
 impl Engine {
+    /// The engine that listens there.
+    #[track_caller]
+    pub(super) fn at(endpoint: &str) -> Self {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let docker = runtime
+            .block_on(async {
+                Docker::connect_with_unix(endpoint, REQUEST_TIMEOUT_S, bollard::API_DEFAULT_VERSION)?
+                    .negotiate_version()
+                    .await
+            })
+            .unwrap_or_else(|error| panic!("the private engine at {endpoint}: {error}"));
+        Self(Arc::new(Inner { endpoint: endpoint.to_owned(), docker, runtime }))
+    }
+
     /// Where the engine listens, in the form that `DOCKER_HOST` takes.
     pub(crate) fn endpoint(&self) -> &str {
         &self.0.endpoint

@@ -23,8 +23,15 @@ impl Engine {
     /// an image that has it.
     #[track_caller]
     pub(crate) fn image(&self, reference: &str, fill: u8, bytes: usize) -> Image {
+        self.image_with(reference, fill, bytes, &[])
+    }
+
+    /// The same with instructions of a Dockerfile, such as `LABEL …`.
+    #[track_caller]
+    pub(crate) fn image_with(&self, reference: &str, fill: u8, bytes: usize, instructions: &[&str]) -> Image {
         let (repository, tag) = reference.rsplit_once(':').unwrap();
-        let options = CreateImageOptionsBuilder::new().from_src("-").repo(repository).tag(tag).build();
+        let changes = instructions.iter().map(ToString::to_string).collect();
+        let options = CreateImageOptionsBuilder::new().from_src("-").repo(repository).tag(tag).changes(changes).build();
         self.block_on(async {
             let body = bollard::body_full(archive("content", fill, bytes).into());
             let mut progress = std::pin::pin!(self.docker().create_image(Some(options), Some(body), None));

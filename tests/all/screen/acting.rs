@@ -105,7 +105,7 @@ fn nothing_is_done_read_only() {
     let mut desk = home.open();
     let row = desk.place("● it ");
     desk.click(row);
-    for key in ["r", "K", "D", "u", "b", "o", "x"] {
+    for key in ["r", "K", "D", "u", "b", "o", "x", "P"] {
         desk.press_see(key, "read-only");
     }
     assert_eq!(it.state().status, Some(ContainerStateStatusEnum::RUNNING));

@@ -10,6 +10,9 @@ use crate::store::ImageUse;
 use crate::ui::Scene;
 use crate::ui::canvas::Pieces;
 
+/// What is said of something that somebody keeps.
+const KEPT: &str = "Somebody keeps it, by label or by name in the config: it stays.";
+
 type Lines = (String, Vec<Pieces<'static>>);
 
 /// An image.
@@ -31,12 +34,12 @@ pub(super) fn image(scene: &Scene<'_>, id: &str, columns: usize) -> Option<Lines
     for kept in &image.kept {
         lines.push(labelled("kept for", format!("roll back of {}, run {}", kept.container, kept.run)));
     }
-    lines.extend(keep_label(image.keep));
+    lines.extend(kept_by_somebody(image.keep));
     lines.push(Vec::new());
     let sentence = match image {
         _ if image.is_in_use() => "Containers are made from it: it stays.",
         _ if image.is_for_rollback() => "It is kept for roll back: it stays until newer versions take its place.",
-        _ if image.keep => "Somebody labelled it to be kept: it stays.",
+        _ if image.keep => KEPT,
         _ if image.is_dangling() => {
             "Its name went to a newer image by a pull or a build, and nothing uses it: it can go."
         }
@@ -68,11 +71,11 @@ pub(super) fn volume(scene: &Scene<'_>, name: &str, columns: usize) -> Option<Li
     lines.extend(volume.project.as_ref().map(|project| labelled("project", project.to_string())));
     lines.extend(since(scene, "made", volume.created));
     lines.extend(users(scene, &volume.users));
-    lines.extend(keep_label(volume.keep));
+    lines.extend(kept_by_somebody(volume.keep));
     lines.push(Vec::new());
     let sentence = match volume {
         _ if !volume.users.is_empty() => "Containers mount it: it stays.",
-        _ if volume.keep => "Somebody labelled it to be kept: it stays.",
+        _ if volume.keep => KEPT,
         _ if volume.anonymous => {
             "Nobody named it: it was made for a container that wanted one, and may hold that container's data. \
              Look before you let it go; nothing brings it back."
@@ -95,12 +98,12 @@ pub(super) fn network(scene: &Scene<'_>, id: &str, columns: usize) -> Option<Lin
     lines.extend(network.project.as_ref().map(|project| labelled("project", project.to_string())));
     lines.extend(since(scene, "made", network.created));
     lines.extend(users(scene, &network.users));
-    lines.extend(keep_label(network.keep));
+    lines.extend(kept_by_somebody(network.keep));
     lines.push(Vec::new());
     let sentence = match network {
         _ if network.builtin => "The engine made it for itself: it stays.",
         _ if !network.users.is_empty() => "Containers belong to it, running or not: it stays.",
-        _ if network.keep => "Somebody labelled it to be kept: it stays.",
+        _ if network.keep => KEPT,
         _ => "Nothing belongs to it: it can go.",
     };
     lines.extend(wrapped(sentence, columns));
@@ -127,6 +130,6 @@ fn users(scene: &Scene<'_>, users: &[Arc<str>]) -> Vec<Pieces<'static>> {
     users.iter().map(|name| labelled("used by", line(name))).collect()
 }
 
-fn keep_label(keep: bool) -> Option<Pieces<'static>> {
-    keep.then(|| labelled("label", crate::domain::KEEP_LABEL))
+fn kept_by_somebody(keep: bool) -> Option<Pieces<'static>> {
+    keep.then(|| labelled("kept", format!("label {} or config", crate::domain::KEEP_LABEL)))
 }
