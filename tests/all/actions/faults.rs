@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use bollard::models::ContainerStateStatusEnum;
+use bollard::models::{ContainerStateStatusEnum, RestartPolicyNameEnum};
 use bollard::query_parameters::RenameContainerOptionsBuilder;
 use serde_json::{Value, json};
 
@@ -82,18 +82,37 @@ fn an_engine_that_restarts_at_the_gate_costs_only_the_update() {
     restarts_at("gate");
 }
 
-#[test]
-fn a_box_that_restarts_at_the_swap_is_brought_back_by_hand() {
+/// The box restarts when an update has this record about a step: nobody is there to take it back.
+fn box_restarts_at(kind: &str, op: &str) {
     let Some((mut own, service)) = alone(Restart::UnlessStopped) else { return };
     service.publish("2", Version::Good);
-    let id = killed_at(&service, "began", step(&service.plan(), "swap"));
+    let id = killed_at(&service, kind, step(&service.plan(), op));
     own.stop();
     own.start();
+    wait_until(bed::DEADLINE, "one of the two runs", || {
+        let runs = |name: &String| {
+            let it = own.block_on(own.docker().inspect_container(name, None)).unwrap();
+            it.state.unwrap().status == Some(ContainerStateStatusEnum::RUNNING)
+        };
+        service.containers().iter().any(runs).then_some(())
+    });
     assert_eq!(journal(&service.home)["outcome"], "died");
     let (code, back) = service.home.json(&["undo", &id, "--json"]);
     assert_eq!((code, back["outcome"].as_str()), (0, Some("rolled-back")), "{back}");
     is_as_before(&service);
+    let policy = service.now().host_config.unwrap().restart_policy.unwrap().name;
+    assert_eq!(policy, Some(RestartPolicyNameEnum::UNLESS_STOPPED));
     drop(service);
+}
+
+#[test]
+fn a_box_that_restarts_after_the_backup_brings_the_service_back() {
+    box_restarts_at("finished", "back-up");
+}
+
+#[test]
+fn a_box_that_restarts_at_the_swap_brings_the_service_back() {
+    box_restarts_at("began", "swap");
 }
 
 /// Why an update fails whose registry answers so; its container is never stopped.
