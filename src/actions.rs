@@ -6,7 +6,10 @@
 //! [`REGISTRY`], and its specification in [`ACTIONS`](crate::domain::ACTIONS).
 
 mod compose;
+mod decide;
 mod lifecycle;
+mod newer;
+mod notes;
 mod ops;
 mod runner;
 mod target;
@@ -46,6 +49,8 @@ pub const REGISTRY: &[&dyn Action] = &[
     &lifecycle::Remove,
     &update::Update,
     &update::Rollback,
+    &decide::Pin,
+    &decide::Skip,
 ];
 
 /// What somebody wants done.
@@ -59,7 +64,7 @@ pub struct Wish {
     pub with: Vec<String>,
     /// Optional steps that are left out.
     pub without: Vec<String>,
-    /// The tag to which an image goes; `None` for the one that it has.
+    /// The tag to which an image goes, or which is passed over; `None` for the one that it has, and for all that are newer.
     pub to: Option<String>,
 }
 
@@ -111,11 +116,15 @@ pub struct ActionSettings {
     pub steady: Duration,
     /// Old versions of a container that are kept for roll back, 1 to 20.
     pub keep: u32,
+    /// Days that a release must have been out before it is offered, where nobody decided otherwise; 0 to 365.
+    pub wait_days: u32,
+    /// The makers of an image are asked what they say of a version before it is updated.
+    pub notes: bool,
 }
 
 impl Default for ActionSettings {
     fn default() -> Self {
-        Self { gate: Duration::from_mins(2), steady: Duration::from_secs(20), keep: 3 }
+        Self { gate: Duration::from_mins(2), steady: Duration::from_secs(20), keep: 3, wait_days: 0, notes: true }
     }
 }
 
@@ -160,8 +169,9 @@ pub async fn plan(desk: &Desk, wish: &Wish) -> Result<Plan, Refusal> {
     let Some(action) = REGISTRY.iter().find(|action| action.spec().id == wish.action) else {
         return Err(Refusal::new(format!("there is no action `{}`; `hostler actions` lists them", wish.action)));
     };
-    if wish.to.is_some() && wish.action != "container.update" {
-        return Err(Refusal::new(format!("{} goes to no tag: --to belongs to container.update", wish.action)));
+    if wish.to.is_some() && !["container.update", "container.skip"].contains(&wish.action.as_str()) {
+        let why = format!("{} is about no tag: --to belongs to container.update and container.skip", wish.action);
+        return Err(Refusal::new(why));
     }
     let mut plan = action.plan(desk, wish).await?;
     for (steps, chosen) in [(&wish.with, true), (&wish.without, false)] {

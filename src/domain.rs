@@ -58,7 +58,7 @@ pub use kept::{kept_name, kept_of, kept_reference, kept_repository};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;
 pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, Probe, Verb};
-pub use plan::{Item, Plan, Step};
+pub use plan::{Choice, Item, Plan, Step};
 pub use reading::{Reading, Why};
 pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};

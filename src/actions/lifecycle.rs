@@ -203,6 +203,7 @@ pub(super) fn of(spec: &ActionSpec, wish: &Wish, targets: &[Target]) -> Plan {
         commands: Vec::new(),
         downtime: None,
         notes: Vec::new(),
+        choices: Vec::new(),
         rolls_back: false,
         locks: targets.iter().map(Target::lock).collect(),
     }

@@ -3,6 +3,7 @@
 //! An operation may be begun again after a worker died in it. So each looks what is there, does what is still missing, and
 //! takes what is so already for done.
 
+mod decide;
 mod edit;
 mod gate;
 mod images;
@@ -124,6 +125,8 @@ pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trou
         Op::RemoveCreated { like } => recreate::remove_created(bench, like).await,
         Op::Swap { old, policy, runs } => recreate::swap(bench, old, *policy, *runs).await,
         Op::SwapBack { old, policy, runs } => recreate::swap_back(bench, old, *policy, *runs).await,
+        Op::Pin { subject, pinned } => decide::pin(bench, subject, *pinned),
+        Op::Skip { subject, versions, skipped } => decide::skip(bench, subject, versions, *skipped),
         Op::Gate { name, probe, seconds, steady } => gate::wait(bench, name, probe, *seconds, *steady).await,
     }
 }

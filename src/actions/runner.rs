@@ -99,7 +99,8 @@ impl<'a> Runner<'a> {
             return self.take_back(Outcome::RolledBack, "it was asked for".to_owned()).await;
         }
         if self.run.plan.is_empty() {
-            return self.end(Outcome::NothingToDo, "there was nothing to do".to_owned());
+            let why = self.run.plan.why_nothing();
+            return self.end(Outcome::NothingToDo, why);
         }
         let steps: Vec<usize> = self.run.plan.chosen().map(|(index, _)| index).collect();
         for index in steps {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::ops;
 use super::target::{Target, resolve};
-use super::{Action, Desk, Refusal, Wish, compose, lifecycle};
+use super::{Action, Desk, Refusal, Wish, compose, lifecycle, newer};
 use crate::domain::{ActionSpec, ComposeService, Guard, Item, Op, Plan, Probe, Risk, Step, kept_name, kept_repository};
 
 /// Updates containers to the newest image of their reference, or of another tag.
@@ -23,6 +23,11 @@ impl Action for Update {
             let mut plan = lifecycle::of(self.spec(), wish, &targets);
             if wish.to.is_some() {
                 one_image(&targets)?;
+            }
+            let targets = newer::sift(desk, wish, targets, &mut plan).await?;
+            if targets.is_empty() {
+                plan.undo = "nothing is done".into();
+                return Ok(plan);
             }
             for target in &targets {
                 may_be_replaced(target)?;

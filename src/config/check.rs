@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Keys, Ratio, RawActions, RawConfig, RawThresholds, Span, unknown_command};
+use super::raw::{Keys, Ratio, RawConfig, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
 use crate::actions::ActionSettings;
 use crate::domain::{Thresholds, units};
@@ -33,9 +33,8 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
         mouse: raw.ui.mouse.unwrap_or(defaults.mouse),
         read_only: raw.read_only.unwrap_or(defaults.read_only),
         sources: checker.sources(raw, &defaults.sources),
-        wait_days: checker.wait_days(raw, defaults.wait_days),
         thresholds: checker.thresholds(&raw.thresholds, &defaults.thresholds),
-        actions: checker.actions(&raw.actions, &defaults.actions),
+        actions: checker.actions(raw, &defaults.actions),
         keys: checker.keys(raw, defaults.keys),
         ..defaults
     };
@@ -91,12 +90,16 @@ impl Checker<'_> {
         self.within(written, |Span(span)| span, range, (default, |span| Span::words(*span)))
     }
 
-    fn actions(&mut self, raw: &RawActions, defaults: &ActionSettings) -> ActionSettings {
-        let keep = (defaults.keep, |count: &u32| count.to_string());
+    fn actions(&mut self, raw: &RawConfig, defaults: &ActionSettings) -> ActionSettings {
+        let (keep, days) = (defaults.keep, defaults.wait_days);
+        let (wait_days, notes) = (raw.updates.wait_days.as_ref(), raw.updates.notes);
+        let raw = &raw.actions;
         ActionSettings {
             gate: self.span(raw.gate.as_ref(), SECOND..=HOUR, defaults.gate),
             steady: self.span(raw.steady.as_ref(), Duration::ZERO..=HOUR, defaults.steady),
-            keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, keep),
+            keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, (keep, u32::to_string)),
+            notes: notes.unwrap_or(defaults.notes),
+            wait_days: self.within(wait_days, |count| count.0, 0..=365, (days, u32::to_string)),
         }
     }
 
@@ -153,11 +156,6 @@ impl Checker<'_> {
         if let Some(written) = written_critical.or(written_warning) {
             self.fault(written, what);
         }
-    }
-
-    fn wait_days(&mut self, raw: &RawConfig, default: u32) -> u32 {
-        let days = (default, |days: &u32| days.to_string());
-        self.within(raw.updates.wait_days.as_ref(), |count| count.0, 0..=365, days)
     }
 
     fn sources(&mut self, raw: &RawConfig, defaults: &SourceSettings) -> SourceSettings {

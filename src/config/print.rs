@@ -66,7 +66,11 @@ fn raw(config: &Config) -> RawConfig {
             restart_clear: span(limits.restart_clear),
             oom_window: span(limits.oom_window),
         },
-        updates: RawUpdates { check: Some(sources.check_updates), wait_days: Some(anywhere(Count(config.wait_days))) },
+        updates: RawUpdates {
+            check: Some(sources.check_updates),
+            wait_days: Some(anywhere(Count(config.actions.wait_days))),
+            notes: Some(config.actions.notes),
+        },
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),

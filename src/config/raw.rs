@@ -73,6 +73,7 @@ pub(super) struct RawThresholds {
 pub(super) struct RawUpdates {
     pub(super) check: Option<bool>,
     pub(super) wait_days: Option<Spanned<Count>>,
+    pub(super) notes: Option<bool>,
 }
 
 /// `[actions]`.

@@ -204,6 +204,22 @@ pub enum Op {
         /// It ran.
         runs: bool,
     },
+    /// Offers no update any more, or offers them again.
+    Pin {
+        /// For what: a container's name, or an image's repository.
+        subject: String,
+        /// Whether it is pinned afterwards.
+        pinned: bool,
+    },
+    /// Passes versions over, or offers them again.
+    Skip {
+        /// For what: a container's name, or an image's repository.
+        subject: String,
+        /// Tags, and digests (`sha256:…`) of the tag that is used.
+        versions: Vec<String>,
+        /// Whether they are passed over afterwards.
+        skipped: bool,
+    },
     /// Waits until the container of this name has come up well.
     Gate {
         /// The container's name.

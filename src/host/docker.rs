@@ -22,6 +22,7 @@ pub use convert::Inspected;
 pub use disk::Measured;
 pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
 pub use happening::Happening;
+pub(in crate::host) use images::kept_labels;
 pub use layers::LayerBook;
 pub use logs::{LogStream, LogsFrom};
 pub use raw::{EngineError, encoded};

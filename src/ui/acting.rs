@@ -4,7 +4,7 @@ use super::command::Command;
 use super::list::RowKey;
 use super::popups::{Popup, RunView};
 use super::{Intent, Ui};
-use crate::domain::{ActionId, ActionSpec, ContainerState, Moment, Plan, Run, Subject};
+use crate::domain::{ActionId, ActionSpec, ContainerState, Moment, Plan, Risk, Run, Subject};
 use crate::store::State;
 
 impl Ui {
@@ -25,7 +25,7 @@ impl Ui {
             return Vec::new();
         }
         self.say(format!("{}: looking at what it would do …", spec.title), now);
-        vec![Intent::Plan(id, targets)]
+        vec![Intent::Plan { action: id.to_owned(), targets, to: None }]
     }
 
     /// Starts the selected container if it is down, else stops it.
@@ -93,12 +93,11 @@ impl Ui {
                 return Vec::new();
             }
         };
-        if plan.is_empty() && plan.steps.is_empty() {
-            let why = plan.kept.first().cloned().unwrap_or_else(|| format!("{}: there is nothing to do", plan.title));
-            self.say(why, now);
+        if plan.steps.is_empty() && plan.choices.is_empty() {
+            self.say(plan.why_nothing(), now);
             return Vec::new();
         }
-        if plan.risk() == crate::domain::Risk::Safe && plan.warnings.is_empty() {
+        if plan.risk() == Risk::Safe && plan.warnings.is_empty() && !plan.steps.is_empty() {
             return vec![Intent::Carry(plan)];
         }
         self.toast = None;

@@ -7,6 +7,7 @@ use crate::bed::{self, Engine, Home, Restart, faults};
 mod compose;
 mod interrupted;
 mod lifecycle;
+mod newer;
 pub(crate) mod service;
 mod update;
 
