@@ -11,10 +11,12 @@ mod lifecycle;
 mod newer;
 mod notes;
 mod ops;
+mod own;
 mod runner;
 mod target;
 mod update;
 
+pub use own::{OwnAction, PLACEHOLDERS};
 pub use runner::{Runner, Start};
 
 use std::time::Duration;
@@ -120,11 +122,20 @@ pub struct ActionSettings {
     pub wait_days: u32,
     /// The makers of an image are asked what they say of a version before it is updated.
     pub notes: bool,
+    /// The operator's own actions, no two with one id, and none with the id of one of hostler's.
+    pub own: Vec<OwnAction>,
 }
 
 impl Default for ActionSettings {
     fn default() -> Self {
-        Self { gate: Duration::from_mins(2), steady: Duration::from_secs(20), keep: 3, wait_days: 0, notes: true }
+        Self {
+            gate: Duration::from_mins(2),
+            steady: Duration::from_secs(20),
+            keep: 3,
+            wait_days: 0,
+            notes: true,
+            own: Vec::new(),
+        }
     }
 }
 
@@ -166,7 +177,8 @@ impl Desk {
 /// # Errors
 /// When there is no such action, or why it cannot be done.
 pub async fn plan(desk: &Desk, wish: &Wish) -> Result<Plan, Refusal> {
-    let Some(action) = REGISTRY.iter().find(|action| action.spec().id == wish.action) else {
+    let own = desk.settings.own.iter().map(|own| own as &dyn Action);
+    let Some(action) = REGISTRY.iter().copied().chain(own).find(|action| action.spec().id == wish.action) else {
         return Err(Refusal::new(format!("there is no action `{}`; `hostler actions` lists them", wish.action)));
     };
     if wish.to.is_some() && !["container.update", "container.skip"].contains(&wish.action.as_str()) {

@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod own;
 mod print;
 mod raw;
 

@@ -57,7 +57,7 @@ pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use kept::{kept_name, kept_of, kept_reference, kept_repository};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;
-pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, Probe, Verb};
+pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb};
 pub use plan::{Choice, Item, Plan, Step};
 pub use reading::{Reading, Why};
 pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};

@@ -3,6 +3,7 @@
 //! An operation may be begun again after a worker died in it. So each looks what is there, does what is still missing, and
 //! takes what is so already for done.
 
+mod command;
 mod decide;
 mod edit;
 mod gate;
@@ -76,10 +77,7 @@ impl Bench<'_> {
     }
 
     fn tell(&mut self, entry: RunEntry) {
-        let record = RunRecord { at: self.desk.ports.clock.now().wall, entry };
-        if let Err(error) = self.file.write(&record, false) {
-            tracing::warn!(%error, "A remark of a run was lost.");
-        }
+        tell(self.desk, self.file, entry);
     }
 
     /// What the engine says of a container that must be there.
@@ -89,14 +87,32 @@ impl Bench<'_> {
     }
 }
 
-/// Whether giving up half-way leaves nothing half done.
-pub(super) fn may_be_broken_off(op: &Op) -> bool {
-    matches!(op, Op::Pull { .. } | Op::Gate { .. })
+fn tell(desk: &Desk, file: &mut RunFile, entry: RunEntry) {
+    let record = RunRecord { at: desk.ports.clock.now().wall, entry };
+    if let Err(error) = file.write(&record, false) {
+        tracing::warn!(%error, "A remark of a run was lost.");
+    }
 }
 
-/// Carries out one operation.
-pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> {
+/// Whether giving up half-way leaves nothing half done, or nothing that hostler could finish.
+pub(super) fn may_be_broken_off(op: &Op) -> bool {
+    matches!(op, Op::Pull { .. } | Op::Gate { .. } | Op::Command { .. })
+}
+
+/// Carries out one operation of the run with this id and file. The engine is asked for only where it is needed.
+pub(super) async fn perform(op: &Op, desk: &Desk, run: &str, file: &mut RunFile) -> Result<Done, Trouble> {
     match op {
+        Op::Command { command } => command::run(desk, file, command).await,
+        Op::Pin { subject, pinned } => decide::pin(desk, subject, *pinned),
+        Op::Skip { subject, versions, skipped } => decide::skip(desk, subject, versions, *skipped),
+        op => on_the_engine(op, &mut Bench { desk, docker: desk.docker().await?, run, file }).await,
+    }
+}
+
+async fn on_the_engine(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> {
+    match op {
+        // Carried out already, without it.
+        Op::Command { .. } | Op::Pin { .. } | Op::Skip { .. } => Ok(Done::default()),
         Op::Lifecycle { verb, container, stop_seconds } => lifecycle(bench, *verb, container, *stop_seconds).await,
         Op::RemoveContainer { container, volumes } => remove_container(bench, container, *volumes).await,
         Op::ArchiveLog { container } => archive_log(bench, container).await,
@@ -125,8 +141,6 @@ pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trou
         Op::RemoveCreated { like } => recreate::remove_created(bench, like).await,
         Op::Swap { old, policy, runs } => recreate::swap(bench, old, *policy, *runs).await,
         Op::SwapBack { old, policy, runs } => recreate::swap_back(bench, old, *policy, *runs).await,
-        Op::Pin { subject, pinned } => decide::pin(bench, subject, *pinned),
-        Op::Skip { subject, versions, skipped } => decide::skip(bench, subject, versions, *skipped),
         Op::Gate { name, probe, seconds, steady } => gate::wait(bench, name, probe, *seconds, *steady).await,
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::Desk;
-use super::ops::{self, Bench, Done, Trouble};
+use super::ops::{self, Done, Trouble};
 use crate::domain::{Outcome, Plan, Run, RunEntry, RunRecord, Step, StepState};
 use crate::history::{HistoryError, LockError, RunFile, StateDir, new_run_id};
 use crate::host::login_name;
@@ -151,12 +151,10 @@ impl<'a> Runner<'a> {
 
     async fn perform(&mut self, op: &crate::domain::Op, may_be_broken_off: bool) -> Result<Done, Stop> {
         let (desk, run) = (self.desk, self.run.id.clone());
-        let docker = desk.docker().await.map_err(Trouble::from)?;
         // A second handle looks for the wish to cancel while the file is written to.
         let cancel = self.file.cancel_wish();
-        let mut bench = Bench { desk, docker, run: &run, file: &mut self.file };
         tokio::select! {
-            done = ops::perform(op, &mut bench) => Ok(done?),
+            done = ops::perform(op, desk, &run, &mut self.file) => Ok(done?),
             () = wished(&cancel), if may_be_broken_off => Err(Stop::Cancelled),
         }
     }

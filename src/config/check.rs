@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Keys, Ratio, RawConfig, RawThresholds, Span, unknown_command};
+use super::raw::{Keys, Ratio, RawAction, RawConfig, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
-use crate::actions::ActionSettings;
-use crate::domain::{Thresholds, units};
+use crate::actions::{ActionSettings, OwnAction};
+use crate::domain::{ActionSpec, Thresholds, units};
 use crate::sources::SourceSettings;
 use crate::ui::command::Command;
 use crate::ui::keymap::{Keymap, KeymapError};
@@ -28,14 +28,15 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
         defaults.theme.clone_from(theme.get_ref());
         defaults.theme_place = Some(Place::of(text, theme.span()));
     }
+    let actions = checker.actions(raw, &defaults.actions);
     let config = Config {
         glyphs: raw.ui.glyphs.unwrap_or_default(),
         mouse: raw.ui.mouse.unwrap_or(defaults.mouse),
         read_only: raw.read_only.unwrap_or(defaults.read_only),
         sources: checker.sources(raw, &defaults.sources),
         thresholds: checker.thresholds(&raw.thresholds, &defaults.thresholds),
-        actions: checker.actions(raw, &defaults.actions),
-        keys: checker.keys(raw, defaults.keys),
+        keys: checker.keys(raw, &actions.own, defaults.keys),
+        actions,
         ..defaults
     };
     if checker.faults.is_empty() {
@@ -45,13 +46,18 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
     Err(checker.faults)
 }
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     text: &'a str,
     faults: Vec<Fault>,
 }
 
 impl Checker<'_> {
-    fn fault<T>(&mut self, written: &Spanned<T>, what: String) {
+    /// How many faults were found so far.
+    pub(super) fn faults(&self) -> usize {
+        self.faults.len()
+    }
+
+    pub(super) fn fault<T>(&mut self, written: &Spanned<T>, what: String) {
         self.faults.push(Fault { place: Some(Place::of(self.text, written.span())), what });
     }
 
@@ -81,7 +87,7 @@ impl Checker<'_> {
         self.within(written, |celsius| celsius.0, 1.0..=150.0, (default, |celsius| format!("{celsius} °C")))
     }
 
-    fn span(
+    pub(super) fn span(
         &mut self,
         written: Option<&Spanned<Span>>,
         range: RangeInclusive<Duration>,
@@ -93,10 +99,11 @@ impl Checker<'_> {
     fn actions(&mut self, raw: &RawConfig, defaults: &ActionSettings) -> ActionSettings {
         let (keep, days) = (defaults.keep, defaults.wait_days);
         let (wait_days, notes) = (raw.updates.wait_days.as_ref(), raw.updates.notes);
-        let raw = &raw.actions;
+        let (raw, own) = (&raw.actions, &raw.action);
         ActionSettings {
             gate: self.span(raw.gate.as_ref(), SECOND..=HOUR, defaults.gate),
             steady: self.span(raw.steady.as_ref(), Duration::ZERO..=HOUR, defaults.steady),
+            own: self.own(own),
             keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, (keep, u32::to_string)),
             notes: notes.unwrap_or(defaults.notes),
             wait_days: self.within(wait_days, |count| count.0, 0..=365, (days, u32::to_string)),
@@ -207,7 +214,7 @@ impl Checker<'_> {
         Some(text.to_owned())
     }
 
-    fn keys(&mut self, raw: &RawConfig, defaults: Keymap) -> Keymap {
+    fn keys(&mut self, raw: &RawConfig, own: &[OwnAction], defaults: Keymap) -> Keymap {
         let before = self.faults.len();
         for name in raw.keys.keys().filter(|name| Command::named(name.get_ref()).is_none()) {
             self.fault(name, unknown_command(name.get_ref()));
@@ -217,17 +224,30 @@ impl Checker<'_> {
         }
         let changes: Vec<(&str, &[String])> =
             raw.keys.iter().map(|(name, keys)| (name.get_ref().as_str(), keys.get_ref().0.as_slice())).collect();
-        match Keymap::with(changes.iter().copied()) {
+        let specs: Vec<&'static ActionSpec> = own.iter().map(|own| own.spec).collect();
+        match Keymap::with_own(changes.iter().copied(), &specs) {
             Ok(keymap) => keymap,
             Err(error) => {
-                match culprit(raw, &error) {
-                    Some(keys) => self.fault(keys, error.to_string()),
-                    None => self.faults.push(Fault { place: None, what: error.to_string() }),
+                match (own_culprit(raw, &error), culprit(raw, &error)) {
+                    (Some(key), _) => self.fault(key, error.to_string()),
+                    (None, Some(keys)) => self.fault(keys, error.to_string()),
+                    (None, None) => self.faults.push(Fault { place: None, what: error.to_string() }),
                 }
                 defaults
             }
         }
     }
+}
+
+/// The key of one of the operator's own actions that is at fault: of two that clash the one further down.
+fn own_culprit<'a>(raw: &'a RawConfig, error: &KeymapError) -> Option<&'a Spanned<String>> {
+    let at_fault = |action: &&RawAction| match error {
+        KeymapError::Clash { first, second, .. } => [*first, *second].contains(&action.id.get_ref().as_str()),
+        KeymapError::NoKey(key) => action.key.as_ref().is_some_and(|written| written.get_ref() == key),
+        KeymapError::Reserved(key) => action.key.as_ref().is_some_and(|written| *written.get_ref() == key.to_string()),
+        KeymapError::NoCommand(_) => false,
+    };
+    raw.action.iter().rfind(at_fault)?.key.as_ref()
 }
 
 /// The binding that is at fault: of two that clash the one further down, else the one that fails by itself.

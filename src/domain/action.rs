@@ -31,7 +31,7 @@ impl Risk {
 }
 
 /// What an action works on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// Containers: one, a compose project, or several.
@@ -44,8 +44,8 @@ pub enum Subject {
     Box,
 }
 
-/// One action as the rest of the program may know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// One action as the rest of the program may know it: hostler's own, or one that the operator's config sets down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ActionSpec {
     /// Its id.
     pub id: ActionId,

@@ -36,6 +36,12 @@ impl Acting {
         (Self { setup: Rc::new(setup.clone()), desk: None, tell }, told)
     }
 
+    /// Takes another config: what is planned and started from now on heeds it.
+    pub(super) fn renew(&mut self, setup: &Setup) {
+        self.setup = Rc::new(setup.clone());
+        self.desk = None;
+    }
+
     /// Finds out what an action would do.
     pub(super) fn plan(&mut self, wish: Wish) {
         let desk = Rc::clone(self.desk.get_or_insert_with(|| Rc::new(self.setup.desk())));

@@ -319,6 +319,7 @@ impl Face {
                     if config.sources == before.sources { "" } else { "; what is read counts from the next start" };
                 self.ui.say(format!("the config was read again{restart}"), now);
                 self.setup.config = config;
+                self.acting.renew(&self.setup);
             }
             Err(error) => self.ui.say(format!("the old config stays: {}", first_line(&error.to_string())), now),
         }

@@ -8,6 +8,7 @@ mod compose;
 mod interrupted;
 mod lifecycle;
 mod newer;
+mod own;
 pub(crate) mod service;
 mod update;
 
