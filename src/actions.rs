@@ -5,6 +5,7 @@
 //! all of a plan's, step by step, with guards before each and a record after. A new action is one file here, one line in
 //! [`REGISTRY`], and its specification in [`ACTIONS`](crate::domain::ACTIONS).
 
+mod backup;
 mod compose;
 mod decide;
 mod lifecycle;
@@ -118,6 +119,8 @@ pub struct ActionSettings {
     pub steady: Duration,
     /// Old versions of a container that are kept for roll back, 1 to 20.
     pub keep: u32,
+    /// The largest volume that an update archives unless it is asked to, bytes.
+    pub archive_bytes: u64,
     /// Days that a release must have been out before it is offered, where nobody decided otherwise; 0 to 365.
     pub wait_days: u32,
     /// The makers of an image are asked what they say of a version before it is updated.
@@ -135,6 +138,7 @@ impl Default for ActionSettings {
             wait_days: 0,
             notes: true,
             own: Vec::new(),
+            archive_bytes: 2 << 30,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod action;
 mod container;
+mod data;
 mod docker_disk;
 mod duty;
 mod engine;
@@ -35,6 +36,7 @@ pub use container::{
     Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
     DockerSample, EngineInfo, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
 };
+pub use data::{DataPlace, DatabaseKind};
 pub use docker_disk::{
     BuildCache, ContainerSpace, DiskTotals, DockerDisk, DockerNetwork, DockerVolume, Held, Image, KEEP_LABEL, KeptImage,
 };

@@ -29,8 +29,8 @@ mod user;
 pub use clock::Clock;
 pub use compose::config_hash as compose_hash;
 pub use docker::{
-    Candidate, DockerClient, EngineError, Happening, Inspected, LayerBook, LogStream, LogsFrom, Measured, PullStep,
-    Standing, Stats, Surroundings, candidates, choose, encoded,
+    Candidate, DockerClient, EngineError, Executed, Happening, Inspected, LayerBook, LogStream, LogsFrom, Measured,
+    PullStep, Standing, Stats, Surroundings, candidates, choose, encoded,
 };
 pub use exec::{ExecError, Running};
 pub use fs::RootedFs;

@@ -173,6 +173,16 @@ fn service_of(target: &Target) -> Option<ComposeService> {
     })
 }
 
+/// The files that made a container and are on this host: compose files and files of variables.
+///
+/// # Errors
+/// When the file system does not answer.
+pub(super) async fn files_of(desk: &Desk, target: &Target) -> Result<Vec<String>, Refusal> {
+    let Some(service) = service_of(target) else { return Ok(Vec::new()) };
+    let Some(files) = read(desk, &service).await? else { return Ok(Vec::new()) };
+    Ok(files.compose.into_iter().chain(files.env).map(|(path, _)| path).collect())
+}
+
 /// The texts of a project's files; `None` where one of its compose files is not on this host.
 async fn read(desk: &Desk, service: &ComposeService) -> Result<Option<Files>, Refusal> {
     let mut files = Files::default();

@@ -4,12 +4,14 @@
 //! takes what is so already for done.
 
 mod command;
+mod data;
 mod decide;
 mod edit;
 mod gate;
 mod images;
 mod recreate;
 
+pub(super) use data::may_go_back;
 pub(super) use edit::replaced;
 pub(super) use images::split;
 pub(super) use recreate::is_kept;
@@ -17,8 +19,8 @@ pub(super) use recreate::is_kept;
 use serde_json::Value;
 
 use super::Desk;
-use crate::domain::{ContainerId, ContainerRef, Failure, Guard, Op, RunEntry, RunRecord, Verb};
-use crate::history::RunFile;
+use crate::domain::{ContainerId, ContainerRef, Failure, Guard, Op, Run, RunEntry, RunRecord, Verb};
+use crate::history::{Attachment, RunFile};
 use crate::host::{DockerClient, EngineError, LogsFrom, foreign};
 
 /// The most that is kept of a log line, bytes.
@@ -31,6 +33,9 @@ pub(super) struct Bench<'a> {
     /// The run's id.
     pub(super) run: &'a str,
     pub(super) file: &'a mut RunFile,
+    /// What the run made has been in use since it succeeded: data is not put back, because all that was written since would
+    /// go.
+    pub(super) late: bool,
 }
 
 /// What came of an operation.
@@ -65,6 +70,16 @@ impl From<Failure> for Trouble {
     }
 }
 
+impl<'a> Bench<'a> {
+    /// The bench of a run, with the engine.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub(super) async fn open(desk: &'a Desk, run: &'a Run, file: &'a mut RunFile) -> Result<Self, Trouble> {
+        Ok(Self { desk, docker: desk.docker().await?, run: &run.id, file, late: run.succeeded })
+    }
+}
+
 impl Bench<'_> {
     /// Writes how far the operation is. What cannot be written is not worth failing for.
     pub(super) fn progress(&mut self, text: impl Into<String>, done: u64, total: u64) {
@@ -78,6 +93,11 @@ impl Bench<'_> {
 
     fn tell(&mut self, entry: RunEntry) {
         tell(self.desk, self.file, entry);
+    }
+
+    /// Begins a file that is kept with the run.
+    fn attach(&self, name: &str) -> Result<Attachment, Trouble> {
+        self.desk.state_dir.attach(self.run, name).map_err(|error| unkept(&error))
     }
 
     /// What the engine says of a container that must be there.
@@ -96,16 +116,16 @@ fn tell(desk: &Desk, file: &mut RunFile, entry: RunEntry) {
 
 /// Whether giving up half-way leaves nothing half done, or nothing that hostler could finish.
 pub(super) fn may_be_broken_off(op: &Op) -> bool {
-    matches!(op, Op::Pull { .. } | Op::Gate { .. } | Op::Command { .. })
+    matches!(op, Op::Pull { .. } | Op::Gate { .. } | Op::NoteStructure { .. } | Op::BackUp { .. } | Op::Command { .. })
 }
 
-/// Carries out one operation of the run with this id and file. The engine is asked for only where it is needed.
-pub(super) async fn perform(op: &Op, desk: &Desk, run: &str, file: &mut RunFile) -> Result<Done, Trouble> {
+/// Carries out one operation of a run with this file. The engine is asked for only where it is needed.
+pub(super) async fn perform(op: &Op, desk: &Desk, run: &Run, file: &mut RunFile) -> Result<Done, Trouble> {
     match op {
         Op::Command { command } => command::run(desk, file, command).await,
         Op::Pin { subject, pinned } => decide::pin(desk, subject, *pinned),
         Op::Skip { subject, versions, skipped } => decide::skip(desk, subject, versions, *skipped),
-        op => on_the_engine(op, &mut Bench { desk, docker: desk.docker().await?, run, file }).await,
+        op => on_the_engine(op, &mut Bench::open(desk, run, file).await?).await,
     }
 }
 
@@ -140,7 +160,11 @@ async fn on_the_engine(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> 
         Op::EditLine { path, line, from, to } => edit::line(bench, path, *line, from, to).await,
         Op::RemoveCreated { like } => recreate::remove_created(bench, like).await,
         Op::Swap { old, policy, runs } => recreate::swap(bench, old, *policy, *runs).await,
-        Op::SwapBack { old, policy, runs } => recreate::swap_back(bench, old, *policy, *runs).await,
+        Op::SwapBack { old, policy } => recreate::swap_back(bench, old, *policy).await,
+        Op::KeepFiles { files, containers } => edit::keep_files(bench, files, containers).await,
+        Op::NoteStructure { places } => data::note(bench, places).await,
+        Op::BackUp { place } => data::back_up(bench, place).await,
+        Op::Restore { place } => data::restore(bench, place).await,
         Op::Gate { name, probe, seconds, steady } => gate::wait(bench, name, probe, *seconds, *steady).await,
     }
 }
@@ -220,8 +244,7 @@ async fn written(docker: &DockerClient, id: &ContainerId) -> Option<u64> {
 /// Keeps the log of a container beside the run's file.
 async fn archive_log(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<Done, Trouble> {
     let Some(it) = bench.docker.inspect_raw(&container.id.0).await? else { return Ok(Done::default()) };
-    let mut attached =
-        bench.desk.state_dir.attach(bench.run, &format!("{}.log", container.name)).map_err(|error| unkept(&error))?;
+    let mut attached = bench.attach(&format!("{}.log", container.name))?;
     let mut log = bench.docker.kept_log(&container.id, has_terminal(&it), LogsFrom::Start);
     let mut written = Ok(());
     loop {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::Desk;
-use super::ops::{self, Done, Trouble};
+use super::ops::{self, Bench, Done, Trouble};
 use crate::domain::{Outcome, Plan, Run, RunEntry, RunRecord, Step, StepState};
 use crate::history::{HistoryError, LockError, RunFile, StateDir, new_run_id};
 use crate::host::login_name;
@@ -35,6 +35,8 @@ pub struct Runner<'a> {
     run: Run,
     /// To take back rather than to finish.
     back: bool,
+    /// Somebody who knows how it ended asked to take it back.
+    insisted: bool,
     freed: Option<u64>,
 }
 
@@ -61,7 +63,8 @@ impl<'a> Runner<'a> {
             Start::Finish(id) => Self::take_up(desk, &id, false)?,
             Start::TakeBack(id) => Self::take_up(desk, &id, true)?,
         };
-        Ok(Self { desk, file, run, back, freed: None })
+        let insisted = back && run.ended.is_some();
+        Ok(Self { desk, file, run, back, insisted, freed: None })
     }
 
     fn new_run(desk: &'a Desk, plan: Plan) -> Result<(RunFile, Run, bool), LockError> {
@@ -71,7 +74,7 @@ impl<'a> Runner<'a> {
         let run = Run::begin(&record).ok_or(HistoryError::NoFolder)?;
         let mut file = RunFile::create(&desk.state_dir, &id)?;
         file.write(&record, true)?;
-        let mut locked = Self { desk, file, run, back: false, freed: None };
+        let mut locked = Self { desk, file, run, back: false, insisted: false, freed: None };
         if let Err(error) = locked.file.lock(&desk.state_dir, &locked.run.plan.locks) {
             // The intent is written: it must not look like a run whose worker died.
             locked.end(Outcome::Failed, format!("not begun: {error}"));
@@ -102,6 +105,7 @@ impl<'a> Runner<'a> {
             let why = self.run.plan.why_nothing();
             return self.end(Outcome::NothingToDo, why);
         }
+        self.tell_left_out();
         let steps: Vec<usize> = self.run.plan.chosen().map(|(index, _)| index).collect();
         for index in steps {
             if self.run.steps[index] == StepState::Done {
@@ -123,6 +127,15 @@ impl<'a> Runner<'a> {
         }
         let text = self.run.plan.summary_of_success();
         self.end(Outcome::Succeeded, text)
+    }
+
+    /// Says which optional steps are not carried out.
+    fn tell_left_out(&mut self) {
+        let left = self.run.plan.steps.iter().filter(|step| !step.chosen);
+        let said: Vec<String> = left.map(|step| format!("left out: {}", step.title)).collect();
+        for text in said {
+            self.tell(RunEntry::Said { text }, false);
+        }
     }
 
     /// One step: its guards, then its operation.
@@ -150,11 +163,10 @@ impl<'a> Runner<'a> {
     }
 
     async fn perform(&mut self, op: &crate::domain::Op, may_be_broken_off: bool) -> Result<Done, Stop> {
-        let (desk, run) = (self.desk, self.run.id.clone());
         // A second handle looks for the wish to cancel while the file is written to.
         let cancel = self.file.cancel_wish();
         tokio::select! {
-            done = ops::perform(op, desk, &run, &mut self.file) => Ok(done?),
+            done = ops::perform(op, self.desk, &self.run, &mut self.file) => Ok(done?),
             () = wished(&cancel), if may_be_broken_off => Err(Stop::Cancelled),
         }
     }
@@ -172,6 +184,9 @@ impl<'a> Runner<'a> {
     /// Takes back every step that had begun, the last one first.
     async fn take_back(mut self, outcome: Outcome, why: String) -> Outcome {
         self.tell(RunEntry::RollingBack { why: why.clone() }, true);
+        if let Err(Trouble(against)) = self.may_go_back().await {
+            return self.end(Outcome::Failed, format!("{why}; {against}"));
+        }
         let begun = |state: &StepState| !matches!(state, StepState::Waiting | StepState::TakenBack);
         let steps: Vec<usize> =
             (0..self.run.steps.len()).rev().filter(|index| begun(&self.run.steps[*index])).collect();
@@ -202,6 +217,16 @@ impl<'a> Runner<'a> {
             return self.end(outcome, format!("{how}: {why}"));
         }
         self.end(Outcome::Failed, format!("{why}; and it could not be taken back: {}", troubles.join("; ")))
+    }
+
+    /// Whether data allows to take it back.
+    async fn may_go_back(&mut self) -> Result<(), Trouble> {
+        // What is not taken back by itself has no data that must go back with it.
+        if self.insisted || !self.run.plan.rolls_back {
+            return Ok(());
+        }
+        let mut bench = Bench::open(self.desk, &self.run, &mut self.file).await?;
+        ops::may_go_back(&mut bench, &self.run).await
     }
 
     fn finished(&mut self, step: usize, back: bool, done: Done) {

@@ -6,8 +6,10 @@ use serde_json::Value;
 
 use super::ops;
 use super::target::{Target, resolve};
-use super::{Action, Desk, Refusal, Wish, compose, lifecycle, newer};
-use crate::domain::{ActionSpec, ComposeService, Guard, Item, Op, Plan, Probe, Risk, Step, kept_name, kept_repository};
+use super::{Action, Desk, Refusal, Wish, backup, compose, lifecycle, newer};
+use crate::domain::{
+    ActionSpec, ComposeService, Guard, Item, Op, Plan, Probe, Risk, Step, Verb, kept_name, kept_repository,
+};
 
 /// Updates containers to the newest image of their reference, or of another tag.
 pub(super) struct Update;
@@ -29,6 +31,7 @@ impl Action for Update {
                 plan.undo = "nothing is done".into();
                 return Ok(plan);
             }
+            plan.steps.push(backup::settings(desk, &targets).await?);
             for target in &targets {
                 may_be_replaced(target)?;
                 let reference = wanted(target, wish.to.as_deref())?;
@@ -39,13 +42,17 @@ impl Action for Update {
                     }
                     _ => compose::follow(desk, target, &mut plan).await?,
                 };
-                plan.steps.extend(replace(target, &reference, service, desk));
+                plan.steps.push(make(target, &reference, service));
                 plan.kept.push(format!("{} and its image, for roll back", target.shown()));
                 plan.commands.push(format!("docker pull {reference}, and {} made again", target.container.name));
             }
+            backup::add(desk, &targets, &mut plan).await?;
+            plan.steps.extend(targets.iter().flat_map(|target| replace(target, desk)));
             plan.rolls_back = true;
             plan.undo = "by itself if it does not come up well; later by `roll back`, which takes seconds".into();
-            plan.downtime = Some("from the old container's stop until the new one is up".to_owned());
+            plan.downtime = Some(
+                "from the old container's stop, while its volumes are archived, until the new one is up".to_owned(),
+            );
             Ok(plan)
         })
     }
@@ -99,23 +106,33 @@ fn fetch(target: &Target, reference: &str) -> [Step; 2] {
     [kept.guarded(Guard::Same { container }), pulled]
 }
 
-/// The steps that put a container from another image in the place of one, and the gate. `service` is what compose takes the
-/// new one for, where its files were edited.
-pub(super) fn replace(target: &Target, reference: &str, service: Option<ComposeService>, desk: &Desk) -> Vec<Step> {
+/// The step that makes a container from another image beside one. `service` is what compose takes the new one for, where its
+/// files were edited.
+///
+/// Taking it back is what ends taking everything back: the old container starts when names and data are its own again.
+fn make(target: &Target, reference: &str, service: Option<ComposeService>) -> Step {
+    let (container, shown) = (target.reference(), target.shown());
+    let create = Op::Create { like: container.clone(), image: reference.to_owned(), service };
+    let title = format!("make {shown} again beside the old one");
+    let mut step = Step::new(format!("create {shown}"), title, Risk::Safe, create)
+        .guarded(Guard::Same { container: container.clone() });
+    if target.container.state.is_up() {
+        let verb = Verb::Start;
+        step = step.undone_by(Op::Lifecycle { verb, container: container.clone(), stop_seconds: None });
+    }
+    step.undone_by(Op::RemoveCreated { like: container })
+}
+
+/// The steps that put what [`make`] made in the place of a container, and the gate.
+fn replace(target: &Target, desk: &Desk) -> Vec<Step> {
     let (container, shown) = (target.reference(), target.shown());
     let (policy, runs) = (target.container.restart_policy, target.container.state.is_up());
-    let same = || Guard::Same { container: container.clone() };
     let id = |word: &str| format!("{word} {shown}");
-    let create = Op::Create { like: container.clone(), image: reference.to_owned(), service };
     let swap = Op::Swap { old: container.clone(), policy, runs };
-    let back = Op::SwapBack { old: container.clone(), policy, runs };
     let mut steps = vec![
-        Step::new(id("create"), format!("make {shown} again beside the old one"), Risk::Safe, create)
-            .guarded(same())
-            .undone_by(Op::RemoveCreated { like: container.clone() }),
         Step::new(id("swap"), format!("stop the old {shown} and start the new one"), Risk::Disruptive, swap)
-            .guarded(same())
-            .undone_by(back),
+            .guarded(Guard::Same { container: container.clone() })
+            .undone_by(Op::SwapBack { old: container.clone(), policy }),
     ];
     if runs {
         let probe = probe(target);
@@ -189,9 +206,10 @@ impl Action for Rollback {
                 step.items.push(Item { name: image, ..Item::default() });
                 plan.steps.push(step);
                 let service = compose::write_back(desk, target, &kept, &mut plan).await?;
-                plan.steps.extend(replace(target, &reference, service, desk));
+                plan.steps.push(make(target, &reference, service));
                 plan.kept.push(format!("the present {shown} and its image: roll back again to return to it"));
             }
+            plan.steps.extend(targets.iter().flat_map(|target| replace(target, desk)));
             plan.rolls_back = true;
             plan.undo = "by itself if the old version does not come up well; `roll back` again returns".into();
             plan.downtime = Some("from the present container's stop until the old version is up".to_owned());

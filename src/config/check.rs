@@ -100,7 +100,10 @@ impl Checker<'_> {
         let (keep, days) = (defaults.keep, defaults.wait_days);
         let (wait_days, notes) = (raw.updates.wait_days.as_ref(), raw.updates.notes);
         let (raw, own) = (&raw.actions, &raw.action);
+        let archive = ((defaults.archive_bytes >> 30) as u32, u32::to_string);
+        let archive_gib = self.within(raw.archive_gib.as_ref(), |count| count.0, 0..=1024, archive);
         ActionSettings {
+            archive_bytes: u64::from(archive_gib) << 30,
             gate: self.span(raw.gate.as_ref(), SECOND..=HOUR, defaults.gate),
             steady: self.span(raw.steady.as_ref(), Duration::ZERO..=HOUR, defaults.steady),
             own: self.own(own),

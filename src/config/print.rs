@@ -90,6 +90,7 @@ fn raw(config: &Config) -> RawConfig {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),
             keep: Some(anywhere(Count(config.actions.keep))),
+            archive_gib: Some(anywhere(Count((config.actions.archive_bytes >> 30) as u32))),
         },
         keys: keys(config),
         action: config.actions.own.iter().map(own).collect(),

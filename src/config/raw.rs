@@ -86,6 +86,7 @@ pub(super) struct RawActions {
     pub(super) gate: Option<Spanned<Span>>,
     pub(super) steady: Option<Spanned<Span>>,
     pub(super) keep: Option<Spanned<Count>>,
+    pub(super) archive_gib: Option<Spanned<Count>>,
 }
 
 /// `[[action]]`: one of the operator's own.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerId, RestartPolicy};
+use super::{ContainerId, DataPlace, RestartPolicy};
 
 /// A container that a plan is about: what it was when the plan was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,14 +227,34 @@ pub enum Op {
         /// It runs, and so must the new one.
         runs: bool,
     },
-    /// Lets the old container take its name and place again.
+    /// Lets the old container take its name and place again. It does not run yet.
     SwapBack {
         /// The old one.
         old: ContainerRef,
         /// Its restart policy.
         policy: RestartPolicy,
-        /// It ran.
-        runs: bool,
+    },
+    /// Keeps copies of files, and what the engine says of containers, with the run.
+    KeepFiles {
+        /// Files of this host, absolute.
+        files: Vec<String>,
+        /// The containers.
+        containers: Vec<ContainerRef>,
+    },
+    /// Notes how the data is structured, so that it can be told later whether somebody migrated it.
+    NoteStructure {
+        /// Whose.
+        places: Vec<DataPlace>,
+    },
+    /// Keeps a dump of a database, or an archive of a volume, with the run.
+    BackUp {
+        /// Of which.
+        place: DataPlace,
+    },
+    /// Puts the data of [`Op::BackUp`] back, where it was migrated since.
+    Restore {
+        /// Which.
+        place: DataPlace,
     },
     /// Runs a program of the operator's.
     Command {

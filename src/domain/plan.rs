@@ -167,13 +167,17 @@ impl Plan {
         destructive.flat_map(|(_, step)| step.items.iter().map(|item| item.name.as_str())).collect()
     }
 
-    /// Adds or drops an optional step.
+    /// Adds or drops an optional step, or all whose ids begin with the word `step`: `backup` for `backup files`.
     ///
     /// # Errors
     /// When there is no such step, or it belongs to the plan whatever one wishes; the text names what may be written.
     pub fn choose(&mut self, step: &str, chosen: bool) -> Result<(), String> {
-        if let Some(found) = self.steps.iter_mut().find(|known| known.id == step && known.optional) {
-            found.chosen = chosen;
+        let is_meant = |id: &str| id.strip_prefix(step).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+        let mut found = false;
+        for known in self.steps.iter_mut().filter(|known| known.optional && is_meant(&known.id)) {
+            (known.chosen, found) = (chosen, true);
+        }
+        if found {
             return Ok(());
         }
         let optional: Vec<&str> = self.steps.iter().filter(|known| known.optional).map(|known| &*known.id).collect();

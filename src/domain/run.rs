@@ -173,6 +173,8 @@ pub struct Run {
     pub rolling_back: Option<String>,
     /// How it ended, in a sentence, and when.
     pub ended: Option<(Outcome, String, Timestamp)>,
+    /// It succeeded once, whatever became of it later: what it made has been in use since.
+    pub succeeded: bool,
     /// Bytes freed in all, as the engine told.
     pub freed: Option<u64>,
     /// A worker holds it.
@@ -197,6 +199,7 @@ impl Run {
             lines: Vec::new(),
             rolling_back: None,
             ended: None,
+            succeeded: false,
             freed: None,
             alive: false,
         })
@@ -236,6 +239,7 @@ impl Run {
             RunEntry::RollingBack { why } => self.rolling_back = Some(why.clone()),
             RunEntry::Ended { outcome, text, freed } => {
                 self.ended = Some((*outcome, text.clone(), record.at));
+                self.succeeded |= *outcome == Outcome::Succeeded;
                 self.freed = freed.or(self.freed);
                 self.progress = None;
             }

@@ -175,6 +175,25 @@ impl Attachment {
     pub fn sync(&self) -> Result<(), HistoryError> {
         self.file.sync_all().map_err(HistoryError::file(&self.path))
     }
+
+    /// Gives it another name when everything is on the disk: whoever finds that name finds all of it.
+    ///
+    /// # Errors
+    /// When it is not, or the name cannot be given.
+    pub fn settle(self, name: &str) -> Result<PathBuf, HistoryError> {
+        self.sync()?;
+        let place = self.path.with_file_name(file_name(name));
+        std::fs::rename(&self.path, &place).map_err(HistoryError::file(&self.path))?;
+        Ok(place)
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn discard(self) -> Result<(), HistoryError> {
+        std::fs::remove_file(&self.path).map_err(HistoryError::file(&self.path))
+    }
 }
 
 impl StateDir {
@@ -195,6 +214,19 @@ impl StateDir {
         };
         let file = made().map_err(HistoryError::file(&path))?;
         Ok(Attachment { file, path })
+    }
+
+    /// A file that belongs to a run, and where it lies; `None` where there is none of this name.
+    ///
+    /// # Errors
+    /// When there is no state folder, or the file cannot be read.
+    pub fn attached(&self, id: &str, name: &str) -> Result<Option<(File, PathBuf)>, HistoryError> {
+        let path = folder(self, RUNS)?.join(file_name(id)).join(file_name(name));
+        match File::open(&path) {
+            Ok(file) => Ok(Some((file, path))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(HistoryError::file(&path)(error)),
+        }
     }
 
     /// The newest runs, oldest first, as far as they can be understood.

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::bed::{self, Engine, Home, Restart, faults};
 
+mod backup;
 mod compose;
 mod interrupted;
 mod lifecycle;

@@ -126,6 +126,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "serde_json",
             "sha2",
             "strsim",
+            "tar",
             "tokio::select",
             "tokio::sync",
             "tokio::time",

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 mod alone;
 mod container;
+mod database;
 mod engine;
 pub(crate) mod faults;
 pub(crate) mod foreign;
@@ -27,6 +28,7 @@ mod share;
 
 pub(crate) use alone::alone;
 pub(crate) use container::{Container, Restart, Spec};
+pub(crate) use database::{Database, Server};
 pub(crate) use engine::{Engine, engine};
 pub(crate) use home::{Ended, Home};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};

@@ -5,6 +5,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::{Bench, Done, Trouble, unkept};
+use crate::domain::ContainerRef;
 use crate::host::edit;
 
 /// Puts the line `to` in the place of the line `from`.
@@ -26,13 +27,34 @@ pub(super) async fn line(
     Ok(Done::saying(format!("{path} as it was is kept in {kept}")))
 }
 
+/// Keeps copies of files, and what the engine says of containers. A file that is gone is told, and is no failure.
+pub(super) async fn keep_files(
+    bench: &mut Bench<'_>,
+    files: &[String],
+    containers: &[ContainerRef],
+) -> Result<Done, Trouble> {
+    for path in files {
+        let (fs, place) = (bench.desk.ports.fs.clone(), Path::new(path).to_owned());
+        match bench.desk.blocking(move || edit::whole(&fs, &place)).await? {
+            Ok(bytes) => drop(keep(bench, path, &bytes)?),
+            Err(error) => bench.say(format!("{path} is not kept: {error}")),
+        }
+    }
+    for container in containers {
+        let it = bench.inspected(container).await?;
+        let bytes = serde_json::to_vec_pretty(&it).map_err(|error| Trouble(error.to_string()))?;
+        keep(bench, &format!("{}.json", container.name), &bytes)?;
+    }
+    Ok(Done::default())
+}
+
 /// Keeps the whole file beside the run's, and says where. What it holds is in the name: no copy takes another one's place.
 fn keep(bench: &Bench<'_>, path: &str, bytes: &[u8]) -> Result<String, Trouble> {
     let digest = Sha256::digest(bytes);
     let mark = digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
     let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("file");
     let name = format!("{}.{mark:08x}", name.trim_start_matches('.'));
-    let mut attached = bench.desk.state_dir.attach(bench.run, &name).map_err(|error| unkept(&error))?;
+    let mut attached = bench.attach(&name)?;
     attached.write(bytes).and_then(|()| attached.sync()).map_err(|error| unkept(&error))?;
     Ok(attached.path().display().to_string())
 }

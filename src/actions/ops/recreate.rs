@@ -132,7 +132,6 @@ pub(super) async fn swap_back(
     bench: &mut Bench<'_>,
     old: &ContainerRef,
     policy: RestartPolicy,
-    runs: bool,
 ) -> Result<Done, Trouble> {
     if let Some(new) = made(bench, &old.name).await? {
         if new.runs {
@@ -153,9 +152,6 @@ pub(super) async fn swap_back(
         bench.docker.rename(&old.id, &old.name).await?;
     }
     bench.docker.set_restart_policy(&old.id, policy).await?;
-    if runs && !it.runs {
-        bench.docker.lifecycle(Verb::Start, &old.id, None).await?;
-    }
     Ok(Done::saying(format!("{} is the old container again", old.name)))
 }
 

@@ -176,11 +176,11 @@ impl DockerClient {
     }
 
     /// The same client with more patience.
-    fn patient(&self, patience: Duration) -> Docker {
+    pub(super) fn patient(&self, patience: Duration) -> Docker {
         self.docker.clone().with_timeout(patience)
     }
 
-    fn changed(&self, done: Result<(), Error>) -> Result<(), EngineError> {
+    pub(super) fn changed(&self, done: Result<(), Error>) -> Result<(), EngineError> {
         match done {
             // It is so already.
             Err(Error::DockerResponseServerError { status_code: 304, .. }) => Ok(()),
@@ -190,7 +190,7 @@ impl DockerClient {
 }
 
 /// What an error of the client means for a change.
-fn changed(place: &super::Candidate, error: &Error) -> EngineError {
+pub(super) fn changed(place: &super::Candidate, error: &Error) -> EngineError {
     match error {
         Error::DockerResponseServerError { status_code, message } => EngineError::of_status(*status_code, message),
         Error::DockerStreamError { error } => EngineError::of_status(500, error),

@@ -80,6 +80,16 @@ impl DockerClient {
         Ok(measured(&usage, now()))
     }
 
+    /// Bytes of each volume by its name, as far as the engine can measure them.
+    ///
+    /// # Errors
+    /// When the engine cannot be asked, or takes longer than a person waits for it: 10 s.
+    pub async fn volume_sizes(&self) -> Result<HashMap<Arc<str>, u64>, EngineError> {
+        // Engines before API 1.42 do not know the type, and measure everything.
+        let usage = self.raw.get("/system/df?type=volume&verbose=1", Duration::from_secs(10)).await?;
+        Ok(measured(&usage, Timestamp::UNIX_EPOCH).volumes)
+    }
+
     async fn told(&self, path: &str) -> Result<Value, Failure> {
         self.raw.get(path, Self::LIST_PATIENCE).await.map_err(failure)
     }

@@ -52,8 +52,8 @@ fn the_compose_file_agrees_with_an_update_and_with_its_roll_back() {
     service.publish_as("v2", Version::Good);
 
     let plan = planned(&service.home, &["container.update", name, "--to", "v2"]);
-    assert_eq!(steps(&plan).len(), 6, "{plan}");
-    let step = &plan["plan"]["steps"][2];
+    assert_eq!(steps(&plan).len(), 9, "{plan}");
+    let step = &plan["plan"]["steps"][3];
     let shown = |sign: &str, tag: &str| format!("{sign}     image: '{}' # pinned", service.reference(tag));
     assert_eq!(step["items"][0]["name"], shown("-", "stable"));
     assert_eq!(step["items"][1]["name"], shown("+", "v2"));
@@ -67,9 +67,10 @@ fn the_compose_file_agrees_with_an_update_and_with_its_roll_back() {
     assert_eq!(label(&service, IMAGE), service.image_id());
     assert_eq!(label(&service, HASH), "0".repeat(64));
     let kept = service.home.state().join("runs").join(done["run"].as_str().unwrap());
-    let copies: Vec<String> =
-        fs::read_dir(kept).unwrap().map(|copy| fs::read_to_string(copy.unwrap().path()).unwrap()).collect();
-    assert_eq!(copies, std::slice::from_ref(&before), "the whole old file is kept with the run");
+    let kept: Vec<_> = fs::read_dir(kept).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut copies = kept.iter().filter(|file| file.to_str().unwrap().contains("compose.yaml"));
+    let copy = fs::read_to_string(copies.next().expect("the old file is kept with the run")).unwrap();
+    assert_eq!((copy, copies.next()), (before.clone(), None), "it is the file as it was before");
 
     for (version, tag) in [("1", "stable"), ("v2", "v2")] {
         let (code, done) = run(&service.home, &["container.rollback", name]);
@@ -87,7 +88,7 @@ fn a_bad_tag_leaves_the_files_as_they_were() {
     let Some(service) = service(&compose, env, |_| String::new()) else { return };
     service.publish_as("v2", Version::Exits);
     let plan = planned(&service.home, &["container.update", service.container.name(), "--to", "v2"]);
-    assert_eq!(plan["plan"]["steps"][2]["items"][1]["name"], "+ VERSION=v2", "{plan}");
+    assert_eq!(plan["plan"]["steps"][3]["items"][1]["name"], "+ VERSION=v2", "{plan}");
     let (code, done) = run(&service.home, &["container.update", service.container.name(), "--to", "v2"]);
     assert_eq!((code, done["outcome"].as_str()), (1, Some("rolled-back")), "{done}");
     assert!(service.runs());
@@ -112,7 +113,7 @@ fn what_must_be_edited_by_hand_is_refused_before_anything() {
     fs::remove_dir_all(folder(&service.home)).unwrap();
     let plan = planned(&service.home, &["container.update", name, "--to", "v2"]);
     assert!(plan["plan"]["warnings"].to_string().contains("is not here"), "{plan}");
-    assert_eq!(steps(&plan).len(), 5, "{plan}");
+    assert_eq!(steps(&plan).len(), 8, "{plan}");
 }
 
 #[test]

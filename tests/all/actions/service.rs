@@ -21,6 +21,8 @@ pub(crate) enum Version {
     Sick,
     /// Its health check passes at first and fails later.
     Late,
+    /// It does this before its health check fails.
+    Migrates(&'static str),
 }
 
 /// The service.
@@ -42,6 +44,12 @@ impl Service {
         Self::start_as(|spec, _, _| spec)
     }
 
+    /// A compose project that no other test has.
+    pub(crate) fn project() -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        format!("shop-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// The same, further described: by its home and the reference of its image.
     #[track_caller]
     pub(crate) fn start_as(describe: impl FnOnce(Spec, &Home, &str) -> Spec) -> Option<Self> {
@@ -52,12 +60,13 @@ impl Service {
         publish(&engine, &registry, (&repository, "stable"), "1", Version::Good);
         let image = registry.reference(&repository, "stable");
         let container = engine.run("app", |spec| {
-            let spec = spec.compose("shop", "app").restart(Restart::Always).label("mine", "yes").with(|body| {
-                body.image = Some(image.clone());
-                body.cmd = None;
-                body.env = Some(vec!["MINE=kept".to_owned()]);
-                body.volumes = Some(vec!["/data".to_owned()]);
-            });
+            let spec =
+                spec.compose(&Self::project(), "app").restart(Restart::Always).label("mine", "yes").with(|body| {
+                    body.image = Some(image.clone());
+                    body.cmd = None;
+                    body.env = Some(vec!["MINE=kept".to_owned()]);
+                    body.volumes = Some(vec!["/data".to_owned()]);
+                });
             describe(spec, &home, &image)
         });
         Some(Self { engine, registry, home, container, repository })
@@ -87,6 +96,13 @@ impl Service {
         let options = bollard::query_parameters::CreateImageOptionsBuilder::new().from_image(&reference).build();
         let pulled = self.engine.docker().create_image(Some(options), None, None);
         self.engine.block_on(pulled.try_for_each(async |_| Ok(()))).unwrap();
+    }
+
+    /// Its name on screen.
+    #[track_caller]
+    pub(crate) fn shown(&self) -> String {
+        let labels = self.now().config.unwrap().labels.unwrap();
+        format!("{}/app", labels["com.docker.compose.project"])
     }
 
     /// The reference of a tag of the service's image.
@@ -153,13 +169,18 @@ const STEADY: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 
 fn publish(engine: &Engine, registry: &Registry, (repository, tag): (&str, &str), number: &str, version: Version) {
     let healthcheck = |script: &str| format!("HEALTHCHECK --interval=1s --retries=1 CMD {script}");
+    let steady = STEADY.to_owned();
     let (script, healthcheck) = match version {
-        Version::Good => (STEADY, healthcheck("true")),
-        Version::Exits => ("echo cannot open the new database; exit 3", healthcheck("true")),
-        Version::Sick => (STEADY, healthcheck("echo migration failed; exit 1")),
-        Version::Late => (STEADY, healthcheck("if [ -e /once ]; then exit 1; fi; touch /once")),
+        Version::Good => (steady, healthcheck("true")),
+        Version::Exits => ("echo cannot open the new database; exit 3".to_owned(), healthcheck("true")),
+        Version::Sick => (steady, healthcheck("echo migration failed; exit 1")),
+        Version::Late => (steady, healthcheck("if [ -e /once ]; then exit 1; fi; touch /once")),
+        // Unhealthy only when it has migrated, because until then nothing is.
+        Version::Migrates(script) => {
+            (format!("{script}; touch /migrated; {STEADY}"), healthcheck("! [ -e /migrated ]"))
+        }
     };
-    let command = format!("CMD [\"sh\",\"-c\",\"{script}\"]");
+    let command = format!("CMD {}", serde_json::json!(["sh", "-c", script]));
     let env = format!("ENV BUILT={number}");
     registry.push_changed(engine, repository, tag, number, &[&command, &healthcheck, &env]);
 }

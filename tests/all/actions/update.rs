@@ -15,7 +15,7 @@ fn a_good_version_stays_and_the_old_one_is_kept() {
     let (name, before) = (service.container.name(), service.now());
     service.publish("2", Version::Good);
     let plan = planned(&service.home, &["container.update", name]);
-    assert_eq!(steps(&plan).len(), 5, "{plan}");
+    assert_eq!(steps(&plan).len(), 8, "{plan}");
     assert_eq!(service.now().id, before.id, "a dry run does nothing");
 
     let (code, done) = run(&service.home, &["container.update", name]);

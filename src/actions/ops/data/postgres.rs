@@ -1,0 +1,80 @@
+//! PostgreSQL: all databases of a server as one script of `psql`.
+
+use std::io::Read;
+
+use super::{Bench, Structure, Trouble, digest, pieces, script, told};
+use crate::domain::ContainerRef;
+use crate::history::Attachment;
+
+/// Who asks: the names are those of the official image and of Bitnami's. What is secret stays in the container.
+const WHO: &str = r#"set -eu
+export LC_ALL=C PGUSER="${POSTGRES_USER:-${POSTGRESQL_USERNAME:-postgres}}"
+file="${POSTGRES_PASSWORD_FILE:-${POSTGRESQL_PASSWORD_FILE:-}}"
+if [ -n "$file" ]; then PGPASSWORD=$(cat "$file"); else PGPASSWORD="${POSTGRES_PASSWORD:-${POSTGRESQL_PASSWORD:-}}"; fi
+export PGPASSWORD
+"#;
+
+const DATABASES: &str = r"exec psql -XAtq -d template1 \
+    -c 'SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1'";
+
+const DUMP: &str = r#"exec pg_dump --create --clean --if-exists --lock-wait-timeout=60s -d "$1""#;
+
+const RESTORE: &str = "exec psql -X -q -v ON_ERROR_STOP=1 -d template1 -f -";
+
+const SCHEMA: &str = r#"exec pg_dump --schema-only --no-owner --no-acl --lock-wait-timeout=60s -d "$1""#;
+
+/// The tables by which TypeORM, Knex, Prisma, Django, Alembic, Flyway and Liquibase remember what they migrated. A database
+/// without such a table is no trouble.
+const MIGRATIONS: &str = r#"complaint=$(pg_dump --data-only --no-owner --lock-wait-timeout=60s -d "$1" \
+    -t '*.*migrat*' -t '*.*alembic_version*' -t '*.*schema_version*' -t '*.*flyway*' -t '*.*databasechangelog*' \
+    2>&1 >&3) 3>&1 || case $complaint in *'no matching tables'*) ;; *) echo "$complaint" >&2; exit 1 ;; esac"#;
+
+/// Writes all databases down; gives the bytes.
+pub(super) async fn dump(bench: &mut Bench<'_>, container: &ContainerRef, to: &mut Attachment) -> Result<u64, Trouble> {
+    let mut bytes = 0;
+    for database in databases(bench, container).await? {
+        bench.progress(format!("dumping {database}"), 0, 0);
+        let mut keep = |piece: &[u8]| {
+            bytes += piece.len() as u64;
+            to.write(piece).map_err(|error| super::unkept(&error))
+        };
+        keep(cleared(&database).as_bytes())?;
+        let dump = format!("{WHO}{DUMP}");
+        script(bench, container, (&dump, &[&database]), std::iter::empty(), keep).await?;
+    }
+    Ok(bytes)
+}
+
+/// The commands before a database is dropped: nobody may stay connected to it, or come back meanwhile.
+fn cleared(database: &str) -> String {
+    let name = database.replace('\'', "''");
+    format!(
+        "\\connect template1\n\
+         UPDATE pg_catalog.pg_database SET datallowconn = false WHERE datname = '{name}';\n\
+         SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = '{name}';\n"
+    )
+}
+
+/// Puts all databases of a dump back.
+pub(super) async fn restore(bench: &Bench<'_>, container: &ContainerRef, dump: impl Read) -> Result<(), Trouble> {
+    let restore = format!("{WHO}{RESTORE}");
+    script(bench, container, (&restore, &[]), pieces(dump), |_| Ok(())).await
+}
+
+/// The digest of each database's schema and of its migrations.
+pub(super) async fn structure(bench: &Bench<'_>, container: &ContainerRef) -> Result<Structure, Trouble> {
+    let mut structure = Structure::new();
+    // From 2025 on the dump's key differs each time (CVE-2025-8714).
+    let says_nothing = |line: &str| line.starts_with("--") || line.contains("restrict ");
+    for database in databases(bench, container).await? {
+        let mut text = told(bench, container, (&format!("{WHO}{SCHEMA}"), &[&database])).await?;
+        text.push_str(&told(bench, container, (&format!("{WHO}{MIGRATIONS}"), &[&database])).await?);
+        structure.insert(database, digest(&text, says_nothing));
+    }
+    Ok(structure)
+}
+
+async fn databases(bench: &Bench<'_>, container: &ContainerRef) -> Result<Vec<String>, Trouble> {
+    let list = told(bench, container, (&format!("{WHO}{DATABASES}"), &[])).await?;
+    Ok(list.lines().map(str::to_owned).collect())
+}
