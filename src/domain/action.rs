@@ -114,8 +114,8 @@ pub const ACTIONS: &[ActionSpec] = &[
         Risk::Disruptive,
         Some("b"),
     ),
-    on_containers("container.pin", "pin", "no update is offered; again: unpinned", Risk::Safe, Some("p")),
-    on_containers("container.skip", "skip", "what is newer now is passed over; again: offered", Risk::Safe, None),
+    on_containers("container.pin", "pin", "offers no update of it; again: unpins it", Risk::Safe, Some("p")),
+    on_containers("container.skip", "skip", "passes over what is newer; again: offers it", Risk::Safe, None),
 ];
 
 #[cfg(test)]
