@@ -9,6 +9,8 @@ mod compose;
 mod gate;
 mod interrupted;
 mod lifecycle;
+mod newer;
+mod own;
 mod preflight;
 pub(crate) mod prune;
 mod remove;
