@@ -7,10 +7,14 @@
 
 mod backup;
 mod compose;
+mod decide;
 mod gate;
 mod kept;
 mod lifecycle;
+mod newer;
+mod notes;
 mod ops;
+mod own;
 mod preflight;
 mod prune;
 mod remove;
@@ -21,6 +25,7 @@ mod target;
 mod update;
 
 pub use gate::{NoProbePath, ProbePath};
+pub use own::{OwnAction, PLACEHOLDERS};
 pub use runner::{Runner, Start};
 
 use std::collections::BTreeMap;
@@ -59,6 +64,8 @@ pub const REGISTRY: &[&dyn Action] = &[
     &prune::Prune,
     &remove::Images,
     &remove::Volume,
+    &decide::Pin,
+    &decide::Skip,
 ];
 
 /// What somebody wants done.
@@ -72,7 +79,7 @@ pub struct Wish {
     pub with: Vec<String>,
     /// Optional steps that are left out.
     pub without: Vec<String>,
-    /// The tag to which an image goes; `None` for the one that it has.
+    /// The tag to which an image goes, or which is passed over; `None` for the one that it has, and for all that are newer.
     pub to: Option<String>,
 }
 
@@ -130,6 +137,12 @@ pub struct ActionSettings {
     pub archive_bytes: u64,
     /// What is asked to tell whether a container has come up well, by its name or `project/service`.
     pub probes: BTreeMap<String, ProbePath>,
+    /// Days that a release must have been out before it is offered, where nobody decided otherwise; 0 to 365.
+    pub wait_days: u32,
+    /// The makers of an image are asked what they say of a version before it is updated.
+    pub notes: bool,
+    /// The operator's own actions, no two with one id, and none with the id of one of hostler's.
+    pub own: Vec<OwnAction>,
 }
 
 impl Default for ActionSettings {
@@ -140,6 +153,9 @@ impl Default for ActionSettings {
             keep: 3,
             archive_bytes: 2 << 30,
             probes: BTreeMap::new(),
+            wait_days: 0,
+            notes: true,
+            own: Vec::new(),
         }
     }
 }
@@ -183,16 +199,20 @@ impl Desk {
     const FILE_PATIENCE: Duration = Duration::from_secs(20);
 }
 
+/// Actions that may be about a tag.
+const WITH_TAG: [&str; 3] = ["container.update", "container.rollback", "container.skip"];
+
 /// What an action would do.
 ///
 /// # Errors
 /// When there is no such action, or why it cannot be done.
 pub async fn plan(desk: &Desk, wish: &Wish) -> Result<Plan, Refusal> {
-    let Some(action) = REGISTRY.iter().find(|action| action.spec().id == wish.action) else {
+    let own = desk.settings.own.iter().map(|own| own as &dyn Action);
+    let Some(action) = REGISTRY.iter().copied().chain(own).find(|action| action.spec().id == wish.action) else {
         return Err(Refusal::new(format!("there is no action `{}`; `hostler actions` lists them", wish.action)));
     };
-    if wish.to.is_some() && !matches!(&*wish.action, "container.update" | "container.rollback") {
-        let why = format!("{} goes to no tag: --to belongs to container.update and container.rollback", wish.action);
+    if wish.to.is_some() && !WITH_TAG.contains(&wish.action.as_str()) {
+        let why = format!("{} is about no tag: --to belongs to {}", wish.action, WITH_TAG.join(", "));
         return Err(Refusal::new(why));
     }
     let mut plan = action.plan(desk, wish).await?;

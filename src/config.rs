@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod own;
 mod print;
 mod raw;
 
@@ -52,8 +53,6 @@ pub struct Config {
     pub sources: SourceSettings,
     /// The limits of the rules.
     pub thresholds: Thresholds,
-    /// Days that a release must have been out before it is offered, where nobody decided otherwise.
-    pub wait_days: u32,
     /// What actions do where nothing else is said.
     pub actions: ActionSettings,
     /// The keys.
@@ -117,7 +116,6 @@ impl Config {
             read_only: false,
             sources: SourceSettings::default(),
             thresholds: Thresholds::default(),
-            wait_days: 0,
             actions: ActionSettings::default(),
             keys: Keymap::with([])?,
             theme_place: None,

@@ -32,6 +32,7 @@ pub use docker::{
     Candidate, DockerClient, EngineError, Executed, Extent, Happening, Inspected, LayerBook, LogStream, LogsFrom,
     Measured, PullStep, Standing, Stats, Surroundings, candidates, choose, encoded,
 };
+pub use exec::{ExecError, Running};
 pub use fs::RootedFs;
 pub use http::{Answer, Http, HttpError, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};

@@ -47,7 +47,7 @@ pub struct Setup {
 impl Setup {
     /// What decides which updates are offered: what people decided, over what the config says.
     fn update_policy(&self, rules: ImageRules) -> UpdatePolicy {
-        UpdatePolicy { wait_days: self.config.wait_days, rules }
+        UpdatePolicy { wait_days: self.config.actions.wait_days, rules }
     }
 
     /// How the screen begins, in the environment of this terminal. The second value is what was wrong with the theme.

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 
-use crate::domain::{ActionId, ContainerId, Failure, Inspection, JournalEntry, Moment, Plan};
+use crate::domain::{ContainerId, Failure, Inspection, JournalEntry, Moment, Plan};
 use crate::store::State;
 
 use canvas::Hits;
@@ -48,8 +48,15 @@ pub enum Intent {
     Copy(String),
     /// Record what somebody said.
     Record(JournalEntry),
-    /// Say what an action would do to these targets.
-    Plan(ActionId, Vec<String>),
+    /// Say what an action would do.
+    Plan {
+        /// The action's id.
+        action: String,
+        /// The targets as on screen.
+        targets: Vec<String>,
+        /// The tag that it is to lead to, if another one than that which is used.
+        to: Option<String>,
+    },
     /// Carry a plan out.
     Carry(Box<Plan>),
     /// End a run.

@@ -3,7 +3,9 @@
 //! An operation may be begun again after a worker died in it. So each looks what is there, does what is still missing, and
 //! takes what is so already for done.
 
+mod command;
 mod data;
+mod decide;
 mod edit;
 mod gate;
 mod images;
@@ -21,7 +23,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::Desk;
-use crate::domain::{ContainerId, ContainerRef, Failure, Guard, Op, RunEntry, RunRecord, Verb};
+use crate::domain::{ContainerId, ContainerRef, Failure, Guard, Op, Run, RunEntry, RunRecord, Verb};
 use crate::history::{Attachment, RunFile};
 use crate::host::{DockerClient, EngineError, LogsFrom, foreign};
 
@@ -74,6 +76,16 @@ impl From<Failure> for Trouble {
     }
 }
 
+impl<'a> Bench<'a> {
+    /// The bench of a run, with the engine.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub(super) async fn open(desk: &'a Desk, run: &'a Run, file: &'a mut RunFile) -> Result<Self, Trouble> {
+        Ok(Self { desk, docker: desk.docker().await?, run: &run.id, file, late: run.succeeded })
+    }
+}
+
 impl Bench<'_> {
     /// Writes how far the operation is. What cannot be written is not worth failing for.
     pub(super) fn progress(&mut self, text: impl Into<String>, done: u64, total: u64) {
@@ -86,10 +98,7 @@ impl Bench<'_> {
     }
 
     fn tell(&mut self, entry: RunEntry) {
-        let record = RunRecord { at: self.desk.ports.clock.now().wall, entry };
-        if let Err(error) = self.file.write(&record, false) {
-            tracing::warn!(%error, "A remark of a run was lost.");
-        }
+        tell(self.desk, self.file, entry);
     }
 
     /// Begins a file that is kept with the run.
@@ -104,14 +113,40 @@ impl Bench<'_> {
     }
 }
 
-/// Whether giving up half-way leaves nothing half done.
-pub(super) fn may_be_broken_off(op: &Op) -> bool {
-    matches!(op, Op::Pull { .. } | Op::Gate { .. } | Op::Generate { .. } | Op::NoteStructure { .. } | Op::BackUp { .. })
+fn tell(desk: &Desk, file: &mut RunFile, entry: RunEntry) {
+    let record = RunRecord { at: desk.ports.clock.now().wall, entry };
+    if let Err(error) = file.write(&record, false) {
+        tracing::warn!(%error, "A remark of a run was lost.");
+    }
 }
 
-/// Carries out one operation.
-pub(super) async fn perform(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> {
+/// Whether giving up half-way leaves nothing half done, or nothing that hostler could finish.
+pub(super) fn may_be_broken_off(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Pull { .. }
+            | Op::Gate { .. }
+            | Op::Generate { .. }
+            | Op::NoteStructure { .. }
+            | Op::BackUp { .. }
+            | Op::Command { .. }
+    )
+}
+
+/// Carries out one operation of a run with this file. The engine is asked for only where it is needed.
+pub(super) async fn perform(op: &Op, desk: &Desk, run: &Run, file: &mut RunFile) -> Result<Done, Trouble> {
     match op {
+        Op::Command { command } => command::run(desk, file, command).await,
+        Op::Pin { subject, pinned } => decide::pin(desk, subject, *pinned),
+        Op::Skip { subject, versions, skipped } => decide::skip(desk, subject, versions, *skipped),
+        op => on_the_engine(op, &mut Bench::open(desk, run, file).await?).await,
+    }
+}
+
+async fn on_the_engine(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> {
+    match op {
+        // Carried out already, without it.
+        Op::Command { .. } | Op::Pin { .. } | Op::Skip { .. } => Ok(Done::default()),
         Op::Lifecycle { verb, container, stop_seconds } => lifecycle(bench, *verb, container, *stop_seconds).await,
         Op::RemoveContainer { container, volumes } => remove_container(bench, container, *volumes).await,
         Op::ArchiveLogs { containers } => archive_logs(bench, containers).await,

@@ -108,7 +108,8 @@ impl<'a> Runner<'a> {
             return self.take_back(Outcome::RolledBack, "it was asked for".to_owned()).await;
         }
         if self.run.plan.is_empty() {
-            return self.end(Outcome::NothingToDo, "there was nothing to do".to_owned());
+            let why = self.run.plan.why_nothing();
+            return self.end(Outcome::NothingToDo, why);
         }
         self.tell_left_out();
         let steps: Vec<usize> = self.run.plan.chosen().map(|(index, _)| index).collect();
@@ -170,9 +171,8 @@ impl<'a> Runner<'a> {
     async fn perform(&mut self, op: &crate::domain::Op, may_be_broken_off: bool) -> Result<Done, Stop> {
         // A second handle looks for the wish to cancel while the file is written to.
         let cancel = self.file.cancel_wish();
-        let mut bench = bench(self.desk, &self.run, &mut self.file).await?;
         tokio::select! {
-            done = ops::perform(op, &mut bench) => Ok(done?),
+            done = ops::perform(op, self.desk, &self.run, &mut self.file) => Ok(done?),
             () = wished(&cancel), if may_be_broken_off => Err(Stop::Cancelled),
         }
     }
@@ -262,10 +262,11 @@ impl<'a> Runner<'a> {
 
     /// Whether data allows to take it back.
     async fn may_go_back(&mut self) -> Result<(), Trouble> {
-        if self.insisted {
+        // What is not taken back by itself has no data that must go back with it.
+        if self.insisted || !self.run.plan.rolls_back {
             return Ok(());
         }
-        let mut bench = bench(self.desk, &self.run, &mut self.file).await?;
+        let mut bench = Bench::open(self.desk, &self.run, &mut self.file).await?;
         ops::may_go_back(&mut bench, &self.run).await
     }
 
@@ -293,11 +294,6 @@ impl<'a> Runner<'a> {
         }
         self.run.take(&record);
     }
-}
-
-/// Where the operations of a run are carried out.
-async fn bench<'a>(desk: &'a Desk, run: &'a Run, file: &'a mut RunFile) -> Result<Bench<'a>, Trouble> {
-    Ok(Bench { desk, docker: desk.docker().await?, run: &run.id, file, late: run.succeeded })
 }
 
 /// Comes back when somebody asked for the end.

@@ -5,7 +5,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::ops;
 use super::target::{Target, resolve};
-use super::{Action, Desk, Refusal, Wish, backup, compose, gate, kept, lifecycle, preflight};
+use super::{Action, Desk, Refusal, Wish, backup, compose, gate, kept, lifecycle, newer, preflight};
 use crate::domain::{ActionSpec, ComposeService, Guard, Item, Op, Plan, Risk, Step, Verb};
 
 /// Updates containers to the newest image of their reference, or of another tag.
@@ -23,6 +23,11 @@ impl Action for Update {
             let mut plan = lifecycle::of(self.spec(), wish, &targets);
             if wish.to.is_some() {
                 one_image(&targets)?;
+            }
+            let targets = newer::sift(desk, wish, targets, &mut plan).await?;
+            if targets.is_empty() {
+                plan.undo = "nothing is done".into();
+                return Ok(plan);
             }
             let names: Vec<String> = targets.iter().map(|target| target.container.name.to_string()).collect();
             preflight::unfinished(desk, &names)?;

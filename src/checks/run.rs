@@ -42,6 +42,7 @@ mod tests {
             commands: Vec::new(),
             downtime: None,
             notes: Vec::new(),
+            choices: Vec::new(),
             rolls_back: true,
             locks: Vec::new(),
         };

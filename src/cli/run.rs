@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::RunArgs;
 use super::{Exit, Stop, look, out};
 use crate::actions::{self, Refusal, Wish};
-use crate::domain::{ACTIONS, JournalRecord, Outcome, Plan, Risk, Run};
+use crate::domain::{ACTIONS, ActionSpec, JournalRecord, Outcome, Plan, Risk, Run};
 use crate::history::RunReader;
 use crate::report::plan::{self as report_plan, PlanReport};
 use crate::report::{self, Look, run as report_run};
@@ -20,16 +20,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Lists the actions.
 pub(super) fn list(setup: &Setup, json: bool) -> Result<Exit, Stop> {
+    let own = setup.config.actions.own.iter().map(|own| own.spec);
+    let actions: Vec<&ActionSpec> = ACTIONS.iter().chain(own).collect();
     let text = if json {
-        report::json(&ACTIONS, out::is_terminal()).map_err(Stop::failure)?
+        report::json(&actions, out::is_terminal()).map_err(Stop::failure)?
     } else {
         let look = look(&setup.config);
-        let line = |spec: &crate::domain::ActionSpec| {
+        let line = |spec: &ActionSpec| {
             let key = spec.key.map_or_else(String::new, |key| format!("  (key {key})"));
             let muted = look.tone(report::look::Tone::Muted, &format!("{}{key}", spec.risk.word()));
             format!("{:<20} {:<46} {muted}\n", spec.id, spec.about)
         };
-        ACTIONS.iter().map(line).collect()
+        actions.into_iter().map(line).collect()
     };
     out::print(&text).map_err(Stop::failure)?;
     Ok(Exit::Success)

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::raw::{Keys, Ratio, RawActions, RawConfig, RawThresholds, Span, unknown_command};
+use super::raw::{Keys, Ratio, RawAction, RawActions, RawConfig, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
-use crate::actions::{ActionSettings, NoProbePath, ProbePath};
-use crate::domain::{NamePattern, Protected, Thresholds, units};
+use crate::actions::{ActionSettings, NoProbePath, OwnAction, ProbePath};
+use crate::domain::{ActionSpec, NamePattern, Protected, Thresholds, units};
 use crate::sources::SourceSettings;
 use crate::ui::command::Command;
 use crate::ui::keymap::{Keymap, KeymapError};
@@ -29,15 +29,15 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
         defaults.theme.clone_from(theme.get_ref());
         defaults.theme_place = Some(Place::of(text, theme.span()));
     }
+    let actions = checker.actions(raw, &defaults.actions);
     let config = Config {
         glyphs: raw.ui.glyphs.unwrap_or_default(),
         mouse: raw.ui.mouse.unwrap_or(defaults.mouse),
         read_only: raw.read_only.unwrap_or(defaults.read_only),
         sources: checker.sources(raw, &defaults.sources),
-        wait_days: checker.wait_days(raw, defaults.wait_days),
         thresholds: checker.thresholds(&raw.thresholds, &defaults.thresholds),
-        actions: checker.actions(&raw.actions, &defaults.actions),
-        keys: checker.keys(raw, defaults.keys),
+        keys: checker.keys(raw, &actions.own, defaults.keys),
+        actions,
         ..defaults
     };
     if checker.faults.is_empty() {
@@ -47,13 +47,18 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
     Err(checker.faults)
 }
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     text: &'a str,
     faults: Vec<Fault>,
 }
 
 impl Checker<'_> {
-    fn fault<T>(&mut self, written: &Spanned<T>, what: String) {
+    /// How many faults were found so far.
+    pub(super) fn faults(&self) -> usize {
+        self.faults.len()
+    }
+
+    pub(super) fn fault<T>(&mut self, written: &Spanned<T>, what: String) {
         self.faults.push(Fault { place: Some(Place::of(self.text, written.span())), what });
     }
 
@@ -83,7 +88,7 @@ impl Checker<'_> {
         self.within(written, |celsius| celsius.0, 1.0..=150.0, (default, |celsius| format!("{celsius} °C")))
     }
 
-    fn span(
+    pub(super) fn span(
         &mut self,
         written: Option<&Spanned<Span>>,
         range: RangeInclusive<Duration>,
@@ -92,15 +97,20 @@ impl Checker<'_> {
         self.within(written, |Span(span)| span, range, (default, |span| Span::words(*span)))
     }
 
-    fn actions(&mut self, raw: &RawActions, defaults: &ActionSettings) -> ActionSettings {
-        let keep = (defaults.keep, |count: &u32| count.to_string());
-        let archive = ((defaults.archive_bytes >> 30) as u32, |count: &u32| count.to_string());
+    fn actions(&mut self, raw: &RawConfig, defaults: &ActionSettings) -> ActionSettings {
+        let (keep, days) = (defaults.keep, defaults.wait_days);
+        let (wait_days, notes) = (raw.updates.wait_days.as_ref(), raw.updates.notes);
+        let (raw, own) = (&raw.actions, &raw.action);
+        let archive = ((defaults.archive_bytes >> 30) as u32, u32::to_string);
         let archive_gib = self.within(raw.archive_gib.as_ref(), |count| count.0, 0..=1024, archive);
         ActionSettings {
             archive_bytes: u64::from(archive_gib) << 30,
             gate: self.span(raw.gate.as_ref(), SECOND..=HOUR, defaults.gate),
             steady: self.span(raw.steady.as_ref(), Duration::ZERO..=HOUR, defaults.steady),
-            keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, keep),
+            own: self.own(own),
+            keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, (keep, u32::to_string)),
+            notes: notes.unwrap_or(defaults.notes),
+            wait_days: self.within(wait_days, |count| count.0, 0..=365, (days, u32::to_string)),
             probes: self.probes(raw),
         }
     }
@@ -171,11 +181,6 @@ impl Checker<'_> {
         }
     }
 
-    fn wait_days(&mut self, raw: &RawConfig, default: u32) -> u32 {
-        let days = (default, |days: &u32| days.to_string());
-        self.within(raw.updates.wait_days.as_ref(), |count| count.0, 0..=365, days)
-    }
-
     fn sources(&mut self, raw: &RawConfig, defaults: &SourceSettings) -> SourceSettings {
         let check_updates = raw.updates.check.unwrap_or(defaults.check_updates);
         let protected = self.protected(raw.actions.protect.as_deref().unwrap_or_default());
@@ -238,7 +243,7 @@ impl Checker<'_> {
         Some(text.to_owned())
     }
 
-    fn keys(&mut self, raw: &RawConfig, defaults: Keymap) -> Keymap {
+    fn keys(&mut self, raw: &RawConfig, own: &[OwnAction], defaults: Keymap) -> Keymap {
         let before = self.faults.len();
         for name in raw.keys.keys().filter(|name| Command::named(name.get_ref()).is_none()) {
             self.fault(name, unknown_command(name.get_ref()));
@@ -248,17 +253,30 @@ impl Checker<'_> {
         }
         let changes: Vec<(&str, &[String])> =
             raw.keys.iter().map(|(name, keys)| (name.get_ref().as_str(), keys.get_ref().0.as_slice())).collect();
-        match Keymap::with(changes.iter().copied()) {
+        let specs: Vec<&'static ActionSpec> = own.iter().map(|own| own.spec).collect();
+        match Keymap::with_own(changes.iter().copied(), &specs) {
             Ok(keymap) => keymap,
             Err(error) => {
-                match culprit(raw, &error) {
-                    Some(keys) => self.fault(keys, error.to_string()),
-                    None => self.faults.push(Fault { place: None, what: error.to_string() }),
+                match (own_culprit(raw, &error), culprit(raw, &error)) {
+                    (Some(key), _) => self.fault(key, error.to_string()),
+                    (None, Some(keys)) => self.fault(keys, error.to_string()),
+                    (None, None) => self.faults.push(Fault { place: None, what: error.to_string() }),
                 }
                 defaults
             }
         }
     }
+}
+
+/// The key of one of the operator's own actions that is at fault: of two that clash the one further down.
+fn own_culprit<'a>(raw: &'a RawConfig, error: &KeymapError) -> Option<&'a Spanned<String>> {
+    let at_fault = |action: &&RawAction| match error {
+        KeymapError::Clash { first, second, .. } => [*first, *second].contains(&action.id.get_ref().as_str()),
+        KeymapError::NoKey(key) => action.key.as_ref().is_some_and(|written| written.get_ref() == key),
+        KeymapError::Reserved(key) => action.key.as_ref().is_some_and(|written| *written.get_ref() == key.to_string()),
+        KeymapError::NoCommand(_) => false,
+    };
+    raw.action.iter().rfind(at_fault)?.key.as_ref()
 }
 
 /// The binding that is at fault: of two that clash the one further down, else the one that fails by itself.

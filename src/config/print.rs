@@ -8,8 +8,11 @@ use toml::Spanned;
 
 use super::Config;
 use super::raw::{
-    Celsius, Count, Keys, Ratio, RawActions, RawConfig, RawSources, RawThresholds, RawUi, RawUpdates, Span,
+    Celsius, Count, Keys, Ratio, RawAction, RawActions, RawConfig, RawSources, RawSubject, RawThresholds, RawUi,
+    RawUpdates, Span,
 };
+use crate::actions::OwnAction;
+use crate::domain::{Risk, Subject};
 use crate::ui::command::Command;
 
 /// The config as TOML. Keys without a value (such as an engine that is to be found by itself) stand as comments.
@@ -31,6 +34,18 @@ pub(super) fn complete(config: &Config) -> RawConfig {
     let mut raw = raw(config);
     raw.sources.docker.get_or_insert_with(|| anywhere(String::new()));
     raw.sources.nvml_library.get_or_insert_with(|| anywhere(String::new()));
+    raw.action = vec![RawAction {
+        id: anywhere(String::new()),
+        title: anywhere(String::new()),
+        argv: anywhere(Vec::new()),
+        on: Some(RawSubject::Box),
+        risk: Some(Risk::Safe),
+        key: Some(anywhere(String::new())),
+        confirm: Some(String::new()),
+        timeout: Some(anywhere(Span(Duration::ZERO))),
+        env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+    }];
     raw
 }
 
@@ -66,7 +81,11 @@ fn raw(config: &Config) -> RawConfig {
             restart_clear: span(limits.restart_clear),
             oom_window: span(limits.oom_window),
         },
-        updates: RawUpdates { check: Some(sources.check_updates), wait_days: Some(anywhere(Count(config.wait_days))) },
+        updates: RawUpdates {
+            check: Some(sources.check_updates),
+            wait_days: Some(anywhere(Count(config.actions.wait_days))),
+            notes: Some(config.actions.notes),
+        },
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),
@@ -81,12 +100,33 @@ fn raw(config: &Config) -> RawConfig {
             protect: Some(sources.protected.patterns().iter().map(|name| anywhere(name.to_string())).collect()),
         },
         keys: keys(config),
+        action: config.actions.own.iter().map(own).collect(),
+    }
+}
+
+/// One of the operator's own actions.
+fn own(own: &OwnAction) -> RawAction {
+    let text = |values: &BTreeMap<String, String>| {
+        values.iter().map(|(name, value)| (name.clone(), anywhere(value.clone()))).collect()
+    };
+    RawAction {
+        id: anywhere(own.spec.id.to_owned()),
+        title: anywhere(own.spec.title.to_owned()),
+        argv: anywhere(own.argv.iter().cloned().map(anywhere).collect()),
+        on: Some(if own.spec.on == Subject::Container { RawSubject::Container } else { RawSubject::Box }),
+        risk: Some(own.spec.risk),
+        key: own.spec.key.map(|key| anywhere(key.to_owned())),
+        confirm: own.confirm.clone(),
+        timeout: Some(anywhere(Span(own.patience))),
+        env: text(&own.env),
+        secrets: text(&own.secrets),
     }
 }
 
 /// The keys of every command that can be bound: what leads back out cannot.
 fn keys(config: &Config) -> BTreeMap<Spanned<String>, Spanned<Keys>> {
-    let bound = config.keys.iter().filter(|(command, _)| *command != Command::Back);
+    // The key of one of the operator's own actions stands with the action.
+    let bound = config.keys.iter().filter(|(command, _)| *command != Command::Back && !command.is_own());
     bound
         .map(|(command, keys)| {
             let keys = Keys(keys.iter().map(ToString::to_string).collect());
@@ -141,14 +181,16 @@ mod tests {
     #[test]
     fn the_template_has_every_key() {
         let known = toml::Table::try_from(complete(&Config::defaults().unwrap())).unwrap();
-        let (top, tables): (Vec<_>, Vec<_>) = known.iter().partition(|(_, value)| !value.is_table());
+        let of_actions = known["action"][0].as_table().unwrap();
+        let (top, tables): (Vec<_>, Vec<_>) =
+            known.iter().filter(|(key, _)| *key != "action").partition(|(_, value)| !value.is_table());
         let has = |key: &str| {
             let key = if key.contains('.') { format!("\"{key}\"") } else { key.to_owned() };
             TEMPLATE
                 .lines()
                 .any(|line| line.starts_with(&format!("# {key} = ")) || line.starts_with(&format!("#   {key} = ")))
         };
-        for (key, _) in top {
+        for (key, _) in top.into_iter().chain(of_actions) {
             assert!(has(key), "{key}");
         }
         for (name, table) in tables {

@@ -14,6 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{Config, Fault, GlyphChoice, Place};
+use crate::domain::Risk;
 use crate::ui::command::Command;
 
 /// The whole file.
@@ -28,6 +29,8 @@ pub(super) struct RawConfig {
     pub(super) actions: RawActions,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) action: Vec<RawAction>,
 }
 
 /// `[ui]`.
@@ -73,6 +76,7 @@ pub(super) struct RawThresholds {
 pub(super) struct RawUpdates {
     pub(super) check: Option<bool>,
     pub(super) wait_days: Option<Spanned<Count>>,
+    pub(super) notes: Option<bool>,
 }
 
 /// `[actions]`.
@@ -86,6 +90,34 @@ pub(super) struct RawActions {
     /// By container.
     pub(super) probes: BTreeMap<Spanned<String>, Spanned<String>>,
     pub(super) protect: Option<Vec<Spanned<String>>>,
+}
+
+/// `[[action]]`: one of the operator's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAction {
+    pub(super) id: Spanned<String>,
+    pub(super) title: Spanned<String>,
+    pub(super) argv: Spanned<Vec<Spanned<String>>>,
+    pub(super) on: Option<RawSubject>,
+    pub(super) risk: Option<Risk>,
+    pub(super) key: Option<Spanned<String>>,
+    pub(super) confirm: Option<String>,
+    pub(super) timeout: Option<Spanned<Span>>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    pub(super) secrets: BTreeMap<String, Spanned<String>>,
+}
+
+/// What one of the operator's own actions can work on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawSubject {
+    /// Containers.
+    Container,
+    /// The whole box.
+    Box,
 }
 
 /// Reads the raw form.
@@ -127,9 +159,17 @@ fn compare(written: &DeTable<'_>, known: &toml::Table, text: &str, faults: &mut 
                 let place = Some(Place::of(text, key.span()));
                 faults.push(Fault { place, what: unknown("key", name, known.keys().map(String::as_str)) });
             }
-            // Which commands there are is checked with the keys themselves; containers have any name.
-            (Some(toml::Value::Table(_)), _) if name == "keys" || name == "probes" => {}
+            // Which commands there are is checked with the keys themselves; containers and variables have any name.
+            (Some(toml::Value::Table(_)), _) if ["keys", "probes", "env", "secrets"].contains(&name) => {}
             (Some(toml::Value::Table(known)), DeValue::Table(written)) => compare(written, known, text, faults),
+            (Some(toml::Value::Array(known)), DeValue::Array(written)) => {
+                let Some(toml::Value::Table(known)) = known.first() else { continue };
+                let tables = written.iter().filter_map(|entry| match entry.get_ref() {
+                    DeValue::Table(table) => Some(table),
+                    _ => None,
+                });
+                tables.for_each(|table| compare(table, known, text, faults));
+            }
             _ => {}
         }
     }

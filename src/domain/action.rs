@@ -31,7 +31,7 @@ impl Risk {
 }
 
 /// What an action works on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// Containers: one, a compose project, or several.
@@ -44,8 +44,8 @@ pub enum Subject {
     Box,
 }
 
-/// One action as the rest of the program may know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// One action as the rest of the program may know it: hostler's own, or one that the operator's config sets down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ActionSpec {
     /// Its id.
     pub id: ActionId,
@@ -138,6 +138,8 @@ pub const ACTIONS: &[ActionSpec] = &[
         risk: Risk::Destructive,
         key: Some("D"),
     },
+    on_containers("container.pin", "pin", "offers no update of it; again: unpins it", Risk::Safe, Some("p")),
+    on_containers("container.skip", "skip", "passes over what is newer; again: offers it", Risk::Safe, None),
 ];
 
 #[cfg(test)]

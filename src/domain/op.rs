@@ -3,6 +3,8 @@
 //! Each operation names what it touches by id, and may be carried out again after a worker died in it: it looks what is
 //! there, and does what is still missing. How each is done stands in `actions::ops`.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +100,36 @@ pub struct ComposeService {
     pub files: Vec<String>,
     /// Files of variables; empty for the `.env` of the folder.
     pub env_files: Vec<String>,
+}
+
+/// A program of the operator's: no shell reads its words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnCommand {
+    /// The program and its words, at least one.
+    pub argv: Vec<String>,
+    /// Variables beside those that hostler has itself.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Variables whose values stand in these files: the values themselves are never written down.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, String>,
+    /// Seconds that it may take.
+    pub seconds: u64,
+}
+
+impl OwnCommand {
+    /// The words as a shell would be given them.
+    pub fn line(&self) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@,+%".contains(&byte);
+        let quoted = |word: &String| {
+            if !word.is_empty() && word.bytes().all(plain) {
+                word.clone()
+            } else {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            }
+        };
+        self.argv.iter().map(quoted).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// One operation.
@@ -238,6 +270,27 @@ pub enum Op {
     Restore {
         /// Which.
         place: DataPlace,
+    },
+    /// Runs a program of the operator's.
+    Command {
+        /// Which.
+        command: OwnCommand,
+    },
+    /// Offers no update any more, or offers them again.
+    Pin {
+        /// For what: a container's name, or an image's repository.
+        subject: String,
+        /// Whether it is pinned afterwards.
+        pinned: bool,
+    },
+    /// Passes versions over, or offers them again.
+    Skip {
+        /// For what: a container's name, or an image's repository.
+        subject: String,
+        /// Tags, and digests (`sha256:…`) of the tag that is used.
+        versions: Vec<String>,
+        /// Whether they are passed over afterwards.
+        skipped: bool,
     },
     /// Waits until the container of this name has come up well.
     Gate {

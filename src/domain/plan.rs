@@ -35,11 +35,25 @@ pub struct Plan {
     /// What others say about it (release notes), a line each.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// The versions that it could lead to, the one that is used first; empty where there is no choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<Choice>,
     /// A failed step takes back what was done before it.
     #[serde(default)]
     pub rolls_back: bool,
     /// What nobody else may work on meanwhile: names of locks, such as `container/n8n`.
     pub locks: Vec<String>,
+}
+
+/// A version that an update can lead to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The tag.
+    pub tag: String,
+    /// How far it is, and how old: `minor, 3 d old`.
+    pub about: String,
+    /// It is the one that this plan leads to.
+    pub chosen: bool,
 }
 
 /// One step of a plan.
@@ -153,6 +167,7 @@ impl Plan {
             commands: Vec::new(),
             downtime: None,
             notes: Vec::new(),
+            choices: Vec::new(),
             rolls_back: false,
             locks: Vec::new(),
         }
@@ -217,6 +232,15 @@ impl Plan {
             [] => format!("`{step}` cannot be added or dropped: {} has no optional steps", self.action),
             optional => format!("there is no optional step `{step}`; there are {}", optional.join(", ")),
         })
+    }
+
+    /// Why there is nothing to do, in a sentence: of several reasons the first.
+    pub fn why_nothing(&self) -> String {
+        match self.kept.as_slice() {
+            [] => format!("{}: there is nothing to do", self.title),
+            [only] => only.clone(),
+            [first, others @ ..] => format!("{first} (and {} more)", others.len()),
+        }
     }
 
     /// What is so when all of it was done: the title, as something that happened, and how what was freed (as the engine

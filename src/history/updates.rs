@@ -91,16 +91,23 @@ impl StateDir {
         self.decide(subject, |rule| rule.pinned = pinned)
     }
 
-    /// Passes a version over (a tag, or a digest of the tag that is used), or offers it again.
+    /// Passes versions over (tags, or digests of the tag that is used), or offers them again.
     ///
     /// # Errors
     /// When it could not be written.
-    pub fn skip_version(&self, subject: &str, version: &str, skip: bool) -> Result<ImageRules, HistoryError> {
+    pub fn skip_versions(
+        &self,
+        subject: &str,
+        versions: &[impl AsRef<str>],
+        skip: bool,
+    ) -> Result<ImageRules, HistoryError> {
         self.decide(subject, |rule| {
-            if skip {
-                rule.skip(version);
-            } else {
-                rule.skipped.retain(|skipped| skipped != version);
+            for version in versions.iter().map(AsRef::as_ref) {
+                if skip {
+                    rule.skip(version);
+                } else {
+                    rule.skipped.retain(|skipped| skipped != version);
+                }
             }
         })
     }
@@ -180,15 +187,15 @@ mod tests {
     fn decisions_are_kept_and_taken_back() {
         let (_root, dir) = store();
         dir.pin_image("agents-n8n-1", true).unwrap();
-        dir.skip_version("n8nio/n8n:1.2", "1.3", true).unwrap();
-        dir.skip_version("n8nio/n8n", "1.4", true).unwrap();
+        dir.skip_versions("n8nio/n8n:1.2", &["1.3"], true).unwrap();
+        dir.skip_versions("n8nio/n8n", &["1.4"], true).unwrap();
         let rules = dir.wait_for_release("n8nio/n8n", Some(3)).unwrap();
         assert_eq!(rules, dir.image_rules());
         let of = rules.of("agents-n8n-1", &"n8nio/n8n:1.2".parse().unwrap());
         assert!(of.pinned && of.skipped == ["1.3", "1.4"] && of.wait_days == Some(3), "{of:?}");
         dir.pin_image("agents-n8n-1", false).unwrap();
-        dir.skip_version("n8nio/n8n", "1.3", false).unwrap();
-        dir.skip_version("n8nio/n8n", "1.4", false).unwrap();
+        dir.skip_versions("n8nio/n8n", &["1.3"], false).unwrap();
+        dir.skip_versions("n8nio/n8n", &["1.4"], false).unwrap();
         let rules = dir.wait_for_release("n8nio/n8n", None).unwrap();
         assert!(rules.rules.is_empty(), "{rules:?}");
     }
@@ -201,7 +208,7 @@ mod tests {
                 let dir = &dir;
                 scope.spawn(move || {
                     (0..5).for_each(|version| {
-                        dir.skip_version("a/b", &format!("{number}.{version}"), true).unwrap();
+                        dir.skip_versions("a/b", &[format!("{number}.{version}")], true).unwrap();
                     });
                 });
             }

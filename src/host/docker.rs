@@ -24,6 +24,7 @@ pub use disk::{Extent, Measured};
 pub use endpoint::{Candidate, Standing, Surroundings, candidates, choose};
 pub use exec::Executed;
 pub use happening::Happening;
+pub(in crate::host) use images::kept_labels;
 pub use layers::LayerBook;
 pub use logs::{LogStream, LogsFrom};
 pub use raw::{EngineError, encoded};

@@ -51,6 +51,9 @@ pub fn text(plan: &Plan, hash: &str, look: &Look) -> String {
     plan.downtime.iter().for_each(|downtime| fact("away", downtime));
     fact("undo", &plan.undo);
     plan.commands().for_each(|command| fact("same as", command));
+    plan.choices.iter().filter(|choice| !choice.chosen).for_each(|choice| {
+        fact("or", &format!("--to {} ({})", choice.tag, choice.about));
+    });
     plan.notes.iter().for_each(|note| fact("notes", note));
     fact("risk", plan.risk().word());
     fact("plan", hash);

@@ -8,7 +8,7 @@ use tokio::task::spawn_local;
 use super::Setup;
 use super::worker::{self, Order};
 use crate::actions::{self, Desk, Wish};
-use crate::domain::{ActionId, Plan};
+use crate::domain::Plan;
 
 /// Answers that may wait.
 const QUEUE: usize = 8;
@@ -36,11 +36,16 @@ impl Acting {
         (Self { setup: Rc::new(setup.clone()), desk: None, tell }, told)
     }
 
-    /// Finds out what an action would do to these targets.
-    pub(super) fn plan(&mut self, action: ActionId, targets: Vec<String>) {
+    /// Takes another config: what is planned and started from now on heeds it.
+    pub(super) fn renew(&mut self, setup: &Setup) {
+        self.setup = Rc::new(setup.clone());
+        self.desk = None;
+    }
+
+    /// Finds out what an action would do.
+    pub(super) fn plan(&mut self, wish: Wish) {
         let desk = Rc::clone(self.desk.get_or_insert_with(|| Rc::new(self.setup.desk())));
         let tell = self.tell.clone();
-        let wish = Wish { action: action.to_owned(), targets, ..Wish::default() };
         spawn_local(async move {
             let plan = actions::plan(&desk, &wish).await.map(Box::new).map_err(|refusal| refusal.to_string());
             // The screen may have been left.

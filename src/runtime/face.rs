@@ -20,6 +20,7 @@ use super::core::Queue;
 use super::keeper::{Keeper, News};
 use super::worker::Order;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
+use crate::actions::Wish;
 use crate::config::Config;
 use crate::domain::{Event, Failure, JournalEntry, Run, UpdatePolicy};
 use crate::host::spawn;
@@ -282,7 +283,9 @@ impl Face {
                 }
             }
             Intent::Record(entry) => self.record(entry),
-            Intent::Plan(action, targets) => self.acting.plan(action, targets),
+            Intent::Plan { action, targets, to } => {
+                self.acting.plan(Wish { action, targets, to, ..Wish::default() });
+            }
             Intent::Carry(plan) => self.acting.carry(Order::Plan(plan)),
             Intent::TakeUp(run, back) => {
                 self.acting.carry(if back { Order::TakeBack(run) } else { Order::Finish(run) });
@@ -320,12 +323,14 @@ impl Face {
                 }
                 self.core.take(Event::Limits(Arc::new(config.thresholds.clone())));
                 let rules = self.core.state.update_policy.rules.clone();
-                self.core.take(Event::Updates(Arc::new(UpdatePolicy { wait_days: config.wait_days, rules })));
+                let wait_days = config.actions.wait_days;
+                self.core.take(Event::Updates(Arc::new(UpdatePolicy { wait_days, rules })));
                 self.core.assess(now);
                 let restart =
                     if config.sources == before.sources { "" } else { "; what is read counts from the next start" };
                 self.ui.say(format!("the config was read again{restart}"), now);
                 self.setup.config = config;
+                self.acting.renew(&self.setup);
             }
             Err(error) => self.ui.say(format!("the old config stays: {}", first_line(&error.to_string())), now),
         }

@@ -4,13 +4,12 @@ use super::command::Command;
 use super::list::RowKey;
 use super::popups::{Popup, RunView};
 use super::{Intent, Ui};
-use crate::domain::{ActionId, ActionSpec, ContainerState, Moment, Plan, Run, Subject};
+use crate::domain::{ActionSpec, ContainerState, Moment, Plan, Risk, Run, Subject};
 use crate::store::State;
 
 impl Ui {
     /// Asks for the plan of an action on what is marked or selected.
-    pub(super) fn act(&mut self, id: ActionId, state: &State, now: Moment) -> Vec<Intent> {
-        let Some(spec) = ActionSpec::named(id) else { return Vec::new() };
+    pub(super) fn act(&mut self, spec: &'static ActionSpec, state: &State, now: Moment) -> Vec<Intent> {
         if self.setup.read_only {
             self.say(format!("read-only: nothing is done ({})", spec.title), now);
             return Vec::new();
@@ -19,13 +18,14 @@ impl Ui {
             self.say(format!("a demo changes nothing ({})", spec.title), now);
             return Vec::new();
         }
-        let targets = self.targets(spec.on, state, now);
+        // What works on the whole box works on nothing that is selected.
+        let targets = if spec.on == Subject::Box { Vec::new() } else { self.targets(spec.on, state, now) };
         if targets.is_empty() && spec.on != Subject::Box {
             self.say(format!("select what to {} first", spec.title), now);
             return Vec::new();
         }
         self.say(format!("{}: looking at what it would do …", spec.title), now);
-        vec![Intent::Plan(id, targets)]
+        vec![Intent::Plan { action: spec.id.to_owned(), targets, to: None }]
     }
 
     /// Starts the selected container if it is down, else stops it.
@@ -38,7 +38,8 @@ impl Ui {
             meant.any(|container| container.state.is_up() || container.state == ContainerState::Restarting)
         };
         let up = self.targets(Subject::Container, state, now).iter().any(|name| is_up(name));
-        self.act(if up { "container.stop" } else { "container.start" }, state, now)
+        let spec = ActionSpec::named(if up { "container.stop" } else { "container.start" });
+        spec.map_or_else(Vec::new, |spec| self.act(spec, state, now))
     }
 
     /// Opens a shell in the selected container.
@@ -99,13 +100,11 @@ impl Ui {
                 return Vec::new();
             }
         };
-        if plan.is_empty() && plan.steps.is_empty() {
-            let nothing = || format!("{}: there is nothing to do", plan.title);
-            let why = Some(plan.summary.clone()).filter(|summary| !summary.is_empty());
-            self.say(why.or_else(|| plan.kept.first().cloned()).unwrap_or_else(nothing), now);
+        if plan.steps.is_empty() && plan.choices.is_empty() {
+            self.say(plan.why_nothing(), now);
             return Vec::new();
         }
-        if plan.risk() == crate::domain::Risk::Safe && plan.warnings.is_empty() {
+        if plan.risk() == Risk::Safe && plan.warnings.is_empty() && !plan.steps.is_empty() {
             return vec![Intent::Carry(plan)];
         }
         self.toast = None;

@@ -136,18 +136,27 @@ pub enum Command {
     /// A maintenance action.
     #[strum(disabled)]
     Act(ActionId),
+    /// One of the operator's own.
+    #[strum(disabled)]
+    Own(&'static ActionSpec),
 }
 
 impl Command {
-    /// Every command, the actions last.
+    /// Every command that hostler has, the actions last.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::iter().chain(ACTIONS.iter().map(|spec| Self::Act(spec.id)))
+    }
+
+    /// Whether it is one of the operator's own actions.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Own(_))
     }
 
     /// Its name in the config, such as `next-error`; an action's is its id.
     pub fn name(self) -> &'static str {
         match self {
             Self::Act(id) => id,
+            Self::Own(spec) => spec.id,
             other => other.into(),
         }
     }
@@ -162,6 +171,7 @@ impl Command {
     pub fn action(self) -> Option<&'static ActionSpec> {
         match self {
             Self::Act(id) => ActionSpec::named(id),
+            Self::Own(spec) => Some(spec),
             _ => None,
         }
     }
@@ -169,7 +179,7 @@ impl Command {
     /// Where it can be given.
     pub fn context(self) -> Context {
         match self {
-            Self::Act(_) => match self.action().map(|spec| spec.on) {
+            Self::Act(_) | Self::Own(_) => match self.action().map(|spec| spec.on) {
                 Some(Subject::Box) | None => Context::Global,
                 Some(Subject::Container) => Context::Containers,
                 Some(Subject::Image) => Context::Images,
@@ -234,7 +244,7 @@ impl Command {
             Self::Journal => "journal",
             Self::StartStop => "start or stop",
             Self::Shell => "shell",
-            Self::Act(_) => self.action().map_or("", |spec| spec.title),
+            Self::Act(_) | Self::Own(_) => self.action().map_or("", |spec| spec.title),
             Self::Theme => "theme",
             Self::Refresh => "read everything now",
             Self::Redraw => "draw the screen anew",

@@ -9,7 +9,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::canvas::Hit;
 use super::command::{Command, Context};
 use super::filter::Filter;
-use super::keymap::Key;
+use super::keymap::{Key, Keymap};
 use super::list::{ListId, RowKey};
 use super::popups::{self, Form, Inspect, Menu, MenuKind, Popup};
 use super::tabs::{TABS, TabId, tab};
@@ -159,7 +159,9 @@ impl Ui {
             Command::Inspect => return self.inspect(state, now),
             Command::StartStop => return self.start_or_stop(state, now),
             Command::Shell => return self.shell(state, now),
-            Command::Act(id) => return self.act(id, state, now),
+            Command::Act(_) | Command::Own(_) => {
+                return command.action().map_or_else(Vec::new, |spec| self.act(spec, state, now));
+            }
             Command::Views => self.next_view(),
             Command::Back => self.back(now),
             Command::Filter => self.begin_filter(),
@@ -522,6 +524,8 @@ impl Ui {
 }
 
 /// Every command with its key, for the palette: most used order is that of [`Command`].
-pub(super) fn palette_commands() -> impl Iterator<Item = Command> {
-    Command::all().filter(|command| !matches!(command, Command::Palette | Command::Back | Command::Up | Command::Down))
+pub(super) fn palette_commands(keymap: &Keymap) -> impl Iterator<Item = Command> {
+    let left_out =
+        |command: &Command| matches!(command, Command::Palette | Command::Back | Command::Up | Command::Down);
+    keymap.iter().map(|(command, _)| command).filter(move |command| !left_out(command))
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::command::{Command, Context};
-use crate::domain::ACTIONS;
+use crate::domain::{ACTIONS, ActionSpec};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// One key with its modifiers, written `x`, `P`, `space`, `enter`, `S-tab`, `ctrl-x`, `f1`, `pgup`.
@@ -183,20 +183,29 @@ impl Keymap {
     /// # Errors
     /// The first change that names no command or no key, clashes, or touches a key that always leads out.
     pub fn with<'a>(changes: impl IntoIterator<Item = (&'a str, &'a [String])>) -> Result<Self, KeymapError> {
+        Self::with_own(changes, &[])
+    }
+
+    /// The same with the operator's own actions beside hostler's.
+    ///
+    /// # Errors
+    /// Those of [`Self::with`], and where an own action wants what is no key or means something else.
+    pub fn with_own<'a>(
+        changes: impl IntoIterator<Item = (&'a str, &'a [String])>,
+        own: &[&'static ActionSpec],
+    ) -> Result<Self, KeymapError> {
         let parse = |keys: &mut dyn Iterator<Item = &str>| keys.map(str::parse).collect::<Result<Vec<Key>, _>>();
         let mut bound = BTreeMap::new();
         for (command, keys) in DEFAULTS {
             bound.insert(*command, parse(&mut keys.iter().copied())?);
         }
-        for spec in ACTIONS {
-            bound.insert(Command::Act(spec.id), parse(&mut spec.key.into_iter())?);
+        let actions = ACTIONS.iter().map(|spec| (Command::Act(spec.id), spec.key));
+        for (command, key) in actions.chain(own.iter().map(|spec| (Command::Own(spec), spec.key))) {
+            bound.insert(command, checked(parse(&mut key.into_iter())?)?);
         }
         for (name, keys) in changes {
             let command = Command::named(name).ok_or_else(|| KeymapError::NoCommand(name.to_owned()))?;
-            let keys = parse(&mut keys.iter().map(String::as_str))?;
-            if let Some(reserved) = keys.iter().find(|key| is_reserved(**key)) {
-                return Err(KeymapError::Reserved(*reserved));
-            }
+            let keys = checked(parse(&mut keys.iter().map(String::as_str))?)?;
             if command == Command::Back {
                 return Err(KeymapError::Reserved(Key { code: KeyCode::Esc, ctrl: false, alt: false }));
             }
@@ -227,9 +236,10 @@ impl Keymap {
         self.keys(command).first().map(Key::to_string).unwrap_or_default()
     }
 
-    /// Every command with its keys, in the order of [`Command`].
+    /// Every command with its keys, in the order of [`Command`]; the operator's own actions last.
     pub fn iter(&self) -> impl Iterator<Item = (Command, &[Key])> {
-        Command::all().map(|command| (command, self.keys(command)))
+        let own = self.0.keys().copied().filter(|command| command.is_own());
+        Command::all().chain(own).map(|command| (command, self.keys(command)))
     }
 
     /// A key may mean one thing in a context, and nothing in a tab that it already means everywhere.
@@ -247,6 +257,14 @@ impl Keymap {
             }
         }
         Ok(())
+    }
+}
+
+/// Keys of which none always leads out.
+fn checked(keys: Vec<Key>) -> Result<Vec<Key>, KeymapError> {
+    match keys.iter().find(|key| is_reserved(**key)) {
+        Some(reserved) => Err(KeymapError::Reserved(*reserved)),
+        None => Ok(keys),
     }
 }
 

@@ -112,7 +112,7 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> O
         Popup::Form(_) => Some(form::key(ui, event, now)),
         Popup::Findings => findings::key(ui, event, state, now),
         Popup::Journal => journal::key(ui, event, state, now),
-        Popup::Confirm(_) => Some(confirm::key(ui, event)),
+        Popup::Confirm(_) => Some(confirm::key(ui, event, now)),
         Popup::Run(_) => run::key(ui, event, state).or_else(|| reading(ui, event, state, now)),
         Popup::Inspect(_) => inspect::key(ui, event).or_else(|| reading(ui, event, state, now)),
         Popup::Help { .. } | Popup::Detail(_) => reading(ui, event, state, now),

@@ -10,6 +10,8 @@ mod faults;
 mod gate;
 mod interrupted;
 mod lifecycle;
+mod newer;
+mod own;
 mod preflight;
 pub(crate) mod prune;
 mod remove;

@@ -63,6 +63,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             // A worker is started, and programs that tell what only they know.
             "std::process::Child",
             "std::process::Command",
+            "std::process::ExitStatus",
             "std::process::Stdio",
             "std::process::id",
             "std::thread",

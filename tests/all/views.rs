@@ -3,6 +3,8 @@
 //!
 //! To accept a change after having looked at it: `INSTA_UPDATE=always tests/run views`.
 
+mod plan;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;

@@ -27,6 +27,13 @@ pub struct LocalImage {
     pub labels: BTreeMap<String, String>,
 }
 
+impl LocalImage {
+    /// Whether it is the image that a registry tells by this digest.
+    pub fn has(&self, digest: &str) -> bool {
+        self.digests.iter().any(|known| known.rsplit_once('@').is_some_and(|(_, known)| known == digest))
+    }
+}
+
 /// What registries answered, by the whole reference (`docker.io/n8nio/n8n:1.118.2`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UpdateMemory {

@@ -89,6 +89,13 @@ pub struct NewTag {
     pub built: bool,
 }
 
+impl NewTag {
+    /// How far it is, and how old, in a clause.
+    pub fn about(&self, now: Timestamp) -> String {
+        format!("{}, {}", self.step.word(), age(self.at, self.built, now))
+    }
+}
+
 impl NewerImage {
     /// The newest tag.
     pub fn newest(&self) -> Option<&NewTag> {
@@ -103,7 +110,7 @@ impl NewerImage {
     /// What else there is beside the newest, a clause each.
     fn others(&self, now: Timestamp) -> Vec<String> {
         let tags = self.tags.iter().skip(1);
-        let tags = tags.map(|tag| format!("also {} ({}, {})", tag.tag, tag.step.word(), age(tag.at, tag.built, now)));
+        let tags = tags.map(|tag| format!("also {} ({})", tag.tag, tag.about(now)));
         // Where there is no newer tag, the sentence tells of the digest.
         let digest = self.digest.iter().filter(|_| !self.tags.is_empty());
         let digest = digest.map(|it| format!("the same tag is another image now ({})", age(it.at, it.built, now)));
@@ -274,11 +281,11 @@ enum Theirs {
 }
 
 fn theirs(image: &ImageRef, local: &LocalImage, answer: &Answer) -> Theirs {
-    let parsed = || local.digests.iter().filter_map(|digest| digest.parse::<ImageRef>().ok());
-    if parsed().any(|known| known.digest.as_ref() == Some(&answer.digest)) {
+    if local.has(&answer.digest) {
         return Theirs::Ours;
     }
-    if !parsed().any(|known| known.name() == image.name()) {
+    let mut parsed = local.digests.iter().filter_map(|digest| digest.parse::<ImageRef>().ok());
+    if !parsed.any(|known| known.name() == image.name()) {
         return Theirs::Unrelated;
     }
     let (at, built) = answer.published.map_or((answer.since, false), |at| (at, true));

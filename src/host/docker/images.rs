@@ -1,6 +1,6 @@
 //! What the engine knows of images: what they were pulled as, and what their makers wrote on them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -54,9 +54,14 @@ impl DockerClient {
 fn local(image: ImageInspect) -> LocalImage {
     let digests = image.repo_digests.unwrap_or_default().into_iter().take(KEPT);
     let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
+    LocalImage { digests: digests.map(|digest| foreign::name(&digest)).collect(), labels: kept_labels(&labels) }
+}
+
+/// Of an image's labels those that its makers describe it with, without what their names begin with.
+pub(in crate::host) fn kept_labels(labels: &HashMap<String, String>) -> BTreeMap<String, String> {
     let named = labels.iter().filter_map(|(name, value)| {
         let name = foreign::name(name.strip_prefix(LABELS)?);
         Some((name, foreign::clean(value, LABEL_BYTES).into_owned()))
     });
-    LocalImage { digests: digests.map(|digest| foreign::name(&digest)).collect(), labels: named.take(KEPT).collect() }
+    named.take(KEPT).collect()
 }

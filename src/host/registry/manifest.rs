@@ -1,7 +1,9 @@
-//! When an image was built: its manifest leads to its config, and that says so.
+//! When an image was built, and its labels: its manifest leads to its config, and that says so.
 //!
 //! Docker Hub counts each manifest that is read as a pull, so this is asked only about what is new, and not while few pulls
 //! are left.
+
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -9,6 +11,7 @@ use serde::Deserialize;
 use super::wire::not_understood;
 use super::{MANIFESTS, Visit};
 use crate::domain::RegistryFault;
+use crate::host::docker::kept_labels;
 
 /// A manifest, or a list of them: as much of either as is needed.
 #[derive(Deserialize)]
@@ -41,6 +44,15 @@ struct Platform {
 struct Config {
     #[serde(default)]
     created: Option<String>,
+    #[serde(default)]
+    config: Settings,
+}
+
+/// What a container of the image begins with: as much as is needed.
+#[derive(Default, Deserialize)]
+struct Settings {
+    #[serde(default, rename = "Labels")]
+    labels: Option<HashMap<String, String>>,
 }
 
 impl Visit {
@@ -53,6 +65,24 @@ impl Visit {
     /// # Errors
     /// When it cannot be read.
     pub async fn published(&mut self, reference: &str) -> Result<Option<Timestamp>, RegistryFault> {
+        let Some(config) = self.config(reference).await? else { return Ok(None) };
+        let created = config.created.and_then(|created| created.parse::<Timestamp>().ok());
+        let (first, last) = (Timestamp::from_second(FIRST_IMAGES), self.now() + SignedDuration::from_hours(24));
+        Ok(created.filter(|created| first.is_ok_and(|first| *created > first) && *created < last))
+    }
+
+    /// The labels of the image behind `reference`, as [`LocalImage`](crate::domain::LocalImage) has them; none where asking
+    /// would cost pulls that are few.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn labels(&mut self, reference: &str) -> Result<BTreeMap<String, String>, RegistryFault> {
+        let config = self.config(reference).await?;
+        Ok(kept_labels(&config.and_then(|config| config.config.labels).unwrap_or_default()))
+    }
+
+    /// The config of the image behind `reference`; `None` where it names none, or pulls are few.
+    async fn config(&mut self, reference: &str) -> Result<Option<Config>, RegistryFault> {
         if self.remaining().is_some_and(|remaining| remaining < Self::SPARED) {
             return Ok(None);
         }
@@ -64,10 +94,7 @@ impl Visit {
         let Some(config) = manifest.config.filter(|config| is_digest(&config.digest)) else { return Ok(None) };
         let said = self.get(&format!("blobs/{}", config.digest), "*/*").await?;
         let config: Option<Config> = said.object();
-        let config = config.ok_or_else(|| not_understood(&self.image.registry, "it is no config of an image"))?;
-        let created = config.created.and_then(|created| created.parse::<Timestamp>().ok());
-        let (first, last) = (Timestamp::from_second(FIRST_IMAGES), self.now() + SignedDuration::from_hours(24));
-        Ok(created.filter(|created| first.is_ok_and(|first| *created > first) && *created < last))
+        config.map(Some).ok_or_else(|| not_understood(&self.image.registry, "it is no config of an image"))
     }
 
     async fn manifest(&mut self, reference: &str) -> Result<Manifest, RegistryFault> {

@@ -35,6 +35,11 @@ pub struct ReleaseNotes {
 }
 
 impl ReleaseNotes {
+    /// Nothing but where notes can be read by the labels of an image, and why they were not.
+    pub fn unread(labels: &BTreeMap<String, String>, why: &str) -> Self {
+        Self::none(link(labels), why)
+    }
+
     fn none(link: Option<String>, why: impl Into<String>) -> Self {
         Self { lines: Vec::new(), link, why_none: Some(why.into()) }
     }
@@ -61,11 +66,10 @@ impl OpenRegistries {
     /// with or without `org.opencontainers.image.` before them.
     pub async fn release_notes(&self, labels: &BTreeMap<String, String>, from: &str, to: &str) -> ReleaseNotes {
         let Some(repository) = label(labels, "source").and_then(github) else {
-            let link = ["source", "url", "documentation"].into_iter().find_map(|name| web_link(label(labels, name)?));
-            let why = if link.is_some() { "its source is not at GitHub" } else { "its labels name no source" };
-            return ReleaseNotes::none(link, why);
+            let why = if link(labels).is_some() { "its source is not at GitHub" } else { "its labels name no source" };
+            return ReleaseNotes::unread(labels, why);
         };
-        let all = format!("https://github.com/{repository}/releases");
+        let all = all_of(&repository);
         let releases = match self.releases(&repository).await {
             Ok(releases) => releases,
             Err(why) => return ReleaseNotes::none(Some(all), why),
@@ -96,6 +100,17 @@ impl OpenRegistries {
             status => Err(format!("GitHub refuses (status {status})")),
         }
     }
+}
+
+/// Where an image's labels lead: to its releases at GitHub, else to where its makers are.
+fn link(labels: &BTreeMap<String, String>) -> Option<String> {
+    let releases = label(labels, "source").and_then(github).map(|repository| all_of(&repository));
+    let elsewhere = || ["source", "url", "documentation"].into_iter().find_map(|name| web_link(label(labels, name)?));
+    releases.or_else(elsewhere)
+}
+
+fn all_of(repository: &str) -> String {
+    format!("https://github.com/{repository}/releases")
 }
 
 /// A label of the image by the end of its name.

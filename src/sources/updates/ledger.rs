@@ -156,9 +156,7 @@ impl Ledger {
         let reference = image.to_string();
         let digest = self.memory.images.get(&reference).and_then(|asked| Some(&asked.answer.as_ref()?.digest));
         let (Some(digest), Some((_, ids))) = (digest, self.used.get(&reference)) else { return Vec::new() };
-        let other = |id: &&String| {
-            self.local.get(*id).is_some_and(|local| !local.digests.iter().any(|known| known.ends_with(digest)))
-        };
+        let other = |id: &&String| self.local.get(*id).is_some_and(|local| !local.has(digest));
         ids.iter().filter(other).cloned().collect()
     }
 

@@ -9,11 +9,14 @@ use tui_input::backend::crossterm::EventHandler;
 use super::super::canvas::{Canvas, Pieces, piece, width};
 use super::super::theme::Role;
 use super::super::{Intent, Ui};
-use super::{Popup, frame};
-use crate::domain::{Item, Plan, Risk, Step, units};
+use super::{Popup, frame, wrapped};
+use crate::domain::{Item, Moment, Plan, Risk, Step, units};
 
 /// Objects of a step that are drawn until all are asked for; the rest is counted.
 const LISTED: usize = 6;
+
+/// Where the makers' notes are wrapped, so that they can be read on a narrow screen.
+const NOTE_COLUMNS: usize = 62;
 
 /// An open plan.
 #[derive(Debug, Clone)]
@@ -75,6 +78,16 @@ impl Confirm {
         steps.filter(|(_, step)| step.optional).map(|(index, _)| index).collect()
     }
 
+    /// The wish for the version behind a digit, if it is another one.
+    fn version(&self, digit: char) -> Option<Intent> {
+        let place = digit.to_digit(10)?.checked_sub(1)? as usize;
+        let choice = self.plan.choices.get(place).filter(|choice| !choice.chosen)?;
+        let (action, targets) = (self.plan.action.clone(), self.plan.targets.clone());
+        // The first one is that which is used.
+        let to = (place > 0).then(|| choice.tag.clone());
+        Some(Intent::Plan { action, targets, to })
+    }
+
     fn toggle(&mut self) {
         if let Some(index) = self.optional().get(self.at) {
             let step = &self.plan.steps[*index];
@@ -87,7 +100,9 @@ impl Confirm {
     /// Carries it out, if it may be.
     fn press(&mut self) -> Option<Intent> {
         if self.plan.is_empty() {
-            self.error = Some("no step is chosen".to_owned());
+            let nothing =
+                if self.plan.steps.is_empty() { self.plan.why_nothing() } else { "no step is chosen".to_owned() };
+            self.error = Some(nothing);
             return None;
         }
         if let Some(expected) = self.expected()
@@ -113,7 +128,7 @@ impl Confirm {
 }
 
 /// Takes a key. Keys that were typed before the popup was drawn never get here.
-pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<Intent> {
+pub(super) fn key(ui: &mut Ui, event: KeyEvent, now: Moment) -> Vec<Intent> {
     let Some(Popup::Confirm(mut confirm)) = ui.popup.take() else { return Vec::new() };
     let types = confirm.wants_a_name();
     let last = confirm.optional().len().saturating_sub(1);
@@ -133,6 +148,13 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent) -> Vec<Intent> {
         KeyCode::Char('k') if !types => confirm.at = confirm.at.saturating_sub(1),
         KeyCode::Char('a') if !types => confirm.all = !confirm.all,
         KeyCode::Char('q') if !types => return Vec::new(),
+        KeyCode::Char(digit @ '1'..='9') if !types => {
+            intent = confirm.version(digit);
+            if intent.is_some() {
+                // A plan that nobody wants any more must not be confirmed.
+                ui.say(format!("{}: looking at what another version would do …", confirm.plan.title), now);
+            }
+        }
         _ if types => {
             confirm.error = None;
             confirm.typed.handle_event(&TerminalEvent::Key(event));
@@ -181,6 +203,7 @@ fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
     if !plan.summary.is_empty() {
         lines.push(Line::new(vec![piece(Role::Muted, plan.summary.clone())]));
     }
+    lines.extend(choices(plan));
     lines.push(Line::empty());
     let here = confirm.optional().get(confirm.at).copied();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -204,7 +227,12 @@ fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
         fact(if index == 0 { "same as" } else { "" }, command, Role::Compute);
     }
     for (index, note) in plan.notes.iter().enumerate() {
-        fact(if index == 0 { "notes" } else { "" }, note, Role::Text);
+        // An item that goes on in the next line is not taken for another one.
+        for (part, line) in wrapped(note, NOTE_COLUMNS).iter().enumerate() {
+            let said: String = line.iter().map(|piece| &*piece.text).collect();
+            let indented = if part == 0 { said } else { format!("    {said}") };
+            fact(if (index, part) == (0, 0) { "notes" } else { "" }, &indented, Role::Text);
+        }
     }
     lines.push(Line::empty());
     lines
@@ -228,6 +256,20 @@ fn headline(plan: &Plan) -> Line {
     };
     left.push(piece(risk.0, format!("   {}", risk.1)));
     Line::new(left)
+}
+
+/// The versions among which one may choose, each behind its digit: `2 1.1.0   minor, 3 d old`.
+fn choices(plan: &Plan) -> impl Iterator<Item = Line> {
+    let widest = plan.choices.iter().map(|choice| choice.tag.len()).max().unwrap_or(0);
+    (1..=9).zip(&plan.choices).map(move |(digit, choice)| {
+        let (sign, tag) = if choice.chosen { (Role::Muted, Role::Accent) } else { (Role::Key, Role::Strong) };
+        Line::new(vec![
+            piece(Role::Muted, format!("{:<8}", if digit == 1 { "version" } else { "" })),
+            piece(sign, format!("{digit} ")),
+            piece(tag, format!("{:<widest$}", choice.tag)),
+            piece(Role::Muted, format!("   {}", choice.about)),
+        ])
+    })
 }
 
 fn step_lines(lines: &mut Vec<Line>, (index, step, bytes): (usize, &Step, Option<u64>), here: bool, listed: usize) {
@@ -298,6 +340,10 @@ fn buttons(canvas: &mut Canvas<'_>, inner: Rect, confirm: &Confirm) {
         }
         if !confirm.optional().is_empty() {
             pieces.extend([piece(Role::Key, "space"), piece(Role::Muted, " adds or drops a step   ")]);
+        }
+        if !confirm.plan.choices.is_empty() {
+            let last = confirm.plan.choices.len().min(9);
+            pieces.extend([piece(Role::Key, format!("1–{last}")), piece(Role::Muted, " another version   ")]);
         }
         pieces.extend([
             piece(Role::Key, "y"),

@@ -53,7 +53,7 @@ fn entries(scene: &Scene<'_>, menu: &Menu) -> Vec<Entry> {
     let ui = scene.ui;
     let columns = || menu.of.map(|list| (tab(ui.tab).columns(list), ui.list(list)));
     let all: Vec<(String, String, bool)> = match menu.kind {
-        MenuKind::Palette => palette_commands()
+        MenuKind::Palette => palette_commands(&ui.setup.keymap)
             .map(|command| {
                 let text = match command.context() {
                     super::super::command::Context::Global => command.title().to_owned(),
@@ -121,7 +121,8 @@ fn chosen(ui: &mut Ui, state: &State, now: Moment) -> Vec<Intent> {
     match (kind, column) {
         (MenuKind::Palette, _) => {
             ui.popup = None;
-            if let Some(command) = palette_commands().nth(index) {
+            let command = palette_commands(&ui.setup.keymap).nth(index);
+            if let Some(command) = command {
                 return ui.command(command, state, now);
             }
         }

@@ -105,9 +105,11 @@ fn an_inference_server_must_generate() {
         llama.display(),
         model.display()
     );
-    service.publish("2", Version::Runs(script(serve)));
+    let serve = script(serve);
+    service.publish("2", Version::Runs(serve));
     let (code, done) = run(&service.home, &["container.update", name]);
     assert_eq!(code, 0, "{done}");
+    service.publish("3", Version::Runs(serve));
     wait_until(bed::DEADLINE, "the server has loaded its model", || {
         let plan = planned(&service.home, &["container.update", name]);
         plan.to_string().contains("generate a few tokens").then_some(())
@@ -121,16 +123,16 @@ fn an_inference_server_must_generate() {
     assert_eq!(code, 0, "{done}");
     assert!(done["lines"].to_string().contains("generated in"), "{done}");
 
+    let double = DOUBLE.replace("PORT", &port.to_string());
+    service.publish("4", Version::Runs(script(format!("exec python3 -c '{}'", double.replace('\'', "'\\''")))));
     wait_until(bed::DEADLINE, "the server has loaded its model", || {
         let plan = planned(&service.home, &["container.update", name]);
         plan.to_string().contains("generate a few tokens").then_some(())
     });
-    let double = DOUBLE.replace("PORT", &port.to_string());
-    service.publish("3", Version::Runs(script(format!("exec python3 -c '{}'", double.replace('\'', "'\\''")))));
     let (code, done) = run(&service.home, &["container.update", name]);
     assert_eq!((code, done["outcome"].as_str()), (1, Some("rolled-back")), "{done}");
     assert!(done["text"].as_str().unwrap().contains("serves nothing: double generated nothing: status 500"), "{done}");
-    assert_eq!(service.version(), "2");
+    assert_eq!(service.version(), "3");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
 use bollard::query_parameters::RemoveContainerOptionsBuilder;
+use futures_util::TryStreamExt as _;
 use serde_json::Value;
 
 use crate::bed::{self, Container, Engine, Home, Registry, Restart, Spec};
@@ -110,6 +111,21 @@ impl Service {
     /// Takes a tag out of the registry.
     pub(crate) fn delete(&self, tag: &str) {
         self.registry.delete(&self.repository, tag);
+    }
+
+    /// Pulls what a tag of the service's image means now.
+    pub(crate) fn pull(&self, tag: &str) {
+        let reference = self.reference(tag);
+        let options = bollard::query_parameters::CreateImageOptionsBuilder::new().from_image(&reference).build();
+        let pulled = self.engine.docker().create_image(Some(options), None, None);
+        self.engine.block_on(pulled.try_for_each(async |_| Ok(()))).unwrap();
+    }
+
+    /// Its name on screen.
+    #[track_caller]
+    pub(crate) fn shown(&self) -> String {
+        let labels = self.now().config.unwrap().labels.unwrap();
+        format!("{}/app", labels["com.docker.compose.project"])
     }
 
     /// The reference of a tag of the service's image.

@@ -26,7 +26,8 @@ fn a_bad_update_undoes_itself_and_a_good_one_stays() {
     desk.click(row);
 
     service.publish("2", Version::Sick);
-    desk.press_see("u", " Update shop/app ");
+    let shown = service.shown();
+    desk.press_see("u", &format!(" Update {shown} "));
     desk.see("same as docker pull");
     desk.see("[ Cancel ]");
     desk.press("Enter");
@@ -44,12 +45,12 @@ fn a_bad_update_undoes_itself_and_a_good_one_stays() {
     service.publish("3", Version::Good);
     desk.press_see("u", "[ Cancel ]");
     desk.press("y");
-    desk.see("succeeded: Update shop/app");
+    desk.see(&format!("succeeded: Update {shown}"));
     assert_eq!(service.version(), "3");
 
-    desk.press_see("b", " Roll back shop/app ");
+    desk.press_see("b", &format!(" Roll back {shown} "));
     desk.press("y");
-    desk.see("succeeded: Roll back shop/app");
+    desk.see(&format!("succeeded: Roll back {shown}"));
     assert_eq!(service.version(), "1");
 
     desk.press_see("J", "rolled-back");
@@ -123,8 +124,7 @@ fn a_run_goes_on(leave: impl FnOnce(&mut Desk)) {
     desk.click(row);
     desk.press_see("u", "[ Cancel ]");
     desk.press("y");
-    // The gate, where it stays for seconds.
-    desk.see("step 8 of 8");
+    desk.read(r"(step \d+ of)");
     leave(&mut desk);
     let ended = wait_until(DEADLINE, "the run has ended", || {
         let mut files = std::fs::read_dir(home.state().join("runs")).ok()?.map(|file| file.unwrap().path());
@@ -146,4 +146,37 @@ fn a_run_goes_on_when_the_terminal_is_gone() {
 #[test]
 fn a_run_goes_on_when_the_screen_is_killed() {
     a_run_goes_on(|desk| desk.term.signal(Signal::KILL).unwrap());
+}
+
+#[test]
+fn an_action_of_ones_own_has_its_key_and_its_place_in_the_palette_and_in_help() {
+    let Some(engine) = bed::engine() else { return };
+    let share = Share::of(&engine);
+    let it = engine.run("it", |spec| spec.compose("shop", "it"));
+    let action = "[[action]]\nid = \"own.greet\"\ntitle = \"greet\"\non = \"container\"\nkey = \"F\"\n\
+        argv = [\"echo\", \"hello\", \"{name}\"]\nconfirm = \"It will be loud.\"\n";
+    let home = Home::new().configured(&format!("{}{action}", super::QUIET));
+    let home = home.engine(share.endpoint()).args(["--tab", "containers"]);
+    let mut desk = home.open();
+    let row = desk.place("● it ");
+    desk.click(row);
+    desk.press_see("F", " Greet shop/it ");
+    desk.see("It will be loud.");
+    desk.see(&format!("same as echo hello {}", it.name()));
+    desk.press("y");
+    desk.see("succeeded: Greet shop/it");
+    desk.press_see("?", "own.greet");
+    desk.press("Esc");
+    desk.miss("own.greet");
+    desk.press_see(":", "Commands");
+    desk.write("greet");
+    desk.see("Containers: greet");
+    desk.press_see("Enter", " Greet shop/it ");
+    desk.press("Esc");
+    desk.miss(" Greet shop/it ");
+
+    // What is read again is heeded at once.
+    home.write_config(&format!("{}{}", super::QUIET, action.replace("hello", "goodbye")));
+    desk.press_see("C-l", "the config was read again");
+    desk.press_see("F", "same as echo goodbye");
 }

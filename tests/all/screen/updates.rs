@@ -3,11 +3,13 @@
 
 use std::process::Command;
 
+use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use hostler::history::StateDir;
 use serde_json::Value;
 
-use super::Home;
-use crate::bed::{self, Share};
+use super::{Home, QUIET};
+use crate::actions::service::CONFIG;
+use crate::bed::{self, DEADLINE, Share, wait_until};
 
 /// What a snapshot says of the only container's image.
 fn update(mut command: Command) -> Value {
@@ -43,9 +45,9 @@ fn a_newer_version_is_seen_and_remembered() {
     dir.pin_image(container.name(), true).unwrap();
     desk.see("update   pinned");
     dir.pin_image(container.name(), false).unwrap();
-    dir.skip_version(&reference, "1.1.0", true).unwrap();
+    dir.skip_versions(&reference, &["1.1.0"], true).unwrap();
     desk.see("update   1.1.0 is passed over");
-    dir.skip_version(&reference, "1.1.0", false).unwrap();
+    dir.skip_versions(&reference, &["1.1.0"], false).unwrap();
     desk.see("1.0.0 ↑minor");
     desk.press("q");
     desk.end();
@@ -57,5 +59,51 @@ fn a_newer_version_is_seen_and_remembered() {
     assert_eq!((&known["tags"][0]["tag"], &known["tags"][0]["step"]), (&"1.1.0".into(), &"minor".into()));
     home.write_config("[updates]\ncheck = false\n");
     assert_eq!(update(home.command(&["snapshot", "--json"]))["standing"], "unchecked");
+    engine.forget_image(&reference);
+}
+
+#[test]
+fn a_newer_version_is_chosen_by_its_digit_and_a_pin_keeps_it_out() {
+    let (Some(engine), Some(registry)) = (bed::engine(), bed::registry()) else { return };
+    let reference = registry.reference("bed/app", "1.0.0");
+    registry.push(&engine, "bed/app", "1.0.0", "1");
+    let container = engine.run("app", |spec| {
+        let spec = spec.shell("trap 'exit 0' TERM; while :; do sleep 0.1; done");
+        spec.with(|body| body.image = Some(reference.clone()))
+    });
+    registry.push(&engine, "bed/app", "1.1.0", "2");
+    let share = Share::of(&engine);
+    let home = Home::new().engine(share.endpoint()).among(&[]).args(["--tab", "containers"]);
+    let home = home.configured(&format!("{QUIET}{CONFIG}"));
+    let mut desk = home.open();
+    desk.see("1.0.0 ↑minor");
+    wait_until(DEADLINE, "the answer is kept", || home.state().join("updates.json").exists().then_some(()));
+    let row = desk.place("● hostler-test-");
+    desk.click(row);
+
+    desk.press("p");
+    desk.see("succeeded: Pin ");
+    desk.see("app:1.0.0 pinned");
+    desk.press_see("u", "`container.pin` again unpins it");
+    desk.press("p");
+    desk.see("succeeded: Unpin ");
+    desk.see("1.0.0 ↑minor");
+
+    desk.press_see("u", "2 1.1.0   minor, ");
+    desk.see("is the newest for");
+    desk.see("1–2 another version");
+    desk.press_see("2", "same as docker pull");
+    desk.see(&format!("pull {}", registry.reference("bed/app", "1.1.0")));
+    desk.press("y");
+    desk.see("succeeded: Update ");
+    desk.see("app:1.1.0");
+    let image =
+        engine.block_on(engine.docker().inspect_container(container.name(), None)).unwrap().config.unwrap().image;
+    assert_eq!(image, Some(registry.reference("bed/app", "1.1.0")));
+    desk.press("q");
+    desk.end();
+    // The new one is nobody's; the old one, which was kept, goes with the test.
+    let force = RemoveContainerOptionsBuilder::new().force(true).build();
+    engine.block_on(engine.docker().remove_container(container.name(), Some(force))).unwrap();
     engine.forget_image(&reference);
 }

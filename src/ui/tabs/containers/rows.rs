@@ -266,6 +266,9 @@ fn image_cell<'a>(row: &'a Row, scene: &Scene<'a>) -> Pieces<'a> {
             let tag = short.split_once(':').map_or(short, |(_, tag)| tag);
             vec![piece(Role::Text, tag), piece(Role::Accent, format!(" {}{}", glyphs.ascending, newer.word()))]
         }
+        Some(ImageUpdate::Pinned) => {
+            vec![piece(Role::Muted, short), piece(Role::Faint, " pinned")]
+        }
         Some(ImageUpdate::Unknown { .. }) => {
             vec![piece(Role::Faint, format!("{} ", glyphs.unknown)), piece(Role::Muted, short)]
         }
