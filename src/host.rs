@@ -38,7 +38,7 @@ pub use http::{Answer, Http, HttpError, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library, Nvidia, driver_mismatch};
 pub use reach::reach;
-pub use registry::{OpenRegistries, Registries, ReleaseNotes, Tags, Visit};
+pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit};
 pub use space::{Space, statvfs};
 pub use tail::{FirstLook, Grown, Tail, TailLimits, Tailer};
 pub use user::login_name;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::Desk;
 use super::ops::{self, Bench, Done, Trouble};
@@ -16,6 +16,9 @@ use crate::host::login_name;
 
 /// The time between two looks whether somebody asked for the end.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a run waits for an engine that is away before it takes back: one that is upgraded comes back within that.
+const ENGINE_PATIENCE: Duration = Duration::from_mins(3);
 
 /// How a runner begins.
 #[derive(Debug)]
@@ -177,11 +180,46 @@ impl<'a> Runner<'a> {
     /// A step did not end well: what was done is taken back where the plan says so.
     async fn stopped(mut self, outcome: Outcome, why: String) -> Outcome {
         if self.run.plan.rolls_back && self.run.can_be_taken_back() {
+            if !self.engine_is_back().await {
+                let text = format!("{why}; nothing is taken back yet: when it runs, `hostler undo {}`", self.run.id);
+                return self.end(Outcome::Failed, text);
+            }
             let outcome = if outcome == Outcome::Failed { Outcome::RolledBack } else { outcome };
             return self.take_back(outcome, why).await;
         }
         let freed = self.run.freed.map(|freed| format!(", after {} were freed", units::bytes(freed)));
         self.end(outcome, format!("{why}{}", freed.unwrap_or_default()))
+    }
+
+    /// Waits until the engine answers; not for ever.
+    async fn engine_is_back(&mut self) -> bool {
+        let began = Instant::now();
+        loop {
+            let answer = match self.desk.docker().await {
+                Ok(docker) => docker.ping().await,
+                Err(failure) => Err(failure),
+            };
+            let waited = began.elapsed();
+            if answer.is_ok() || waited >= ENGINE_PATIENCE {
+                return answer.is_ok();
+            }
+            let text = "the engine is away; waiting for it".to_owned();
+            self.tell(RunEntry::Progress { text, done: waited.as_secs(), total: ENGINE_PATIENCE.as_secs() }, false);
+            sleep(LOOK_EVERY * 5).await;
+        }
+    }
+
+    /// One operation that takes back. An engine that is about to restart still answers, and then fails at what it is asked: so
+    /// it is asked once more, as every operation bears.
+    async fn take_one_back(&mut self, op: &crate::domain::Op) -> Result<Done, Stop> {
+        match self.perform(op, false).await {
+            Err(Stop::Trouble(_)) if !self.back => {
+                sleep(LOOK_EVERY * 5).await;
+                self.engine_is_back().await;
+                self.perform(op, false).await
+            }
+            done => done,
+        }
     }
 
     /// Takes back every step that had begun, the last one first.
@@ -202,7 +240,7 @@ impl<'a> Runner<'a> {
             self.tell(RunEntry::Began { step: index, back: true }, true);
             let mut text = Vec::new();
             for op in &undo {
-                match self.perform(op, false).await {
+                match self.take_one_back(op).await {
                     Ok(done) => text.extend((!done.text.is_empty()).then_some(done.text)),
                     Err(Stop::Cancelled) => {}
                     Err(Stop::Trouble(Trouble(why))) => {

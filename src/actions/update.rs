@@ -127,7 +127,9 @@ pub(super) fn make(target: &Target, reference: &str, service: Option<ComposeServ
     let mut step = Step::new(format!("create {shown}"), title, Risk::Safe, create)
         .guarded(Guard::Same { container: container.clone() });
     if target.container.state.is_up() {
-        let verb = Verb::Start;
+        let (verb, policy) = (Verb::Start, target.container.restart_policy);
+        // What is archived is stopped, with another policy, before it is swapped.
+        step = step.undone_by(Op::SwapBack { old: container.clone(), policy });
         step = step.undone_by(Op::Lifecycle { verb, container: container.clone(), stop_seconds: None });
     }
     step.undone_by(Op::RemoveCreated { like: container })

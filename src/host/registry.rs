@@ -11,6 +11,7 @@ mod manifest;
 mod notes;
 mod wire;
 
+pub use credentials::Login;
 pub use notes::ReleaseNotes;
 
 use std::fmt;
@@ -118,6 +119,15 @@ struct Opened {
 }
 
 impl OpenRegistries {
+    /// Who pulls an image, as `docker login` left it; `None` where nobody logged in at its registry.
+    ///
+    /// # Errors
+    /// Why it cannot be had though it may be there, as a clause.
+    pub async fn login(&self, image: &ImageRef) -> Result<Option<Login>, String> {
+        let config = self.0.config.as_ref().ok_or("docker's config.json is not understood")?;
+        Ok(config.of(&image.registry).await?.map(|credentials| Login::new(&image.registry, credentials)))
+    }
+
     /// Begins to ask about one image.
     ///
     /// # Errors

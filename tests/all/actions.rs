@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use crate::bed::{self, Engine, Home, Restart, faults};
+use crate::bed::{self, Engine, Home, Restart};
 
 mod backup;
 mod compose;
+mod faults;
 mod gate;
 mod interrupted;
 mod lifecycle;
@@ -59,7 +60,7 @@ fn actions_are_listed_with_what_they_risk() {
 #[test]
 fn what_cannot_be_done_is_refused_with_the_remedy() {
     let Some(engine) = bed::engine() else { return };
-    let steady = faults::steady(&engine);
+    let steady = bed::faults::steady(&engine);
     let home = home(&engine);
     home.run(&["run", "container.fly", steady.name()]).refused(4, "hostler actions");
     home.run(&["run", "container.restart"]).refused(4, "name a container");

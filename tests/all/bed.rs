@@ -35,7 +35,7 @@ pub(crate) use home::{Ended, Home};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
 pub(crate) use images::Image;
 pub(crate) use llama::{free_port, llama};
-pub(crate) use own_engine::{OwnEngine, own_engine};
+pub(crate) use own_engine::{OwnEngine, own_engine, own_engine_beside};
 pub(crate) use registry::{Registry, registry, registry_with};
 pub(crate) use registry_double::{Asked, RegistryDouble, Reply, registry_double};
 pub(crate) use share::Share;

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::removal::measured;
 use super::{Bench, Done, Trouble, gone_is_fine};
-use crate::domain::kept_repository;
-use crate::host::{DockerClient, EngineError, Extent};
+use crate::domain::{ImageRef, kept_repository};
+use crate::host::{DockerClient, EngineError, Extent, Login};
 
 /// The time between two words about a pull.
 const TELL_EVERY: Duration = Duration::from_millis(250);
@@ -40,10 +40,11 @@ pub(in crate::actions) fn split(reference: &str) -> (&str, &str) {
 /// Pulls an image and tells how far it is.
 pub(super) async fn pull(bench: &mut Bench<'_>, reference: &str) -> Result<Done, Trouble> {
     let mut layers: HashMap<String, (u64, u64)> = HashMap::new();
-    let mut steps = bench.docker.pull(reference);
+    let login = login(bench, reference).await;
+    let mut steps = bench.docker.pull(reference, login);
     let mut told = None;
     while let Some(step) = steps.next().await {
-        let step = step.map_err(|error| Trouble(format!("{reference} cannot be pulled: {error}")))?;
+        let step = step.map_err(|error| Trouble(format!("{reference} cannot be pulled: {}", plain(&error))))?;
         let layer = layers.entry(step.layer.clone()).or_default();
         match step.text.as_str() {
             "Downloading" => *layer = step.bytes,
@@ -63,6 +64,53 @@ pub(super) async fn pull(bench: &mut Bench<'_>, reference: &str) -> Result<Done,
         return Err(Trouble(format!("{reference} was pulled, and yet the engine does not have it")));
     };
     Ok(Done::saying(format!("{reference} is {}", id.get(..19).unwrap_or(id))))
+}
+
+/// Who is to pull: as `docker login` left it, as with `docker pull`. Where that cannot be told it is said, and nobody in
+/// particular pulls.
+async fn login(bench: &mut Bench<'_>, reference: &str) -> Option<Login> {
+    let image: ImageRef = reference.parse().ok()?;
+    let found = match bench.desk.ports.registries.open().await {
+        Ok(registries) => registries.login(&image).await,
+        Err(fault) => Err(fault.to_string()),
+    };
+    found.unwrap_or_else(|why| {
+        bench.say(format!("{reference} is pulled without credentials: {why}"));
+        None
+    })
+}
+
+/// What engines say when a pull fails, the older ones and those with containerd's store, and what it means. The first that is
+/// found counts.
+const MEANINGS: &[(&str, &str)] = &[
+    ("toomanyrequests", TOO_MANY),
+    ("HTTP status: 429", TOO_MANY),
+    ("429 Too Many Requests", TOO_MANY),
+    ("no basic auth credentials", LOG_IN),
+    ("unauthorized:", LOG_IN),
+    ("401 Unauthorized", LOG_IN),
+    ("denied:", LOG_IN),
+    ("access denied", LOG_IN),
+    ("manifest unknown", "the registry has no such image (any more)"),
+    ("HTTP status: 5", FAILING),
+    ("unexpected status from", FAILING),
+    ("no space left", "the engine's disk is full: `hostler run docker.prune` makes room"),
+];
+
+const TOO_MANY: &str = "the registry allows no more pulls for now: try later, or raise the limit with `docker login`";
+const FAILING: &str = "the registry itself is failing: try later";
+const LOG_IN: &str = "the registry gives it only to those it knows: `docker login`";
+
+/// Why a pull failed, in plain words where they are known, with the engine's own.
+fn plain(error: &EngineError) -> String {
+    let said = match error {
+        EngineError::Gone(said) | EngineError::Conflict(said) | EngineError::Refused { message: said, .. } => said,
+        EngineError::Failed(failure) => return failure.to_string(),
+    };
+    match MEANINGS.iter().find(|(part, _)| said.contains(part)) {
+        Some((_, meaning)) => format!("{meaning} ({said})"),
+        None => said.clone(),
+    }
 }
 
 /// Removes images: their names one by one, then what is left of them. Never by force: what is in use stays.
@@ -121,6 +169,20 @@ async fn remove_one(docker: &DockerClient, id: &str, names: &[String]) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_pull_is_told_in_plain_words() {
+        let told = |message: &str| plain(&EngineError::Refused { status: 500, message: message.to_owned() });
+        let head = "unexpected status from HEAD request to https://r.example/v2/app/manifests/1";
+        assert!(told(&format!("{head}: 401 Unauthorized")).starts_with(LOG_IN));
+        assert!(told(&format!("{head}: 429 Too Many Requests")).starts_with(TOO_MANY));
+        assert!(told(&format!("{head}: 502 Bad Gateway")).starts_with(FAILING));
+        assert!(told("pull access denied for app, repository does not exist").starts_with(LOG_IN));
+        assert_eq!(
+            told("dial tcp 127.0.0.1:42955: connection refused"),
+            "dial tcp 127.0.0.1:42955: connection refused"
+        );
+    }
 
     #[test]
     fn a_reference_is_split_at_its_tag() {

@@ -94,6 +94,18 @@ pub(super) async fn remove_created(bench: &mut Bench<'_>, like: &ContainerRef) -
     Ok(Done::default())
 }
 
+/// Stops a container whose place another one takes soon. Until that one runs, an engine that restarts shall bring this one back,
+/// which it does not do with what was stopped under the policy `unless-stopped`. [`swap_back`] gives it its own again.
+pub(super) async fn stop_for_now(bench: &mut Bench<'_>, container: &ContainerRef) -> Result<(), Trouble> {
+    bench.progress(format!("stopping {}", container.name), 0, 0);
+    let it = bench.inspected(container).await?;
+    let policy = it.pointer("/HostConfig/RestartPolicy/Name").and_then(Value::as_str);
+    if policy == Some("unless-stopped") {
+        bench.docker.set_restart_policy(&container.id, RestartPolicy::Always).await?;
+    }
+    Ok(bench.docker.lifecycle(Verb::Stop, &container.id, None).await?)
+}
+
 /// Stops the old container and lets the new one take its name and place.
 pub(super) async fn swap(
     bench: &mut Bench<'_>,
@@ -106,8 +118,7 @@ pub(super) async fn swap(
     };
     if let Some((it, _)) = find(bench.docker, &old.id.0).await? {
         if it.runs {
-            bench.progress(format!("stopping {}", old.name), 0, 0);
-            bench.docker.lifecycle(Verb::Stop, &old.id, None).await?;
+            stop_for_now(bench, old).await?;
         }
         if it.name == old.name {
             bench.docker.rename(&old.id, &kept_name(&old.name, bench.run)).await?;

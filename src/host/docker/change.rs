@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::raw::{EngineError, encoded};
 use super::{DockerClient, fault};
 use crate::domain::{ContainerId, RestartPolicy, Verb};
-use crate::host::foreign;
+use crate::host::{Login, foreign};
 
 /// The most that is kept of one line of progress, bytes.
 const LINE_BYTES: usize = 200;
@@ -163,13 +163,13 @@ impl DockerClient {
     }
 
     /// Pulls an image by its reference: what the engine says of it, until the stream ends or fails.
-    pub fn pull(&self, reference: &str) -> BoxStream<'static, Result<PullStep, EngineError>> {
+    pub fn pull(&self, reference: &str, login: Option<Login>) -> BoxStream<'static, Result<PullStep, EngineError>> {
         let place = self.place.clone();
         let options = CreateImageOptionsBuilder::default().from_image(reference).build();
         // A layer may take long; whoever pulls gives up by dropping the stream.
         let docker = self.patient(Duration::from_hours(24));
         docker
-            .create_image(Some(options), None, None)
+            .create_image(Some(options), None, login.map(Login::into_credentials))
             .map(move |step| match step {
                 Ok(step) => {
                     let detail = step.progress_detail.unwrap_or_default();

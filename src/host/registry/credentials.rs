@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
 use crate::host::exec::{self, ExecError, Told};
@@ -35,6 +36,31 @@ pub(super) enum Credentials {
     Basic(String, Secret),
     /// A token with which tokens are got (OAuth 2).
     Identity(Secret),
+}
+
+/// Who the engine is to be at a registry when it pulls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    server: String,
+    credentials: Credentials,
+}
+
+impl Login {
+    pub(super) fn new(registry: &str, credentials: Credentials) -> Self {
+        let server = if registry == "docker.io" { DOCKER_HUB } else { registry };
+        Self { server: server.to_owned(), credentials }
+    }
+
+    /// The same as the engine takes it.
+    pub(in crate::host) fn into_credentials(self) -> DockerCredentials {
+        let server = DockerCredentials { serveraddress: Some(self.server), ..DockerCredentials::default() };
+        match self.credentials {
+            Credentials::Basic(name, Secret(password)) => {
+                DockerCredentials { username: Some(name), password: Some(password), ..server }
+            }
+            Credentials::Identity(Secret(token)) => DockerCredentials { identitytoken: Some(token), ..server },
+        }
+    }
 }
 
 /// The part of `config.json` that is about registries.

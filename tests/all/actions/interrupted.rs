@@ -23,15 +23,20 @@ pub(super) fn worker(home: &Home, plan: &Value) -> (Child, String) {
 /// run's id.
 pub(super) fn killed_at(service: &Service, kind: &str, step: usize) -> String {
     let (mut worker, id) = worker(&service.home, &service.plan());
+    written(service, &id, kind, step);
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    id
+}
+
+/// Waits until a run's file has a record of this kind about this step.
+pub(super) fn written(service: &Service, id: &str, kind: &str, step: usize) {
     wait_until(bed::DEADLINE, &format!("{kind} {step} is written"), || {
-        let text = std::fs::read_to_string(service.run_file(&id)).ok()?;
+        let text = std::fs::read_to_string(service.run_file(id)).ok()?;
         let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut records = records.filter(|record| record["kind"] == kind);
         records.any(|record| record["step"] == step).then_some(())
     });
-    worker.kill().unwrap();
-    worker.wait().unwrap();
-    id
 }
 
 /// How the newest run stands.

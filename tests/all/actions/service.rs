@@ -57,8 +57,14 @@ impl Service {
     /// The same, further described: by its home and the reference of its image.
     #[track_caller]
     pub(crate) fn start_as(describe: impl FnOnce(Spec, &Home, &str) -> Spec) -> Option<Self> {
+        Self::start_on(&bed::engine()?, describe)
+    }
+
+    /// The same on this engine.
+    #[track_caller]
+    pub(crate) fn start_on(engine: &Engine, describe: impl FnOnce(Spec, &Home, &str) -> Spec) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
-        let (engine, registry) = (bed::engine()?, bed::registry()?);
+        let (engine, registry) = (engine.clone(), bed::registry()?);
         let repository = format!("bed/app-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let home = Home::with(CONFIG).docker(engine.endpoint());
         publish(&engine, &registry, (&repository, "stable"), "1", Version::Good);
@@ -107,6 +113,19 @@ impl Service {
     pub(crate) fn shown(&self) -> String {
         let labels = self.now().config.unwrap().labels.unwrap();
         format!("{}/app", labels["com.docker.compose.project"])
+    }
+
+    /// Publishes an image of so many bytes under the tag that the container follows, made by another engine: the service's own
+    /// has nothing of it.
+    pub(crate) fn publish_large(&self, maker: &Engine, bytes: usize) {
+        let image = maker.image(&self.reference("stable"), b'x', bytes);
+        self.registry.push_image(maker, &self.repository, "stable");
+        drop(image);
+    }
+
+    /// Takes a tag out of the registry.
+    pub(crate) fn delete(&self, tag: &str) {
+        self.registry.delete(&self.repository, tag);
     }
 
     /// The reference of a tag of the service's image.

@@ -135,6 +135,11 @@ fn a_version_that_turns_bad_is_taken_back() {
 }
 
 #[test]
+fn a_version_that_ends_again_and_again_is_taken_back() {
+    is_taken_back(Version::Runs("sleep 2; exit 3"), "does not stay up");
+}
+
+#[test]
 fn a_registry_that_is_gone_costs_nothing() {
     let Some(service) = Service::start() else { return };
     let before = service.now();

@@ -17,18 +17,48 @@ pub(crate) struct OwnEngine {
     engine: Option<Engine>,
     daemon: Option<Child>,
     folder: TempDir,
+    place: Place,
 }
+
+/// Where an engine stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a network of its own, so that it leaves the bridge of the other one alone.
+    Apart,
+    /// In the bed's network, without networks for containers, on a disk that is soon full.
+    Beside,
+}
+
+/// Bytes of the disk of an engine beside the other one.
+const SMALL_DISK: u64 = 64 << 20;
 
 /// An engine of the calling test alone, or `None` (noted as left out) where none can be started.
 #[track_caller]
 pub(crate) fn own_engine() -> Option<OwnEngine> {
+    start(Place::Apart)
+}
+
+/// The same, which reaches the registries of the tests. It has no networks for its containers, and a small disk.
+#[track_caller]
+pub(crate) fn own_engine_beside() -> Option<OwnEngine> {
+    start(Place::Beside)
+}
+
+#[track_caller]
+fn start(place: Place) -> Option<OwnEngine> {
     super::engine()?;
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         left_out("an engine of its own needs root");
         return None;
     }
-    let mut own = OwnEngine { engine: None, daemon: None, folder: tempfile::tempdir().unwrap() };
+    let mut own = OwnEngine { engine: None, daemon: None, folder: tempfile::tempdir().unwrap(), place };
     fs::write(own.path("daemon.json"), "{}").unwrap();
+    fs::create_dir(own.path("data")).unwrap();
+    if place == Place::Beside {
+        let size = format!("size={SMALL_DISK}");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(own.path("data")).status();
+        assert!(mount.unwrap().success(), "the bed has mounts of its own");
+    }
     own.start();
     own.engine = Some(Engine::at(&format!("unix://{}", own.path("docker.sock").display())));
     Some(own)
@@ -39,13 +69,24 @@ impl OwnEngine {
         self.folder.path().join(name)
     }
 
-    /// Starts the daemon, in a network of its own so that it leaves the bridge of the other one alone.
-    fn start(&mut self) {
+    /// Starts the daemon; containers that are to be up come up again.
+    pub(crate) fn start(&mut self) {
         let [host, config, data, exec, pid] =
             ["docker.sock", "daemon.json", "data", "exec", "pid"].map(|name| self.path(name).display().to_string());
         let cgroup = std::env::var("HOSTLER_TEST_CGROUP").unwrap_or_else(|_| "/hostler-test".to_owned());
-        let daemon = Command::new("unshare")
-            .args(["--net", "--", "sh", "-c", "ip link set lo up; exec \"$@\"", "sh", "dockerd"])
+        let mut command = match self.place {
+            Place::Apart => {
+                let mut command = Command::new("unshare");
+                command.args(["--net", "--", "sh", "-c", "ip link set lo up; exec \"$@\"", "sh", "dockerd"]);
+                command
+            }
+            Place::Beside => {
+                let mut command = Command::new("dockerd");
+                command.args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]);
+                command
+            }
+        };
+        let daemon = command
             .args(["--host", &format!("unix://{host}"), "--config-file", &config, "--data-root", &data])
             .args(["--exec-root", &exec, "--pidfile", &pid, "--cgroup-parent", &cgroup])
             .args(["--exec-opt", "native.cgroupdriver=cgroupfs", "--shutdown-timeout", "1", "--log-level", "warn"])
@@ -57,11 +98,20 @@ impl OwnEngine {
         wait_until(DEADLINE, "the engine listens", || UnixStream::connect(self.path("docker.sock")).ok());
     }
 
-    fn stop(&mut self) {
+    /// Stops the daemon, and with it everything that runs.
+    pub(crate) fn stop(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
         let asked = Command::new("kill").arg(daemon.id().to_string()).status();
         // An engine that was killed would leave its containers and mounts behind.
         drop(asked.and_then(|_| daemon.wait()));
+    }
+
+    /// Fills its small disk until only so many bytes are free.
+    pub(crate) fn fill(&self, left: u64) {
+        let space = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(self.path("data")).output().unwrap();
+        let space = String::from_utf8(space.stdout).unwrap();
+        let free: u64 = space.split_whitespace().map(|number| number.parse::<u64>().unwrap()).product();
+        fs::write(self.path("data/filler"), vec![0; usize::try_from(free - left).unwrap()]).unwrap();
     }
 
     /// Makes a container that is down look as if it had ended, and had been made, so many days ago: the engine is stopped,
@@ -114,5 +164,9 @@ impl std::ops::Deref for OwnEngine {
 impl Drop for OwnEngine {
     fn drop(&mut self) {
         self.stop();
+        if self.place == Place::Beside {
+            // Lazily, because a container's mount may be left; the bed's own end takes the rest.
+            drop(Command::new("umount").arg("--lazy").arg(self.path("data")).status());
+        }
     }
 }

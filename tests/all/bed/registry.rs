@@ -85,8 +85,14 @@ impl Registry {
         version: &str,
         instructions: &[&str],
     ) -> String {
+        engine.import_changed(&format!("{}/{repository}", self.address), tag, version, instructions);
+        self.push_image(engine, repository, tag)
+    }
+
+    /// Pushes what the engine has under the reference.
+    #[track_caller]
+    pub(crate) fn push_image(&self, engine: &Engine, repository: &str, tag: &str) -> String {
         let name = format!("{}/{repository}", self.address);
-        engine.import_changed(&name, tag, version, instructions);
         engine.block_on(async {
             let options = PushImageOptionsBuilder::new().tag(tag).build();
             let mut progress = std::pin::pin!(engine.docker().push_image(&name, Some(options), None));

@@ -1,6 +1,8 @@
 //! Actions by keys: the plan is seen before anything is done, the run while it is done, the outcome when it is.
 
 use bollard::models::ContainerStateStatusEnum;
+use rustix::process::Signal;
+use serde_json::Value;
 
 use super::{Desk, Home};
 use crate::actions::service::{CONFIG, Service, Version};
@@ -112,19 +114,39 @@ fn nothing_is_done_read_only() {
     assert_eq!(it.state().status, Some(ContainerStateStatusEnum::RUNNING));
 }
 
-#[test]
-fn a_run_goes_on_when_the_screen_is_gone() {
+/// An update is carried out to its end though its screen goes in this way.
+fn a_run_goes_on(leave: impl FnOnce(&mut Desk)) {
     let Some(service) = Service::start() else { return };
     let share = Share::of(&service.engine);
-    service.publish("2", Version::Good);
-    let (_home, mut desk) = open(&share);
+    service.publish("2", Version::Slow);
+    let (home, mut desk) = open(&share);
     let row = desk.place("● app ");
     desk.click(row);
     desk.press_see("u", "[ Cancel ]");
     desk.press("y");
-    desk.read(r"(step \d+ of)");
-    desk.term.hang_up();
-    wait_until(DEADLINE, "the update is done", || (service.version() == "2" && service.runs()).then_some(()));
+    // The gate, where it stays for seconds.
+    desk.see("step 8 of 8");
+    leave(&mut desk);
+    let ended = wait_until(DEADLINE, "the run has ended", || {
+        let mut files = std::fs::read_dir(home.state().join("runs")).ok()?.map(|file| file.unwrap().path());
+        let run = files.find(|file| file.extension().is_some_and(|extension| extension == "jsonl"))?;
+        let text = std::fs::read_to_string(run).unwrap();
+        let mut records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        records.find(|record| record["kind"] == "ended")
+    });
+    assert_eq!(ended["outcome"], "succeeded", "{ended}");
+    assert_eq!(service.version(), "2");
+    assert!(service.runs());
+}
+
+#[test]
+fn a_run_goes_on_when_the_terminal_is_gone() {
+    a_run_goes_on(|desk| desk.term.hang_up());
+}
+
+#[test]
+fn a_run_goes_on_when_the_screen_is_killed() {
+    a_run_goes_on(|desk| desk.term.signal(Signal::KILL).unwrap());
 }
 
 #[test]

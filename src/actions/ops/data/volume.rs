@@ -6,6 +6,7 @@ use futures_util::StreamExt as _;
 
 use super::sqlite::Look;
 use super::{Bench, Trouble, pieces, sqlite, unkept};
+use crate::actions::ops::recreate::stop_for_now;
 use crate::domain::{ContainerId, ContainerRef, Verb};
 use crate::history::Attachment;
 use crate::host::{DockerClient, encoded};
@@ -20,8 +21,7 @@ pub(super) async fn keep(
     to: &mut Attachment,
 ) -> Result<u64, Trouble> {
     for writer in stopped {
-        bench.progress(format!("stopping {}", writer.name), 0, 0);
-        bench.docker.lifecycle(Verb::Stop, &writer.id, None).await?;
+        stop_for_now(bench, writer).await?;
     }
     fetch(bench, container, &content(path), to).await
 }
