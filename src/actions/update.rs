@@ -6,7 +6,7 @@ use futures_util::future::LocalBoxFuture;
 use super::ops;
 use super::target::{Target, resolve};
 use super::{Action, Desk, Refusal, Wish, backup, compose, gate, kept, lifecycle, newer, preflight};
-use crate::domain::{ActionSpec, ComposeService, Guard, Item, Op, Plan, Risk, Step, Verb};
+use crate::domain::{ActionSpec, ComposeService, DataPlace, Guard, Item, Op, Plan, Risk, Step, Verb};
 
 /// Updates containers to the newest image of their reference, or of another tag.
 pub(super) struct Update;
@@ -54,12 +54,18 @@ impl Action for Update {
             }
             plan.rolls_back = true;
             plan.undo = "by itself if it does not come up well; later by `roll back`, which takes seconds".into();
-            plan.downtime = Some(
-                "from the old container's stop, while its volumes are archived, until the new one is up".to_owned(),
-            );
+            plan.downtime = Some(downtime(&plan));
             Ok(plan)
         })
     }
+}
+
+/// How long the service is away, in words.
+fn downtime(plan: &Plan) -> String {
+    let archives = |step: &Step| matches!(&step.op, Op::BackUp { place: DataPlace::Volume { stopped, .. } } if !stopped.is_empty());
+    let meanwhile =
+        if plan.chosen().any(|(_, step)| archives(step)) { ", while its volumes are archived," } else { "" };
+    format!("from the old container's stop{meanwhile} until the new one is up")
 }
 
 /// What stands against making a container again.

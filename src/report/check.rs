@@ -324,7 +324,7 @@ mod tests {
             ("limit", json!(0.2)),
             ("unit", json!("ratio")),
             ("since", json!("2026-11-23T09:02:11Z")),
-            ("fix", json!([])),
+            ("fix", json!(["docker.prune"])),
         ] {
             assert_eq!(finding[field], value, "{field}");
         }

@@ -36,14 +36,14 @@ pub fn text(plan: &Plan, hash: &str, look: &Look) -> String {
     if !plan.summary.is_empty() {
         line(&mut text, &plan.summary);
     }
+    for warning in &plan.warnings {
+        line(&mut text, &look.tone(Tone::Warning, &format!("{} {warning}", look.signs.warning)));
+    }
     for step in &plan.steps {
         self::step(&mut text, step, plan.bytes_of(step), look);
     }
     if plan.is_empty() {
         line(&mut text, "nothing is to be done");
-    }
-    for warning in &plan.warnings {
-        line(&mut text, &look.tone(Tone::Warning, &format!("{} {warning}", look.signs.warning)));
     }
     let mut fact =
         |word: &str, said: &str| line(&mut text, &format!("{} {said}", look.tone(Tone::Muted, &format!("{word:<9}"))));

@@ -103,6 +103,7 @@ pub(super) fn key_bytes(key: &str, application: bool) -> Vec<u8> {
         "Left" => cursor('D'),
         "Home" => cursor('H'),
         "End" => cursor('F'),
+        "F5" => b"\x1b[15~".to_vec(),
         "PgUp" => b"\x1b[5~".to_vec(),
         "PgDn" => b"\x1b[6~".to_vec(),
         "Tab" => b"\t".to_vec(),

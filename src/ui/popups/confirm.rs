@@ -204,6 +204,14 @@ fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
         lines.push(Line::new(vec![piece(Role::Muted, plan.summary.clone())]));
     }
     lines.extend(choices(plan));
+    // Before the steps: on a small screen what stands below them is not seen.
+    for warning in &plan.warnings {
+        for (part, line) in wrapped(warning, NOTE_COLUMNS).iter().enumerate() {
+            let said: String = line.iter().map(|piece| &*piece.text).collect();
+            let sign = if part == 0 { canvas.glyphs.warning } else { " " };
+            lines.push(Line::new(vec![piece(Role::Warning, format!("{sign} {said}"))]));
+        }
+    }
     lines.push(Line::empty());
     let here = confirm.optional().get(confirm.at).copied();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -212,9 +220,6 @@ fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
         step_lines(&mut lines, (index, step, plan.bytes_of(step)), here == Some(index), listed);
     }
     lines.push(Line::empty());
-    let sign = canvas.glyphs.warning;
-    lines
-        .extend(plan.warnings.iter().map(|warning| Line::new(vec![piece(Role::Warning, format!("{sign} {warning}"))])));
     let mut fact = |word: &str, said: &str, role: Role| {
         lines.push(Line::new(vec![piece(Role::Muted, format!("{word:<8}")), piece(role, said.to_owned())]));
     };

@@ -100,19 +100,6 @@ impl Service {
         self.engine.forget_image(&self.reference(tag));
     }
 
-    /// Publishes an image of so many bytes under the tag that the container follows, made by another engine: the service's own
-    /// has nothing of it.
-    pub(crate) fn publish_large(&self, maker: &Engine, bytes: usize) {
-        let image = maker.image(&self.reference("stable"), b'x', bytes);
-        self.registry.push_image(maker, &self.repository, "stable");
-        drop(image);
-    }
-
-    /// Takes a tag out of the registry.
-    pub(crate) fn delete(&self, tag: &str) {
-        self.registry.delete(&self.repository, tag);
-    }
-
     /// Pulls what a tag of the service's image means now.
     pub(crate) fn pull(&self, tag: &str) {
         let reference = self.reference(tag);
@@ -126,6 +113,19 @@ impl Service {
     pub(crate) fn shown(&self) -> String {
         let labels = self.now().config.unwrap().labels.unwrap();
         format!("{}/app", labels["com.docker.compose.project"])
+    }
+
+    /// Publishes an image of so many bytes under the tag that the container follows, made by another engine: the service's own
+    /// has nothing of it.
+    pub(crate) fn publish_large(&self, maker: &Engine, bytes: usize) {
+        let image = maker.image(&self.reference("stable"), b'x', bytes);
+        self.registry.push_image(maker, &self.repository, "stable");
+        drop(image);
+    }
+
+    /// Takes a tag out of the registry.
+    pub(crate) fn delete(&self, tag: &str) {
+        self.registry.delete(&self.repository, tag);
     }
 
     /// The reference of a tag of the service's image.

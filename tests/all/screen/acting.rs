@@ -177,6 +177,6 @@ fn an_action_of_ones_own_has_its_key_and_its_place_in_the_palette_and_in_help() 
 
     // What is read again is heeded at once.
     home.write_config(&format!("{}{}", super::QUIET, action.replace("hello", "goodbye")));
-    desk.press_see("C-l", "the config was read again");
+    desk.press_see("F5", "the config was read again");
     desk.press_see("F", "same as echo goodbye");
 }
