@@ -94,6 +94,11 @@ impl Terminal {
         self.unknown = true;
     }
 
+    /// Whether it draws for this size.
+    pub fn fits(&self, size: Size) -> bool {
+        self.shown.area == whole(size)
+    }
+
     /// Whether a part of what was drawn still waits for the terminal. Nothing else should be drawn meanwhile.
     pub fn is_behind(&self) -> bool {
         !self.out.is_empty()

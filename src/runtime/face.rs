@@ -149,8 +149,11 @@ impl Face {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()))?;
         let mut resized = signal(SignalKind::window_change())?;
-        // Another size that came before the signal was heard.
-        self.measure();
+        // Another size may have come before the signal was heard.
+        let size = Terminal::size();
+        if size != self.ui.size || !self.terminal.fits(size) {
+            self.measure();
+        }
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut batch = Vec::with_capacity(BATCH);

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -18,6 +19,8 @@ pub(crate) struct OwnEngine {
     daemon: Option<Child>,
     folder: TempDir,
     place: Place,
+    /// Tells it from the others of this run.
+    number: u32,
 }
 
 /// Where an engine stands.
@@ -25,7 +28,7 @@ pub(crate) struct OwnEngine {
 enum Place {
     /// In a network of its own, so that it leaves the bridge of the other one alone.
     Apart,
-    /// In the bed's network, without networks for containers, on a disk that is soon full.
+    /// In the bed's network, with a bridge of its own, on a disk that is soon full.
     Beside,
 }
 
@@ -38,7 +41,7 @@ pub(crate) fn own_engine() -> Option<OwnEngine> {
     start(Place::Apart)
 }
 
-/// The same, which reaches the registries of the tests. It has no networks for its containers, and a small disk.
+/// The same, which reaches the registries of the tests. Its disk is small.
 #[track_caller]
 pub(crate) fn own_engine_beside() -> Option<OwnEngine> {
     start(Place::Beside)
@@ -51,22 +54,37 @@ fn start(place: Place) -> Option<OwnEngine> {
         left_out("an engine of its own needs root");
         return None;
     }
-    let mut own = OwnEngine { engine: None, daemon: None, folder: tempfile::tempdir().unwrap(), place };
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    let mut own = OwnEngine { engine: None, daemon: None, folder: tempfile::tempdir().unwrap(), place, number };
     fs::write(own.path("daemon.json"), "{}").unwrap();
     fs::create_dir(own.path("data")).unwrap();
     if place == Place::Beside {
         let size = format!("size={SMALL_DISK}");
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(own.path("data")).status();
         assert!(mount.unwrap().success(), "the bed has mounts of its own");
+        let (bridge, address) = (own.bridge(), format!("10.99.{}.1/24", own.number % 256));
+        ip(&["link", "add", &bridge, "type", "bridge"]);
+        ip(&["address", "add", &address, "dev", &bridge]);
+        ip(&["link", "set", &bridge, "up"]);
     }
     own.start();
     own.engine = Some(Engine::at(&format!("unix://{}", own.path("docker.sock").display())));
     Some(own)
 }
 
+#[track_caller]
+fn ip(args: &[&str]) {
+    assert!(Command::new("ip").args(args).status().unwrap().success(), "ip {args:?}");
+}
+
 impl OwnEngine {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    fn bridge(&self) -> String {
+        format!("own{}", self.number)
     }
 
     /// Starts the daemon; containers that are to be up come up again.
@@ -82,7 +100,9 @@ impl OwnEngine {
             }
             Place::Beside => {
                 let mut command = Command::new("dockerd");
-                command.args(["--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]);
+                // Without one it would take the other engine's bridge away.
+                command.args(["--bridge", &self.bridge()]);
+                command.args(["--iptables=false", "--ip6tables=false", "--ip-forward=false"]);
                 command
             }
         };
