@@ -49,12 +49,12 @@ pub(crate) fn own_engine_beside() -> Option<OwnEngine> {
 
 #[track_caller]
 fn start(place: Place) -> Option<OwnEngine> {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
     super::engine()?;
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
         left_out("an engine of its own needs root");
         return None;
     }
-    static COUNT: AtomicU32 = AtomicU32::new(1);
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut own = OwnEngine { engine: None, daemon: None, folder: tempfile::tempdir().unwrap(), place, number };
     fs::write(own.path("daemon.json"), "{}").unwrap();
