@@ -239,9 +239,17 @@ fn capitalised(text: &str) -> String {
 pub fn hash(plan: &Plan) -> String {
     use sha2::{Digest as _, Sha256};
     let essence = serde_json::to_vec(&plan.essence()).unwrap_or_default();
-    let digest = Sha256::digest(&essence);
-    let start = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-    format!("{start:016x}")
+    hex(&Sha256::digest(&essence)[..8])
+}
+
+/// Bytes as hexadecimal digits.
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -39,7 +39,8 @@ pub use container::{
 };
 pub use data::{DataPlace, DatabaseKind};
 pub use docker_disk::{
-    BuildCache, ContainerSpace, DiskTotals, DockerDisk, DockerNetwork, DockerVolume, Held, Image, KEEP_LABEL, KeptImage,
+    BuildCache, ContainerSpace, DiskTotals, DockerDisk, DockerNetwork, DockerVolume, Held, Image, KEEP_LABEL,
+    KeptImage, is_made_up, short_image_id, short_name,
 };
 pub use duty::{Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding};
 pub use engine::{Endpoint, Engine, EngineKind, EngineSample, ModelRef, Residency};

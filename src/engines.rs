@@ -13,7 +13,7 @@ mod spared;
 mod vllm;
 
 pub use generate::{Generated, Untried, generate};
-pub use spared::SPARED;
+pub use spared::is_spared;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -4,19 +4,24 @@
 //! dump and the new version's start is lost if the data must be put back, so that this time is kept short. Volumes are
 //! archived when the old containers have ended.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::ops::is_kept;
-use super::target::Target;
+use super::target::{Target, env};
 use super::{Desk, Refusal, compose};
-use crate::domain::{ContainerId, ContainerRef, DataPlace, DatabaseKind, Item, Op, Plan, Risk, Step, units};
-use crate::host::{DockerClient, foreign};
+use crate::domain::{
+    ContainerId, ContainerRef, DataPlace, DatabaseKind, Item, Op, Plan, Risk, Step, short_name, units,
+};
+use crate::host::{DockerClient, Extent, Measured, foreign};
 
 /// The word by which all of it is dropped.
-pub(super) const WORD: &str = "backup";
+const WORD: &str = "backup";
+
+/// How long the engine may measure volumes: somebody waits for the plan.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A container with the volumes that it mounts to write to.
 struct Member {
@@ -40,16 +45,17 @@ pub(super) async fn add(desk: &Desk, targets: &[Target], plan: &mut Plan) -> Res
     let docker = desk.docker().await?;
     let mut members = members(docker, targets).await?;
     for member in &mut members {
-        member.database = database(docker, member).await?;
+        member.database = database(docker, member, targets).await?;
     }
     let (dumps, watched) = dumps(&members, plan);
-    let sizes = docker.volume_sizes().await.ok();
-    let (archives, noted) = archives(desk, &members, sizes.as_ref(), plan);
+    let now = || desk.ports.clock.now().wall;
+    let measured = timeout(PATIENCE, docker.measure(Extent::Volumes, now)).await.ok().and_then(Result::ok);
+    let (archives, noted) = archives(desk, &members, measured.as_ref(), plan);
     let places: Vec<DataPlace> = watched.into_iter().chain(noted).collect();
     if !places.is_empty() {
         let title = "note how its data is structured, so that a migration is seen";
         let mut step = Step::new("note data", title, Risk::Safe, Op::NoteStructure { places: places.clone() });
-        let item = |place: &DataPlace| Item { name: short(place.name()).to_owned(), ..Item::default() };
+        let item = |place: &DataPlace| Item { name: short_name(place.name()).to_owned(), ..Item::default() };
         step.items = places.iter().map(item).collect();
         plan.steps.push(step);
     }
@@ -104,7 +110,7 @@ fn dumps(members: &[Member], plan: &mut Plan) -> (Vec<Step>, Vec<DataPlace>) {
 fn archives(
     desk: &Desk,
     members: &[Member],
-    sizes: Option<&HashMap<Arc<str>, u64>>,
+    measured: Option<&Measured>,
     plan: &mut Plan,
 ) -> (Vec<Step>, Vec<DataPlace>) {
     let (mut steps, mut noted) = (Vec::new(), Vec::new());
@@ -132,7 +138,7 @@ fn archives(
             path: path.clone(),
             stopped,
         };
-        let size = sizes.and_then(|sizes| sizes.get(&**volume).copied());
+        let size = measured.and_then(|measured| measured.volume_bytes(volume));
         let small = size.is_some_and(|size| size <= desk.settings.archive_bytes);
         let words = size.map_or_else(|| "size unknown".to_owned(), units::bytes);
         let title = format!("archive {path} of {} ({words})", member.shown);
@@ -145,19 +151,13 @@ fn archives(
                 step = step.undone_by(Op::Restore { place });
             } else {
                 let id = &step.id;
-                let volume = short(volume);
+                let volume = short_name(volume);
                 plan.warnings.push(format!("volume {volume} ({words}) is not backed up unless you add `{id}`"));
             }
         }
         steps.push(step);
     }
     (steps, noted)
-}
-
-/// A name to be read: of one that the engine made up, the beginning.
-fn short(name: &str) -> &str {
-    let is_made_up = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_made_up { &name[..12] } else { name }
 }
 
 /// The targets and the other containers of their projects, and whoever else mounts a target's volume.
@@ -201,10 +201,12 @@ fn member(it: &Value, targets: &[Target]) -> Option<Member> {
     })
 }
 
-/// The database that a container is.
-async fn database(docker: &DockerClient, member: &Member) -> Result<Option<DatabaseKind>, Refusal> {
-    let it = docker.inspect_raw(&member.container.id.0).await?;
-    let env = it.as_ref().and_then(|it| it.pointer("/Config/Env")?.as_array());
-    let env: Vec<&str> = env.into_iter().flatten().filter_map(Value::as_str).collect();
-    Ok(DatabaseKind::of(&member.image, &env))
+/// The database that a container is. What is known of a target is not asked for again.
+async fn database(docker: &DockerClient, member: &Member, targets: &[Target]) -> Result<Option<DatabaseKind>, Refusal> {
+    let id = &member.container.id;
+    if let Some(target) = targets.iter().find(|target| target.container.id == *id) {
+        return Ok(DatabaseKind::of(&member.image, &env(&target.raw)));
+    }
+    let it = docker.inspect_raw(&id.0).await?;
+    Ok(DatabaseKind::of(&member.image, &it.as_ref().map(env).unwrap_or_default()))
 }

@@ -105,7 +105,8 @@ pub(super) async fn write_back(
     plan: &mut Plan,
 ) -> Result<Option<ComposeService>, Refusal> {
     let shown = target.shown();
-    let run = desk.state_dir.run(run);
+    let (dir, id) = (desk.state_dir.clone(), run.to_owned());
+    let run = desk.blocking(move || dir.run(&id)).await?;
     let mut edits = Vec::new();
     for step in
         run.iter().flat_map(|run| &run.plan.steps).filter(|step| step.chosen && step.id == format!("edit {shown}"))

@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::Value;
 
-use super::target::Target;
+use super::target::{Target, env};
 use super::{Desk, Refusal};
-use crate::domain::{DatabaseKind, Op, Probe, Risk, Step};
-use crate::engines::{self, SPARED};
+use crate::domain::{DatabaseKind, Op, Probe, Risk, Run, Step};
+use crate::engines::{self, is_spared};
 use crate::host::Origin;
 
 /// The label by which a container says how it is told that it is well: `/healthz`, `:5678/healthz`.
@@ -36,11 +36,12 @@ const ENGINE_PATIENCE: Duration = Duration::from_mins(15);
 /// So many times as long as it ever took before.
 const MARGIN: u32 = 3;
 
-/// The steps that let a container stay only if it has come up well. Of one that is down nothing can be told.
+/// The steps that let a container stay only if it has come up well, which may take as long as it took in `runs`. Of one that
+/// is down nothing can be told.
 ///
 /// # Errors
 /// When the engine does not answer.
-pub(super) async fn steps(target: &Target, desk: &Desk) -> Result<Vec<Step>, Refusal> {
+pub(super) async fn steps(target: &Target, desk: &Desk, runs: &[Run]) -> Result<Vec<Step>, Refusal> {
     if !target.container.state.is_up() {
         return Ok(Vec::new());
     }
@@ -48,7 +49,9 @@ pub(super) async fn steps(target: &Target, desk: &Desk) -> Result<Vec<Step>, Ref
     let engine = engine_port(target, desk).await;
     let probe = probe(target, desk);
     let title = format!("wait until {shown} is well: {}", words(&probe));
-    let (seconds, steady) = (patience(target, desk, engine.is_some()).as_secs(), desk.settings.steady.as_secs());
+    let learned = longest_before(target, runs) * MARGIN;
+    let seconds = patience(target, desk, engine.is_some()).max(learned).as_secs();
+    let steady = desk.settings.steady.as_secs();
     let gate = Op::Gate { name: name.clone(), probe, seconds, steady };
     let mut steps = vec![Step::new(format!("gate {shown}"), title, Risk::Safe, gate)];
     if let Some(port) = engine {
@@ -102,14 +105,9 @@ fn words(probe: &Probe) -> String {
 
 /// The published port at which an inference server answers now.
 async fn engine_port(target: &Target, desk: &Desk) -> Option<u16> {
-    let env: Vec<&str> = {
-        let env = target.raw.pointer("/Config/Env").and_then(Value::as_array);
-        env.into_iter().flatten().filter_map(Value::as_str).collect()
-    };
-    if DatabaseKind::of(&target.container.image, &env).is_some() {
+    if DatabaseKind::of(&target.container.image, &env(&target.raw)).is_some() {
         return None;
     }
-    let is_spared = |port: u16| SPARED.iter().any(|(spared, _)| *spared == port);
     let ports = target.tcp_ports();
     let asked = ports.into_iter().filter(|(port, inside)| !is_spared(*port) && !is_spared(*inside));
     let answers = asked.map(|(port, _)| async move {
@@ -120,8 +118,8 @@ async fn engine_port(target: &Target, desk: &Desk) -> Option<u16> {
     join_all(answers).await.into_iter().flatten().next()
 }
 
-/// How long it may take: as long as it is given in the config, more where it needed more before, where its health check begins
-/// late, or where weights are read.
+/// How long it may take: as long as it is given in the config, more where its health check begins late, or where weights are
+/// read.
 fn patience(target: &Target, desk: &Desk, is_engine: bool) -> Duration {
     let nanoseconds = |key: &str| {
         let value = target.raw.pointer(&format!("/Config/Healthcheck/{key}")).and_then(Value::as_u64);
@@ -132,13 +130,11 @@ fn patience(target: &Target, desk: &Desk, is_engine: bool) -> Duration {
         grace => grace + nanoseconds("Interval") * 2,
     };
     let engine = if is_engine { ENGINE_PATIENCE } else { Duration::ZERO };
-    let learned = longest_before(target, desk) * MARGIN;
-    desk.settings.gate.max(grace).max(engine).max(learned)
+    desk.settings.gate.max(grace).max(engine)
 }
 
-/// The longest time that a container of this name took to come up well in any run that is kept.
-fn longest_before(target: &Target, desk: &Desk) -> Duration {
-    let runs = desk.state_dir.runs();
+/// The longest time that a container of this name took to come up well in any of these runs.
+fn longest_before(target: &Target, runs: &[Run]) -> Duration {
     let took = runs.iter().flat_map(|run| run.plan.steps.iter().zip(&run.took));
     let gates = took.filter_map(|(step, took)| match &step.op {
         Op::Gate { name, steady, .. } if **name == *target.container.name => {

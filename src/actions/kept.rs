@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::target::Target;
 use super::{Desk, Refusal};
-use crate::domain::{ContainerRef, Item, Op, Risk, Step, kept_repository};
+use crate::domain::{Container, ContainerRef, Item, Op, Risk, Step, kept_repository};
 use crate::host::DockerClient;
 
 /// An image that is kept for a container.
@@ -39,12 +39,16 @@ pub(super) async fn versions(target: &Target, desk: &Desk) -> Result<Vec<KeptVer
 }
 
 /// The step that lets the oldest versions of a container go, when this run keeps one more; `None` where there are not too
-/// many. The version of run `needed` stays.
+/// many. Old containers are looked for among `listed`; the version of run `needed` stays.
 ///
 /// # Errors
 /// When the engine does not answer.
-pub(super) async fn trim(target: &Target, desk: &Desk, needed: Option<&str>) -> Result<Option<Step>, Refusal> {
-    let listed = desk.docker().await?.list().await?;
+pub(super) async fn trim(
+    target: &Target,
+    listed: &[Container],
+    desk: &Desk,
+    needed: Option<&str>,
+) -> Result<Option<Step>, Refusal> {
     let old: Vec<(&str, ContainerRef)> = listed
         .iter()
         .filter_map(|container| {

@@ -5,7 +5,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::target::{Target, resolve};
 use super::{Action, Desk, Refusal, Wish};
-use crate::domain::{ActionSpec, ContainerState, Guard, Item, Op, Plan, Risk, Step, Verb, units};
+use crate::domain::{ActionSpec, ContainerState, Guard, Item, Op, Plan, Risk, Step, Verb, is_made_up, units};
 
 /// One verb as an action.
 pub(super) struct Lifecycle {
@@ -154,7 +154,7 @@ impl Remove {
 
 /// The step that also removes a container's anonymous volumes: data that nothing else names. It must be asked for.
 fn anonymous_volumes(target: &Target) -> Option<Step> {
-    let volumes: Vec<String> = volumes(target).filter(|name| is_anonymous(name)).map(str::to_owned).collect();
+    let volumes: Vec<String> = volumes(target).filter(|name| is_made_up(name)).map(str::to_owned).collect();
     if volumes.is_empty() {
         return None;
     }
@@ -167,7 +167,7 @@ fn anonymous_volumes(target: &Target) -> Option<Step> {
 }
 
 fn named_volumes(target: &Target) -> impl Iterator<Item = &str> {
-    volumes(target).filter(|name| !is_anonymous(name))
+    volumes(target).filter(|name| !is_made_up(name))
 }
 
 /// The volumes that a container mounts.
@@ -175,11 +175,6 @@ fn volumes(target: &Target) -> impl Iterator<Item = &str> {
     let mounts = target.raw.get("Mounts").and_then(serde_json::Value::as_array).into_iter().flatten();
     let volumes = mounts.filter(|mount| mount.get("Type").and_then(|kind| kind.as_str()) == Some("volume"));
     volumes.filter_map(|mount| mount.get("Name")?.as_str())
-}
-
-/// The engine names a volume that nobody named by 64 hexadecimal digits.
-fn is_anonymous(name: &str) -> bool {
-    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// A plan of this action without steps.

@@ -186,18 +186,13 @@ pub(super) async fn holds(guard: &Guard, docker: &DockerClient) -> Result<(), Tr
                 None => Err(changed(&format!("{} is gone", container.name))),
             }
         }
-        Guard::Down { container } => {
-            let found = docker.inspect_raw(&container.id.0).await?;
-            let runs = found.as_ref().and_then(|found| found.pointer("/State/Running")?.as_bool());
-            if runs == Some(true) { Err(changed(&format!("{} runs now", container.name))) } else { Ok(()) }
-        }
         Guard::ImageUnused { image } => {
             let user = docker.list().await?.into_iter().find(|container| container.image_id == *image);
             user.map_or(Ok(()), |user| Err(changed(&format!("{} uses the image {image} now", user.name))))
         }
         Guard::VolumeUnused { volume } => {
-            let user = docker.user_of("volume", volume).await?;
-            user.map_or(Ok(()), |user| Err(changed(&format!("{user} uses the volume {volume} now"))))
+            let users = docker.users_of("volume", volume).await?;
+            users.first().map_or(Ok(()), |user| Err(changed(&format!("{} uses the volume {volume} now", user.name))))
         }
     }
 }

@@ -18,12 +18,20 @@ pub(super) async fn check(desk: &Desk, targets: &[Target]) -> Result<(), Refusal
     space(desk, targets).await
 }
 
-/// Looks for a run that left one of these half replaced: then it may not even have its name.
+/// The runs that are kept, the oldest first: read once for a plan.
+///
+/// # Errors
+/// When the state folder does not answer.
+pub(super) async fn runs(desk: &Desk) -> Result<Vec<Run>, Refusal> {
+    let dir = desk.state_dir.clone();
+    Ok(desk.blocking(move || dir.runs()).await?)
+}
+
+/// Looks among `runs` for one that left one of these half replaced: then it may not even have its name.
 ///
 /// # Errors
 /// When there is one, with what to do about it.
-pub(super) fn unfinished(desk: &Desk, names: &[String]) -> Result<(), Refusal> {
-    let runs = desk.state_dir.runs();
+pub(super) fn unfinished(runs: &[Run], names: &[String]) -> Result<(), Refusal> {
     let is_about = |run: &Run, name: &String| {
         run.plan.targets.contains(name) || run.plan.locks.contains(&format!("container/{name}"))
     };

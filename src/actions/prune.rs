@@ -9,7 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 
-use super::remove::{age, called, command, image_items, inexact, volume_item};
+use super::remove::{age, command, image_items, inexact, volume_item};
 use super::{Action, Desk, Refusal, Wish, stock};
 use crate::domain::{
     ActionSpec, BuildCache, ContainerRef, ContainerSpace, DockerDisk, DockerNetwork, DockerVolume, Failure, Image,
@@ -219,7 +219,7 @@ impl Rubbish<'_> {
         let mut step = Step::new(id, title, Risk::Disruptive, Op::RemoveImages { images: pairs }).optional(chosen);
         step.items = largest_first(image_items(self.disk, images, self.now, |image| self.last_use(image)).into_iter());
         step.bytes = Some(bytes);
-        step.command = Some(command("docker rmi", images.iter().map(|image| called(image))));
+        step.command = Some(command("docker rmi", images.iter().map(|image| image.reference())));
         Some(step)
     }
 

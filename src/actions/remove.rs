@@ -3,6 +3,7 @@
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
 
+use super::target::nearest;
 use super::{Action, Desk, Refusal, Wish, stock};
 use crate::domain::{
     ActionSpec, DockerDisk, DockerVolume, Guard, Image, Item, KEEP_LABEL, Op, Plan, Risk, Step, kept_of, units,
@@ -56,14 +57,6 @@ fn image_named<'a>(disk: &'a DockerDisk, name: &str) -> Result<&'a Image, Refusa
     }
 }
 
-/// `; did you mean …?`, where something is called nearly so.
-fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let nearest = known.map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
-    nearest
-        .filter(|(distance, _)| *distance <= 3)
-        .map_or_else(String::new, |(_, near)| format!("; did you mean `{near}`?"))
-}
-
 fn image_may_go(image: &Image) -> Result<(), Refusal> {
     let name = image.name();
     if let Some(user) = image.users.iter().find(|user| kept_of(user).is_none()) {
@@ -99,7 +92,7 @@ fn plan_of_images(wish: &Wish, disk: &DockerDisk, images: &[&Image], now: Timest
     step.guards = images.iter().map(|image| Guard::ImageUnused { image: image.id.to_string() }).collect();
     step.items = image_items(disk, images, now, |_| None);
     step.bytes = Some(disk.freed_by(|image| images.iter().any(|chosen| chosen.id == image.id)));
-    step.command = Some(command("docker rmi", images.iter().map(|image| called(image))));
+    step.command = Some(command("docker rmi", images.iter().map(|image| image.reference())));
     Plan {
         targets: wish.targets.clone(),
         title: format!("Remove {what}"),
@@ -128,11 +121,6 @@ pub(super) fn image_items(
         Item { name: image.name().to_owned(), detail, bytes: Some(bytes), data: false }
     })
     .collect()
-}
-
-/// How an image is named on the command line.
-pub(super) fn called(image: &Image) -> &str {
-    image.references.first().map_or_else(|| image.short(), String::as_str)
 }
 
 /// A command with all its names.

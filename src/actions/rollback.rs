@@ -18,7 +18,8 @@ impl Action for Rollback {
 
     fn plan<'a>(&'a self, desk: &'a Desk, wish: &'a Wish) -> LocalBoxFuture<'a, Result<Plan, Refusal>> {
         Box::pin(async move {
-            preflight::unfinished(desk, &wish.targets)?;
+            let runs = preflight::runs(desk).await?;
+            preflight::unfinished(&runs, &wish.targets)?;
             let targets = resolve(desk.docker().await?, &wish.targets).await?;
             let mut plan = lifecycle::of(self.spec(), wish, &targets);
             let mut returned = Vec::new();
@@ -52,9 +53,10 @@ impl Action for Rollback {
                 plan.steps.push(make(target, &reference, service));
                 plan.kept.push(format!("the present {shown} and its image: roll back again to return to it"));
             }
-            plan.steps.extend(replace(&targets, desk).await?);
+            plan.steps.extend(replace(&targets, desk, &runs).await?);
+            let listed = desk.docker().await?.list().await?;
             for (target, run) in targets.iter().zip(&returned) {
-                plan.steps.extend(kept::trim(target, desk, Some(run)).await?);
+                plan.steps.extend(kept::trim(target, &listed, desk, Some(run)).await?);
             }
             plan.rolls_back = true;
             plan.undo = "by itself if the old version does not come up well; `roll back` again returns".into();

@@ -66,6 +66,12 @@ impl Target {
     }
 }
 
+/// The variables of a container as the engine tells of it, each `NAME=value`.
+pub(super) fn env(raw: &Value) -> Vec<&str> {
+    let env = raw.pointer("/Config/Env").and_then(Value::as_array);
+    env.into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
 /// The containers that `names` mean, each once, those that others need first.
 ///
 /// # Errors
@@ -114,11 +120,17 @@ fn meant<'a>(listed: &'a [Container], name: &str) -> Result<Vec<&'a Container>, 
     if !found.is_empty() {
         return Ok(found);
     }
-    let distance = |container: &&Container| strsim::damerau_levenshtein(&container.name, name);
-    let near = listed.iter().min_by_key(distance).filter(|container| distance(container) <= 3);
-    let hint = near.map_or_else(String::new, |container| format!("; did you mean `{}`?", container.name));
+    let hint = nearest(name, listed.iter().map(|container| &*container.name));
     let what = if name.contains('/') { "project or service" } else { "container" };
     Err(Refusal::new(format!("there is no {what} `{name}`{hint}")))
+}
+
+/// `; did you mean …?`, where something is called nearly so.
+pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let nearest = known.map(|known| (strsim::damerau_levenshtein(known, name), known)).min();
+    nearest
+        .filter(|(distance, _)| *distance <= 3)
+        .map_or_else(String::new, |(_, near)| format!("; did you mean `{near}`?"))
 }
 
 /// What others need first; what waits for itself in a circle keeps its order by name.

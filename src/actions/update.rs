@@ -6,7 +6,9 @@ use futures_util::future::LocalBoxFuture;
 use super::ops;
 use super::target::{Target, resolve};
 use super::{Action, Desk, Refusal, Wish, backup, compose, gate, kept, lifecycle, newer, preflight};
-use crate::domain::{ActionSpec, ComposeService, DataPlace, Guard, Item, Op, Plan, Risk, Step, Verb};
+use crate::domain::{
+    ActionSpec, ComposeService, DataPlace, Guard, Item, Op, Plan, Risk, Run, Step, Verb, short_image_id,
+};
 
 /// Updates containers to the newest image of their reference, or of another tag.
 pub(super) struct Update;
@@ -18,7 +20,8 @@ impl Action for Update {
 
     fn plan<'a>(&'a self, desk: &'a Desk, wish: &'a Wish) -> LocalBoxFuture<'a, Result<Plan, Refusal>> {
         Box::pin(async move {
-            preflight::unfinished(desk, &wish.targets)?;
+            let runs = preflight::runs(desk).await?;
+            preflight::unfinished(&runs, &wish.targets)?;
             let targets = resolve(desk.docker().await?, &wish.targets).await?;
             let mut plan = lifecycle::of(self.spec(), wish, &targets);
             if wish.to.is_some() {
@@ -30,7 +33,7 @@ impl Action for Update {
                 return Ok(plan);
             }
             let names: Vec<String> = targets.iter().map(|target| target.container.name.to_string()).collect();
-            preflight::unfinished(desk, &names)?;
+            preflight::unfinished(&runs, &names)?;
             preflight::check(desk, &targets).await?;
             plan.steps.push(backup::settings(desk, &targets).await?);
             for target in &targets {
@@ -48,9 +51,10 @@ impl Action for Update {
                 plan.commands.push(format!("docker pull {reference}, and {} made again", target.container.name));
             }
             backup::add(desk, &targets, &mut plan).await?;
-            plan.steps.extend(replace(&targets, desk).await?);
+            plan.steps.extend(replace(&targets, desk, &runs).await?);
+            let listed = desk.docker().await?.list().await?;
             for target in &targets {
-                plan.steps.extend(kept::trim(target, desk, None).await?);
+                plan.steps.extend(kept::trim(target, &listed, desk, None).await?);
             }
             plan.rolls_back = true;
             plan.undo = "by itself if it does not come up well; later by `roll back`, which takes seconds".into();
@@ -62,7 +66,10 @@ impl Action for Update {
 
 /// How long the service is away, in words.
 fn downtime(plan: &Plan) -> String {
-    let archives = |step: &Step| matches!(&step.op, Op::BackUp { place: DataPlace::Volume { stopped, .. } } if !stopped.is_empty());
+    let archives = |step: &Step| match &step.op {
+        Op::BackUp { place: DataPlace::Volume { stopped, .. } } => !stopped.is_empty(),
+        _ => false,
+    };
     let meanwhile =
         if plan.chosen().any(|(_, step)| archives(step)) { ", while its volumes are archived," } else { "" };
     format!("from the old container's stop{meanwhile} until the new one is up")
@@ -111,7 +118,11 @@ fn fetch(target: &Target, reference: &str) -> [Step; 2] {
         // The pull took the name away from it.
         pulled = pulled.undone_by(Op::Tag { image: old_image, reference: reference.to_owned() });
     }
-    pulled.items.push(Item { name: reference.to_owned(), detail: format!("now {}", short(target)), ..Item::default() });
+    pulled.items.push(Item {
+        name: reference.to_owned(),
+        detail: format!("now {}", short_image_id(&target.container.image_id)),
+        ..Item::default()
+    });
     let kept = Step::new(id("keep"), format!("keep the present image of {shown} for roll back"), Risk::Safe, keep);
     [kept.guarded(Guard::Same { container }), pulled]
 }
@@ -136,11 +147,11 @@ pub(super) fn make(target: &Target, reference: &str, service: Option<ComposeServ
 }
 
 /// The steps that put what [`make`] made in the place of each container, and let it stay only if it comes up well.
-pub(super) async fn replace(targets: &[Target], desk: &Desk) -> Result<Vec<Step>, Refusal> {
+pub(super) async fn replace(targets: &[Target], desk: &Desk, runs: &[Run]) -> Result<Vec<Step>, Refusal> {
     let mut steps = Vec::new();
     for target in targets {
         steps.push(swap(target));
-        steps.extend(gate::steps(target, desk).await?);
+        steps.extend(gate::steps(target, desk, runs).await?);
     }
     Ok(steps)
 }
@@ -154,9 +165,4 @@ fn swap(target: &Target) -> Step {
     Step::new(format!("swap {shown}"), title, Risk::Disruptive, swap)
         .guarded(Guard::Same { container: container.clone() })
         .undone_by(Op::SwapBack { old: container, policy })
-}
-
-fn short(target: &Target) -> String {
-    let id = target.container.image_id.trim_start_matches("sha256:");
-    id.get(..12).unwrap_or(id).to_owned()
 }

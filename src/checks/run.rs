@@ -31,20 +31,11 @@ mod tests {
     fn begun() -> Run {
         let step = Step::new("pull", "pull n8n:2", Risk::Safe, Op::Pull { reference: "n8n:2".to_owned() });
         let plan = Plan {
-            action: "container.update".to_owned(),
             targets: vec!["n8n".to_owned()],
             title: "Update n8n".to_owned(),
-            summary: String::new(),
             steps: vec![step],
-            warnings: Vec::new(),
-            kept: Vec::new(),
-            undo: String::new(),
-            commands: Vec::new(),
-            downtime: None,
-            notes: Vec::new(),
-            choices: Vec::new(),
             rolls_back: true,
-            locks: Vec::new(),
+            ..Plan::of("container.update")
         };
         let planned = RunEntry::Planned { schema: 1, run: "r1".to_owned(), by: "ada".to_owned(), plan: Box::new(plan) };
         let mut run = Run::begin(&RunRecord { at: wall(0), entry: planned }).unwrap();

@@ -100,11 +100,31 @@ impl Image {
         name.map_or_else(|| self.short(), String::as_str)
     }
 
+    /// What the engine knows it by: its first reference, else its short id. Where it came from names another image by now.
+    pub fn reference(&self) -> &str {
+        self.references.first().map_or_else(|| self.short(), String::as_str)
+    }
+
     /// The first twelve digits of its id, as the docker command prints them.
     pub fn short(&self) -> &str {
-        let digits = self.id.strip_prefix("sha256:").unwrap_or(&self.id);
-        digits.get(..12).unwrap_or(digits)
+        short_image_id(&self.id)
     }
+}
+
+/// The first twelve digits of an image's id (`sha256:…`), as the docker command prints them.
+pub fn short_image_id(id: &str) -> &str {
+    let digits = id.strip_prefix("sha256:").unwrap_or(id);
+    digits.get(..12).unwrap_or(digits)
+}
+
+/// Whether the engine made this name of a volume up, because nobody gave one: 64 hexadecimal digits are never a person's.
+pub fn is_made_up(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A name as it is shown and typed: of one that is made up, twelve digits.
+pub fn short_name(name: &str) -> &str {
+    name.get(..12).filter(|_| is_made_up(name)).unwrap_or(name)
 }
 
 /// What a container wrote into its own layer.

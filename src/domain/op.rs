@@ -330,11 +330,6 @@ pub enum Guard {
         /// Which.
         container: ContainerRef,
     },
-    /// The container does not run.
-    Down {
-        /// Which.
-        container: ContainerRef,
-    },
     /// No container uses the image.
     ImageUnused {
         /// The image's id.

@@ -1,7 +1,7 @@
 //! Ports whose servers do not bear a question in HTTP.
 
 /// Ports that are never asked, unless the config names them: their servers log, alarm at or act upon a line of HTTP.
-pub const SPARED: &[(u16, &str)] = &[
+const SPARED: &[(u16, &str)] = &[
     (22, "sshd counts it as a bad login attempt (MaxStartups, fail2ban)"),
     (25, "mail servers log and delay senders that talk before the greeting"),
     (53, "a DNS server takes it for a message of 18 kB and waits"),
@@ -35,3 +35,8 @@ pub const SPARED: &[(u16, &str)] = &[
     (11211, "memcached: not HTTP"),
     (27017, "MongoDB logs a bad message"),
 ];
+
+/// Whether a port is never asked, on this host or inside a container.
+pub fn is_spared(port: u16) -> bool {
+    SPARED.iter().any(|(spared, _)| *spared == port)
+}

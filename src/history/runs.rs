@@ -203,7 +203,7 @@ impl StateDir {
     /// # Errors
     /// When there is no state folder, or it cannot be written.
     pub fn attach(&self, id: &str, name: &str) -> Result<Attachment, HistoryError> {
-        let folder = folder(self, RUNS)?.join(file_name(id));
+        let folder = self.beside(id)?;
         files::make(&folder)?;
         let path = folder.join(file_name(name));
         let made = || {
@@ -221,7 +221,7 @@ impl StateDir {
     /// # Errors
     /// When there is no state folder, or the file cannot be read.
     pub fn attached(&self, id: &str, name: &str) -> Result<Option<(File, PathBuf)>, HistoryError> {
-        let path = folder(self, RUNS)?.join(file_name(id)).join(file_name(name));
+        let path = self.beside(id)?.join(file_name(name));
         match File::open(&path) {
             Ok(file) => Ok(Some((file, path))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -234,11 +234,16 @@ impl StateDir {
     /// # Errors
     /// When there is no state folder, or they cannot be removed.
     pub fn detach(&self, id: &str) -> Result<(), HistoryError> {
-        let path = folder(self, RUNS)?.join(file_name(id));
+        let path = self.beside(id)?;
         match std::fs::remove_dir_all(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(HistoryError::file(&path)(error)),
             _ => Ok(()),
         }
+    }
+
+    /// The folder of the files that belong to a run.
+    fn beside(&self, id: &str) -> Result<PathBuf, HistoryError> {
+        Ok(folder(self, RUNS)?.join(file_name(id)))
     }
 
     /// The newest runs, oldest first, as far as they can be understood.

@@ -30,6 +30,7 @@ pub use logs::{LogStream, LogsFrom};
 pub use raw::{EngineError, encoded};
 pub use stats::Stats;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +120,20 @@ impl DockerClient {
 
     /// Every container, running or not, as far as a list describes it: no restart count, no exit, no limits.
     pub async fn list(&self) -> Result<Vec<Container>, Failure> {
-        let options = ListContainersOptionsBuilder::default().all(true).build();
+        self.listed(ListContainersOptionsBuilder::default()).await
+    }
+
+    /// The containers, running or not, that use a thing of this kind (`volume`, `network`).
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn users_of(&self, kind: &str, thing: &str) -> Result<Vec<Container>, Failure> {
+        let filters = HashMap::from([(kind, vec![thing])]);
+        self.listed(ListContainersOptionsBuilder::default().filters(&filters)).await
+    }
+
+    async fn listed(&self, options: ListContainersOptionsBuilder) -> Result<Vec<Container>, Failure> {
+        let options = options.all(true).build();
         let list = self.answer(self.docker.list_containers(Some(options))).await?;
         Ok(list.into_iter().filter_map(convert::listed).collect())
     }

@@ -37,6 +37,19 @@ pub fn parents_of(fs: &RootedFs, pid: u32, most: usize) -> Vec<u32> {
     successors(parent(pid), |pid| parent(*pid)).take(most).collect()
 }
 
+/// Whether a shell waits for process `pid` with job control. Where none does (`ssh -t box hostler`, a tmux window of its
+/// own), nobody could bring it back once it is stopped. Read from `/proc`, which says 0 of a session outside this PID
+/// namespace.
+pub fn has_shell(fs: &RootedFs, pid: u32) -> bool {
+    let parent_of = |own: &Stat| stat(fs, u32::try_from(own.ppid).ok()?);
+    let Some((own, parent)) = stat(fs, pid).and_then(|own| parent_of(&own).map(|parent| (own, parent))) else {
+        return false;
+    };
+    // The leader of a session whose group is ours waits for us without job control: `sh -c`.
+    let bystander = parent.pgrp == own.pgrp && parent.session == parent.pid;
+    parent.session == own.session && !bystander
+}
+
 /// What the kernel counts of a process; `None` for one that is gone or may not be seen.
 pub(super) fn stat(fs: &RootedFs, pid: u32) -> Option<Stat> {
     let text = fs.read(format!("/proc/{pid}/stat")).ok()?;
@@ -83,6 +96,31 @@ mod tests {
         let expected = ["ollama", "VLLM::EngineCore", "text-generation-router", "exactly15bytes!", "abc"];
         assert_eq!(names, expected.map(|name| Reading::Known(name.to_owned())));
         assert!(name_of(&fs, 6).why().is_some());
+    }
+
+    #[test]
+    fn a_shell_with_job_control_is_told_from_whoever_else_started_it() {
+        let root = tempfile::tempdir().unwrap();
+        let zeros = vec!["0"; 46].join(" ");
+        let process = |pid: u32, parent: u32, group: u32, session: u32| {
+            let folder = root.path().join(format!("proc/{pid}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("stat"), format!("{pid} (a) S {parent} {group} {session} {zeros}\n")).unwrap();
+        };
+        process(10, 1, 10, 10);
+        process(11, 10, 11, 10);
+        process(12, 10, 10, 10);
+        process(13, 10, 13, 13);
+        // Below a process whose session began outside this PID namespace, as in one made by `unshare`.
+        process(20, 0, 0, 0);
+        process(21, 20, 21, 21);
+        process(22, 0, 22, 0);
+        let fs = RootedFs::new(root.path());
+        assert!(has_shell(&fs, 11), "a job of a shell");
+        assert!(!has_shell(&fs, 12), "`sh -c` waits in the same group");
+        assert!(!has_shell(&fs, 13), "a session of its own");
+        assert!(!has_shell(&fs, 21) && !has_shell(&fs, 22), "nobody in this namespace waits for it");
+        assert!(!has_shell(&fs, 30), "there is no such process");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event as Input, EventStream, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt};
-use rustix::process::{Signal, getpgid, getpid, getppid, getsid, kill_process};
+use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -23,7 +23,8 @@ use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::actions::Wish;
 use crate::config::Config;
 use crate::domain::{Event, Failure, JournalEntry, Run, UpdatePolicy};
-use crate::host::spawn;
+use crate::host::process::has_shell;
+use crate::host::{RootedFs, spawn};
 use crate::terminal::{Terminal, restore_on_panic};
 use crate::ui::{self, Intent, Ui};
 
@@ -420,7 +421,7 @@ impl Face {
 
     /// Lets the shell have the terminal until it brings us back.
     fn stopped(&mut self) -> io::Result<Next> {
-        if !has_shell() {
+        if !has_shell(&RootedFs::new("/"), std::process::id()) {
             self.ui.say("no shell waits behind this screen, so it is not left", self.core.clock.now());
             self.draw()?;
             return Ok(Next::Stay);
@@ -490,16 +491,6 @@ async fn next_input(input: &mut Option<EventStream>) -> Option<io::Result<Input>
 fn is_gone(error: &io::Error) -> bool {
     let hung_up = error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
     hung_up || matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::WriteZero)
-}
-
-/// Whether a shell waits for us with job control. Where none does (`ssh -t box hostler`, a tmux window of its own),
-/// nobody could bring a stopped process back.
-fn has_shell() -> bool {
-    let Some(parent) = getppid() else { return false };
-    let same_session = getsid(Some(parent)).is_ok_and(|session| getsid(None) == Ok(session));
-    // The leader of a session whose group is ours waits for us without job control: `sh -c`.
-    let bystander = getpgid(Some(parent)) == getpgid(None) && getsid(Some(parent)) == Ok(parent);
-    same_session && !bystander
 }
 
 fn first_line(text: &str) -> &str {

@@ -83,8 +83,7 @@ impl Ui {
             }
             (Subject::Image, RowKey::Image(id)) => {
                 let image = scene.state.disk.get()?.image(id)?;
-                // Only an id means what has no name of its own.
-                Some(image.references.first().map_or_else(|| image.short(), String::as_str).to_owned())
+                Some(image.reference().to_owned())
             }
             (Subject::Volume, RowKey::Volume(name)) => Some(name.to_string()),
             _ => None,

@@ -8,6 +8,7 @@
 mod mysql;
 mod postgres;
 mod redis;
+mod sql;
 mod sqlite;
 mod volume;
 
@@ -17,6 +18,7 @@ use std::io::Read as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{Bench, Done, Trouble, unkept};
+use crate::actions::hex;
 use crate::domain::{ContainerRef, DataPlace, DatabaseKind, Op, Run, units};
 
 /// How data is structured: a digest for each database, or SQLite file, of a place.
@@ -88,12 +90,11 @@ pub(super) async fn restore(bench: &mut Bench<'_>, place: &DataPlace) -> Result<
     }
     bench.progress(format!("putting {migrated} back"), 0, 0);
     match place {
-        DataPlace::Database { container, kind: DatabaseKind::Postgres } => {
-            postgres::restore(bench, container, file).await?;
+        DataPlace::Database { container, kind } => {
+            if let Some(dialect) = dialect(*kind) {
+                dialect.restore(bench, container, file).await?;
+            }
         }
-        DataPlace::Database { container, kind: DatabaseKind::Mysql } => mysql::restore(bench, container, file).await?,
-        // It has no structure, so that it is never taken for migrated.
-        DataPlace::Database { kind: DatabaseKind::Redis, .. } => {}
         DataPlace::Volume { volume, container, path, .. } => {
             volume::put_back(bench, (volume, container, path), file).await?;
         }
@@ -153,10 +154,20 @@ fn noted(bench: &Bench<'_>, name: &str) -> Result<Structure, Trouble> {
 
 async fn structure(bench: &mut Bench<'_>, place: &DataPlace) -> Result<Structure, Trouble> {
     match place {
-        DataPlace::Database { container, kind: DatabaseKind::Postgres } => postgres::structure(bench, container).await,
-        DataPlace::Database { container, kind: DatabaseKind::Mysql } => mysql::structure(bench, container).await,
-        DataPlace::Database { kind: DatabaseKind::Redis, .. } => Ok(Structure::new()),
+        DataPlace::Database { container, kind } => match dialect(*kind) {
+            Some(dialect) => dialect.structure(bench, container).await,
+            None => Ok(Structure::new()),
+        },
         DataPlace::Volume { container, path, .. } => Ok(volume::look(bench, container, path).await?.structure),
+    }
+}
+
+/// How a database is spoken to; `None` for one without a structure, which is never taken for migrated.
+fn dialect(kind: DatabaseKind) -> Option<&'static sql::Dialect> {
+    match kind {
+        DatabaseKind::Postgres => Some(&postgres::DIALECT),
+        DatabaseKind::Mysql => Some(&mysql::DIALECT),
+        DatabaseKind::Redis => None,
     }
 }
 
@@ -190,15 +201,14 @@ async fn told(bench: &Bench<'_>, container: &ContainerRef, of: (&str, &[&str])) 
     Ok(String::from_utf8_lossy(&all).into_owned())
 }
 
-/// The digest of a text's lines, without those that say nothing of the structure.
-fn digest(text: &str, says_nothing: impl Fn(&str) -> bool) -> String {
+/// The digest of a text's lines, without empty ones.
+fn digest(text: &str) -> String {
     let mut digest = Sha256::new();
-    for line in text.lines().filter(|line| !line.is_empty() && !says_nothing(line)) {
+    for line in text.lines().filter(|line| !line.is_empty()) {
         digest.update(line.as_bytes());
         digest.update(b"\n");
     }
-    let half = digest.finalize().iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
-    format!("{half:032x}")
+    hex(&digest.finalize()[..16])
 }
 
 /// A file in pieces, until its end or an error.

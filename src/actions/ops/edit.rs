@@ -5,6 +5,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::{Bench, Done, Trouble, unkept};
+use crate::actions::hex;
 use crate::domain::ContainerRef;
 use crate::host::edit;
 
@@ -50,10 +51,9 @@ pub(super) async fn keep_files(
 
 /// Keeps the whole file beside the run's, and says where. What it holds is in the name: no copy takes another one's place.
 fn keep(bench: &Bench<'_>, path: &str, bytes: &[u8]) -> Result<String, Trouble> {
-    let digest = Sha256::digest(bytes);
-    let mark = digest.iter().take(4).fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    let mark = hex(&Sha256::digest(bytes)[..4]);
     let name = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or("file");
-    let name = format!("{}.{mark:08x}", name.trim_start_matches('.'));
+    let name = format!("{}.{mark}", name.trim_start_matches('.'));
     let mut attached = bench.attach(&name)?;
     attached.write(bytes).and_then(|()| attached.sync()).map_err(|error| unkept(&error))?;
     Ok(attached.path().display().to_string())

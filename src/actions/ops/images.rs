@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::removal::measured;
 use super::{Bench, Done, Trouble, gone_is_fine};
-use crate::domain::{ImageRef, kept_repository};
+use crate::domain::{ImageRef, kept_repository, short_image_id};
 use crate::host::{DockerClient, EngineError, Extent, Login};
 
 /// The time between two words about a pull.
@@ -138,7 +138,7 @@ async fn remove_one(docker: &DockerClient, id: &str, names: &[String]) -> Result
         let texts = image.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         texts.filter(|text| !text.starts_with("<none>")).map(str::to_owned).collect::<Vec<_>>()
     };
-    let shown = names.first().map_or_else(|| id.get(7..19).unwrap_or(id), String::as_str);
+    let shown = names.first().map_or_else(|| short_image_id(id), String::as_str);
     let tags = texts("RepoTags");
     if let Some(other) = tags.iter().find(|tag| !names.contains(tag)) {
         return Ok(Some(format!("{shown}, which is called {other} now")));

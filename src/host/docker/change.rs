@@ -52,14 +52,6 @@ impl DockerClient {
         found(self.raw.get(&format!("/images/{}/json", name.join("/")), Self::PATIENCE).await)
     }
 
-    /// The name of a container, running or not, that uses a thing of this kind (`volume`, `network`); `None` if none does.
-    pub async fn user_of(&self, kind: &str, thing: &str) -> Result<Option<String>, EngineError> {
-        let filters = encoded(&serde_json::json!({ kind: [thing] }).to_string());
-        let users = self.raw.get(&format!("/containers/json?all=1&filters={filters}"), Self::PATIENCE).await?;
-        let name = |user: &Value| user.pointer("/Names/0").and_then(Value::as_str).unwrap_or("/a container").to_owned();
-        Ok(users.get(0).map(|user| foreign::name(name(user).trim_start_matches('/'))))
-    }
-
     /// What the engine answers to a GET of `path` (encoded, beginning with `/`).
     pub async fn get_raw(&self, path: &str, patience: Duration) -> Result<Value, EngineError> {
         self.raw.get(path, patience).await

@@ -30,6 +30,8 @@ const NOT_TOLD: &str = "the engine does not tell it";
 pub enum Extent {
     /// Everything.
     All,
+    /// Volumes alone. Engines before 23 measure everything all the same.
+    Volumes,
     /// All but volumes, which are as a rule what takes long. Engines before 23 measure them all the same.
     AllButVolumes,
 }
@@ -92,6 +94,7 @@ impl DockerClient {
         // From 1.52 on items are told only where `verbose` asks for them; engines before do not know the word.
         let usage = self.usage(match extent {
             Extent::All => "verbose=1",
+            Extent::Volumes => "verbose=1&type=volume",
             Extent::AllButVolumes => "verbose=1&type=container&type=image&type=build-cache",
         });
         Ok(measured(&usage.await.map_err(failure)?, now()))
@@ -113,16 +116,6 @@ impl DockerClient {
         };
         let silent = |_| Err(EngineError::Failed(fault::silent(&self.place.shown())));
         timeout(Self::MEASURE_PATIENCE, asking).await.unwrap_or_else(silent)
-    }
-
-    /// Bytes of each volume by its name, as far as the engine can measure them.
-    ///
-    /// # Errors
-    /// When the engine cannot be asked, or takes longer than a person waits for it: 10 s.
-    pub async fn volume_sizes(&self) -> Result<HashMap<Arc<str>, u64>, EngineError> {
-        // Engines before API 1.42 do not know the type, and measure everything.
-        let usage = self.raw.get("/system/df?type=volume&verbose=1", Duration::from_secs(10)).await?;
-        Ok(measured(&usage, Timestamp::UNIX_EPOCH).volumes)
     }
 
     async fn told(&self, path: &str) -> Result<Value, Failure> {

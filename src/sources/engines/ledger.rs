@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::domain::{Endpoint, Engine, Reading, Why};
-use crate::engines::{EngineSpec, Load, Readings, SPARED, STARTERS};
+use crate::engines::{EngineSpec, Load, Readings, STARTERS, is_spared};
 use crate::host::sockets::{Listener, Owner, Owners};
 use crate::host::{HttpError, Origin};
 
@@ -282,8 +282,7 @@ impl Known {
 }
 
 fn first_standing(port: u16, owner: Option<&Owner>) -> Standing {
-    let spared = |port: u16| SPARED.iter().any(|(spared, _)| *spared == port);
-    if spared(port) || owner.and_then(|owner| owner.forwards_to).is_some_and(spared) {
+    if is_spared(port) || owner.and_then(|owner| owner.forwards_to).is_some_and(is_spared) {
         return Standing::Spared;
     }
     // Ollama itself may have been started by another `ollama`; the servers that it starts have another name.

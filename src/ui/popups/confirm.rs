@@ -10,12 +10,12 @@ use super::super::canvas::{Canvas, Pieces, piece, width};
 use super::super::theme::Role;
 use super::super::{Intent, Ui};
 use super::{Popup, frame, wrapped};
-use crate::domain::{Item, Moment, Plan, Risk, Step, units};
+use crate::domain::{Item, Moment, Plan, Risk, Step, short_name, units};
 
 /// Objects of a step that are drawn until all are asked for; the rest is counted.
 const LISTED: usize = 6;
 
-/// Where the makers' notes are wrapped, so that they can be read on a narrow screen.
+/// Where warnings and the makers' notes are wrapped.
 const NOTE_COLUMNS: usize = 62;
 
 /// An open plan.
@@ -67,7 +67,7 @@ impl Confirm {
     fn expected(&self) -> Option<String> {
         match self.plan.to_be_typed().as_slice() {
             [] => None,
-            [name] => Some(short(name).to_owned()),
+            [name] => Some(short_name(name).to_owned()),
             several => Some(format!("all {}", several.len())),
         }
     }
@@ -206,8 +206,7 @@ fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
     lines.extend(choices(plan));
     // Before the steps: on a small screen what stands below them is not seen.
     for warning in &plan.warnings {
-        for (part, line) in wrapped(warning, NOTE_COLUMNS).iter().enumerate() {
-            let said: String = line.iter().map(|piece| &*piece.text).collect();
+        for (part, said) in parts(warning).enumerate() {
             let sign = if part == 0 { canvas.glyphs.warning } else { " " };
             lines.push(Line::new(vec![piece(Role::Warning, format!("{sign} {said}"))]));
         }
@@ -233,14 +232,19 @@ fn lines(canvas: &Canvas<'_>, confirm: &Confirm) -> Vec<Line> {
     }
     for (index, note) in plan.notes.iter().enumerate() {
         // An item that goes on in the next line is not taken for another one.
-        for (part, line) in wrapped(note, NOTE_COLUMNS).iter().enumerate() {
-            let said: String = line.iter().map(|piece| &*piece.text).collect();
+        for (part, said) in parts(note).enumerate() {
             let indented = if part == 0 { said } else { format!("    {said}") };
             fact(if (index, part) == (0, 0) { "notes" } else { "" }, &indented, Role::Text);
         }
     }
     lines.push(Line::empty());
     lines
+}
+
+/// A text in parts that can be read on a narrow screen.
+fn parts(text: &str) -> impl Iterator<Item = String> {
+    let lines = wrapped(text, NOTE_COLUMNS).into_iter();
+    lines.map(|line| line.iter().map(|piece| &*piece.text).collect())
 }
 
 fn headline(plan: &Plan) -> Line {
@@ -302,14 +306,9 @@ fn step_lines(lines: &mut Vec<Line>, (index, step, bytes): (usize, &Step, Option
     }
 }
 
-/// A name as it is shown and typed: of one that is an id (nobody gave it, and nobody types 64 digits) the beginning.
-fn short(name: &str) -> &str {
-    name.get(..12).filter(|_| name.len() == 64).unwrap_or(name)
-}
-
 fn item_line(item: &Item, step: &Step) -> Line {
     // What the title says already is not said again.
-    let name = if step.title.ends_with(&item.name) && item.bytes.is_none() { "" } else { short(&item.name) };
+    let name = if step.title.ends_with(&item.name) && item.bytes.is_none() { "" } else { short_name(&item.name) };
     let gap = if name.is_empty() || item.detail.is_empty() { "" } else { "   " };
     let role = if step.chosen { Role::Text } else { Role::Muted };
     let mut right = Vec::new();

@@ -1,10 +1,18 @@
 //! MySQL and MariaDB: all databases of a server as one script of its client.
 
-use std::io::Read;
-
-use super::{Bench, Structure, Trouble, digest, pieces, script, told};
+use super::sql::Dialect;
+use super::{Bench, Trouble, script};
 use crate::domain::ContainerRef;
 use crate::history::Attachment;
+
+pub(super) const DIALECT: Dialect = Dialect {
+    who: WHO,
+    databases: DATABASES,
+    schema: SCHEMA,
+    migrations: MIGRATIONS,
+    restore: RESTORE,
+    plain: without_counters,
+};
 
 /// Who asks, as the official images have it, and with which of the programs. What is secret stays in the container.
 const WHO: &str = r#"set -eu
@@ -33,7 +41,7 @@ const MIGRATIONS: &str = r#"tables=$("$client" -uroot -N -B -e "SELECT table_nam
 
 /// Writes all databases down; gives the bytes.
 pub(super) async fn dump(bench: &mut Bench<'_>, container: &ContainerRef, to: &mut Attachment) -> Result<u64, Trouble> {
-    let databases = databases(bench, container).await?;
+    let databases = DIALECT.databases(bench, container).await?;
     let names: Vec<&str> = databases.iter().map(String::as_str).collect();
     if names.is_empty() {
         return Ok(0);
@@ -44,24 +52,8 @@ pub(super) async fn dump(bench: &mut Bench<'_>, container: &ContainerRef, to: &m
         to.write(piece).map_err(|error| super::unkept(&error))
     };
     bench.progress(format!("dumping {}", databases.join(", ")), 0, 0);
-    script(bench, container, (&format!("{WHO}{DUMP}"), &names), std::iter::empty(), keep).await?;
+    script(bench, container, (&DIALECT.script(DUMP), &names), std::iter::empty(), keep).await?;
     Ok(bytes)
-}
-
-/// Puts all databases of a dump back.
-pub(super) async fn restore(bench: &Bench<'_>, container: &ContainerRef, dump: impl Read) -> Result<(), Trouble> {
-    script(bench, container, (&format!("{WHO}{RESTORE}"), &[]), pieces(dump), |_| Ok(())).await
-}
-
-/// The digest of each database's schema and of its migrations.
-pub(super) async fn structure(bench: &Bench<'_>, container: &ContainerRef) -> Result<Structure, Trouble> {
-    let mut structure = Structure::new();
-    for database in databases(bench, container).await? {
-        let mut text = told(bench, container, (&format!("{WHO}{SCHEMA}"), &[&database])).await?;
-        text.push_str(&told(bench, container, (&format!("{WHO}{MIGRATIONS}"), &[&database])).await?);
-        structure.insert(database, digest(&without_counters(&text), |_| false));
-    }
-    Ok(structure)
 }
 
 /// The text without the numbers that the next rows get: each row changes them.
@@ -71,11 +63,6 @@ fn without_counters(text: &str) -> String {
     let mut plain = pieces.next().unwrap_or_default().to_owned();
     pieces.for_each(|piece| plain.push_str(piece.trim_start_matches(|digit: char| digit.is_ascii_digit())));
     plain
-}
-
-async fn databases(bench: &Bench<'_>, container: &ContainerRef) -> Result<Vec<String>, Trouble> {
-    let list = told(bench, container, (&format!("{WHO}{DATABASES}"), &[])).await?;
-    Ok(list.lines().map(str::to_owned).collect())
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! PostgreSQL: all databases of a server as one script of `psql`.
 
-use std::io::Read;
-
-use super::{Bench, Structure, Trouble, digest, pieces, script, told};
+use super::sql::Dialect;
+use super::{Bench, Trouble, script};
 use crate::domain::ContainerRef;
 use crate::history::Attachment;
+
+pub(super) const DIALECT: Dialect =
+    Dialect { who: WHO, databases: DATABASES, schema: SCHEMA, migrations: MIGRATIONS, restore: RESTORE, plain };
 
 /// Who asks: the names are those of the official image and of Bitnami's. What is secret stays in the container.
 const WHO: &str = r#"set -eu
@@ -32,15 +34,14 @@ const MIGRATIONS: &str = r#"complaint=$(pg_dump --data-only --no-owner --lock-wa
 /// Writes all databases down; gives the bytes.
 pub(super) async fn dump(bench: &mut Bench<'_>, container: &ContainerRef, to: &mut Attachment) -> Result<u64, Trouble> {
     let mut bytes = 0;
-    for database in databases(bench, container).await? {
+    for database in DIALECT.databases(bench, container).await? {
         bench.progress(format!("dumping {database}"), 0, 0);
         let mut keep = |piece: &[u8]| {
             bytes += piece.len() as u64;
             to.write(piece).map_err(|error| super::unkept(&error))
         };
         keep(cleared(&database).as_bytes())?;
-        let dump = format!("{WHO}{DUMP}");
-        script(bench, container, (&dump, &[&database]), std::iter::empty(), keep).await?;
+        script(bench, container, (&DIALECT.script(DUMP), &[&database]), std::iter::empty(), keep).await?;
     }
     Ok(bytes)
 }
@@ -55,26 +56,8 @@ fn cleared(database: &str) -> String {
     )
 }
 
-/// Puts all databases of a dump back.
-pub(super) async fn restore(bench: &Bench<'_>, container: &ContainerRef, dump: impl Read) -> Result<(), Trouble> {
-    let restore = format!("{WHO}{RESTORE}");
-    script(bench, container, (&restore, &[]), pieces(dump), |_| Ok(())).await
-}
-
-/// The digest of each database's schema and of its migrations.
-pub(super) async fn structure(bench: &Bench<'_>, container: &ContainerRef) -> Result<Structure, Trouble> {
-    let mut structure = Structure::new();
-    // From 2025 on the dump's key differs each time (CVE-2025-8714).
-    let says_nothing = |line: &str| line.starts_with("--") || line.contains("restrict ");
-    for database in databases(bench, container).await? {
-        let mut text = told(bench, container, (&format!("{WHO}{SCHEMA}"), &[&database])).await?;
-        text.push_str(&told(bench, container, (&format!("{WHO}{MIGRATIONS}"), &[&database])).await?);
-        structure.insert(database, digest(&text, says_nothing));
-    }
-    Ok(structure)
-}
-
-async fn databases(bench: &Bench<'_>, container: &ContainerRef) -> Result<Vec<String>, Trouble> {
-    let list = told(bench, container, (&format!("{WHO}{DATABASES}"), &[])).await?;
-    Ok(list.lines().map(str::to_owned).collect())
+/// A schema without remarks, and without the dump's key, which differs each time from 2025 on (CVE-2025-8714).
+fn plain(text: &str) -> String {
+    let says_something = |line: &&str| !line.starts_with("--") && !line.contains("restrict ");
+    text.lines().filter(says_something).collect::<Vec<_>>().join("\n")
 }

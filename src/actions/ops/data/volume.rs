@@ -7,9 +7,8 @@ use futures_util::StreamExt as _;
 use super::sqlite::Look;
 use super::{Bench, Trouble, pieces, sqlite, unkept};
 use crate::actions::ops::recreate::stop_for_now;
-use crate::domain::{ContainerId, ContainerRef, Verb};
+use crate::domain::{ContainerRef, Verb};
 use crate::history::Attachment;
-use crate::host::{DockerClient, encoded};
 
 /// Writes the volume down, after those who write to it have ended: a container that is frozen instead would hang together
 /// with its own health check, and the engine with both. Gives the bytes.
@@ -79,11 +78,8 @@ pub(super) async fn put_back(
     let empty = sqlite::emptied(stale).map_err(failed)?;
     bench.docker.unpack(&container.id, path, std::iter::once(empty)).await?;
     // Others that run have the files of before open.
-    let filters = serde_json::json!({ "volume": [volume] }).to_string();
-    let path = format!("/containers/json?filters={}", encoded(&filters));
-    let users = bench.docker.get_raw(&path, DockerClient::PATIENCE).await?;
-    for id in users.as_array().into_iter().flatten().filter_map(|user| user.get("Id")?.as_str()) {
-        bench.docker.lifecycle(Verb::Restart, &ContainerId::from(id), None).await?;
+    for user in bench.docker.users_of("volume", volume).await?.iter().filter(|user| user.state.is_up()) {
+        bench.docker.lifecycle(Verb::Restart, &user.id, None).await?;
     }
     Ok(())
 }

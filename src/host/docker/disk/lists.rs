@@ -11,7 +11,8 @@ use serde_json::Value;
 use super::super::convert;
 use super::NOT_MEASURED;
 use crate::domain::{
-    ContainerSpace, DockerNetwork, DockerVolume, Image, KEEP_LABEL, KeptImage, Reading, kept_of, kept_reference,
+    ContainerSpace, DockerNetwork, DockerVolume, Image, KEEP_LABEL, KeptImage, Reading, is_made_up, kept_of,
+    kept_reference,
 };
 use crate::host::foreign;
 
@@ -189,8 +190,8 @@ pub(super) fn volumes_of(listed: Vec<ListedVolume>, containers: &[Listed]) -> Ve
         mounts.map(|mount| mount.name.as_str())
     });
     let volume = |it: ListedVolume| DockerVolume {
-        // Engines before 23 do not mark those that nobody named; but a name of 64 digits is never a person's.
-        anonymous: label(&it.labels, "com.docker.volume.anonymous").is_some() || is_digits(&it.name),
+        // Engines before 23 do not mark those that nobody named.
+        anonymous: label(&it.labels, "com.docker.volume.anonymous").is_some() || is_made_up(&it.name),
         driver: foreign::name(&it.driver),
         size_bytes: Reading::Unavailable(NOT_MEASURED.into()),
         users: users.get(it.name.as_str()).cloned().unwrap_or_default(),
@@ -202,10 +203,6 @@ pub(super) fn volumes_of(listed: Vec<ListedVolume>, containers: &[Listed]) -> Ve
     let mut volumes: Vec<DockerVolume> = listed.into_iter().map(volume).collect();
     volumes.sort_by(|a, b| a.name.cmp(&b.name));
     volumes
-}
-
-fn is_digits(name: &str) -> bool {
-    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 pub(super) fn networks_of(listed: Vec<ListedNetwork>, containers: &[Listed]) -> Vec<DockerNetwork> {
