@@ -37,10 +37,14 @@ pub fn parents_of(fs: &RootedFs, pid: u32, most: usize) -> Vec<u32> {
     successors(parent(pid), |pid| parent(*pid)).take(most).collect()
 }
 
-/// Whether a shell waits for process `pid` with job control. Where none does (`ssh -t box hostler`, a tmux window of its
-/// own), nobody could bring it back once it is stopped. Read from `/proc`, which says 0 of a session outside this PID
-/// namespace.
-pub fn has_shell(fs: &RootedFs, pid: u32) -> bool {
+/// Whether a shell waits for hostler with job control. Where none does (`ssh -t box hostler`, a tmux window of its
+/// own), nobody could bring it back once it is stopped.
+pub fn has_shell() -> bool {
+    is_job(&RootedFs::new("/"), std::process::id())
+}
+
+/// The same of any process. `/proc` says 0 of a session outside this PID namespace.
+fn is_job(fs: &RootedFs, pid: u32) -> bool {
     let parent_of = |own: &Stat| stat(fs, u32::try_from(own.ppid).ok()?);
     let Some((own, parent)) = stat(fs, pid).and_then(|own| parent_of(&own).map(|parent| (own, parent))) else {
         return false;
@@ -116,11 +120,11 @@ mod tests {
         process(21, 20, 21, 21);
         process(22, 0, 22, 0);
         let fs = RootedFs::new(root.path());
-        assert!(has_shell(&fs, 11), "a job of a shell");
-        assert!(!has_shell(&fs, 12), "`sh -c` waits in the same group");
-        assert!(!has_shell(&fs, 13), "a session of its own");
-        assert!(!has_shell(&fs, 21) && !has_shell(&fs, 22), "nobody in this namespace waits for it");
-        assert!(!has_shell(&fs, 30), "there is no such process");
+        assert!(is_job(&fs, 11), "a job of a shell");
+        assert!(!is_job(&fs, 12), "`sh -c` waits in the same group");
+        assert!(!is_job(&fs, 13), "a session of its own");
+        assert!(!is_job(&fs, 21) && !is_job(&fs, 22), "nobody in this namespace waits for it");
+        assert!(!is_job(&fs, 30), "there is no such process");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use crate::actions::Wish;
 use crate::config::Config;
 use crate::domain::{Event, Failure, JournalEntry, Run, UpdatePolicy};
 use crate::host::process::has_shell;
-use crate::host::{RootedFs, spawn};
+use crate::host::spawn;
 use crate::terminal::{Terminal, restore_on_panic};
 use crate::ui::{self, Intent, Ui};
 
@@ -421,7 +421,7 @@ impl Face {
 
     /// Lets the shell have the terminal until it brings us back.
     fn stopped(&mut self) -> io::Result<Next> {
-        if !has_shell(&RootedFs::new("/"), std::process::id()) {
+        if !has_shell() {
             self.ui.say("no shell waits behind this screen, so it is not left", self.core.clock.now());
             self.draw()?;
             return Ok(Next::Stay);
