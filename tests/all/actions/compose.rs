@@ -156,3 +156,85 @@ fn compose_finds_the_updated_container_up_to_date() {
     assert_eq!(label(&service, HASH), hash_of(&program, &engine, &service.home));
     assert_ne!(label(&service, HASH), before);
 }
+
+/// The docker command with its compose plug-in, in a home.
+struct Plugin {
+    engine: Engine,
+}
+
+impl Plugin {
+    /// `None` where the bed has none. The home's docker command, which hostler asks too, finds it.
+    fn install(engine: &Engine, home: &Home) -> Option<Self> {
+        let program = bed::part("HOSTLER_TEST_COMPOSE_PLUGIN", "the compose plug-in")?;
+        let plugins = home.path().join(".docker/cli-plugins");
+        fs::create_dir_all(&plugins).unwrap();
+        std::os::unix::fs::symlink(program, plugins.join("docker-compose")).unwrap();
+        Some(Self { engine: engine.clone() })
+    }
+
+    /// `docker compose` in the folder of the project.
+    #[track_caller]
+    fn compose(&self, home: &Home, args: &[&str]) -> String {
+        let mut command = Command::new("docker");
+        let told = command
+            .arg("compose")
+            .args(args)
+            .current_dir(folder(home))
+            .env("HOME", home.path())
+            .env_remove("DOCKER_CONFIG");
+        let told = told.env("DOCKER_HOST", self.engine.endpoint()).output().unwrap();
+        assert!(told.status.success(), "{args:?}: {}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap()
+    }
+}
+
+/// The whole life of a project that is compose's own: it is updated, goes back by itself, is tried out and rolled back, and
+/// compose agrees at each step.
+#[test]
+fn a_project_of_the_compose_plug_in_stays_its_own() {
+    let Some(engine) = bed::engine() else { return };
+    // The service brings the versions and the registry; its own container is not used.
+    let Some(service) = Service::start() else { return };
+    let home = Home::with(super::service::CONFIG).docker(engine.endpoint());
+    let Some(plugin) = Plugin::install(&engine, &home) else { return };
+    let project = Service::project();
+    let repository = service.reference("stable");
+    let repository = repository.strip_suffix(":stable").unwrap();
+    service.publish_as("v2", Version::Sick);
+    service.publish_as("v3", Version::Good);
+    fs::create_dir(folder(&home)).unwrap();
+    let text = format!(
+        "name: {project}\n# The shop.\nservices:\n  app:\n    image: {repository}:${{VERSION}}\n    volumes: [\"data:/data\"]\n    \
+         network_mode: none\nvolumes:\n  data:\n"
+    );
+    fs::write(folder(&home).join("compose.yaml"), &text).unwrap();
+    fs::write(folder(&home).join(".env"), "VERSION=stable\n").unwrap();
+    plugin.compose(&home, &["up", "--detach"]);
+    let id = || plugin.compose(&home, &["ps", "--quiet", "app"]).trim().to_owned();
+    let env = || fs::read_to_string(folder(&home).join(".env")).unwrap();
+    let agrees = |what: &str| {
+        let before = id();
+        plugin.compose(&home, &["up", "--detach"]);
+        assert_eq!(id(), before, "{what}: compose made it again");
+    };
+    agrees("as it is");
+    let (first, app) = (id(), format!("{project}/app"));
+
+    let (code, done) = run(&home, &["container.trial", &app, "--to", "v3"]);
+    assert_eq!((code, done["outcome"].as_str()), (0, Some("succeeded")), "{done}");
+    let (code, done) = run(&home, &["container.update", &app, "--to", "v2"]);
+    assert_eq!((code, done["outcome"].as_str()), (1, Some("rolled-back")), "{done}");
+    assert_eq!((id(), env().as_str()), (first.clone(), "VERSION=stable\n"));
+    agrees("taken back");
+    let (code, done) = run(&home, &["container.update", &app, "--to", "v3"]);
+    assert_eq!((code, done["outcome"].as_str()), (0, Some("succeeded")), "{done}");
+    assert_ne!(id(), first);
+    assert_eq!(env(), "VERSION=v3\n");
+    assert_eq!(plugin.compose(&home, &["ps", "--services", "--all"]).trim(), "app");
+    agrees("updated");
+    let (code, done) = run(&home, &["container.rollback", &app]);
+    assert_eq!((code, done["outcome"].as_str()), (0, Some("succeeded")), "{done}");
+    assert_eq!(env(), "VERSION=stable\n");
+    agrees("rolled back");
+    plugin.compose(&home, &["down", "--volumes"]);
+}

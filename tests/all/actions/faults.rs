@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::interrupted::{journal, killed_at, worker, written};
 use super::service::{Service, Version};
 use super::{planned, run};
-use crate::bed::{self, Asked, OwnEngine, Reply, Restart, registry_double, wait_until};
+use crate::bed::{self, Asked, Home, OwnEngine, Reply, Restart, registry_double, wait_until};
 
 /// A service on an engine of its own, with this policy.
 fn alone(restart: Restart) -> Option<(OwnEngine, Service)> {
@@ -166,6 +166,51 @@ fn the_engine_pulls_as_who_logged_in() {
     assert!(asked.iter().any(|asked| asked.header("authorization") == "Basic YWRhOnNlY3JldA=="), "{asked:?}");
     drop(app);
     engine.forget_image(&format!("{repository}:stable"));
+}
+
+#[test]
+fn an_image_that_is_given_to_some_alone_is_pulled_with_their_login() {
+    let (Some(engine), Some(registry)) = (bed::engine(), bed::registry()) else { return };
+    let repository = "bed/guarded";
+    registry.push(&engine, repository, "stable", "1");
+    let old = registry.reference(repository, "stable");
+    let guarded = registry.guarded();
+    // As if it had been pulled from there.
+    let reference = guarded.reference(repository, "stable");
+    engine.tag(&old, reference.strip_suffix(":stable").unwrap(), "stable");
+    let app = engine.run("guarded", |spec| spec.with(|body| body.image = Some(reference.clone())));
+    registry.push(&engine, repository, "stable", "2");
+    let home = Home::with(super::service::CONFIG).docker(engine.endpoint());
+
+    let (code, refused) = run(&home, &["container.update", app.name()]);
+    assert_eq!((code, refused["outcome"].as_str()), (1, Some("rolled-back")), "{refused}");
+    assert!(refused["text"].as_str().unwrap().contains("`docker login`"), "{refused}");
+    fs::create_dir(home.path().join(".docker")).unwrap();
+    // ada:tell-nobody
+    let config = json!({ "auths": { guarded.host(): { "auth": "YWRhOnRlbGwtbm9ib2R5" } } });
+    fs::write(home.path().join(".docker/config.json"), config.to_string()).unwrap();
+    let (code, done) = run(&home, &["container.update", app.name()]);
+    assert_eq!((code, done["outcome"].as_str()), (0, Some("succeeded")), "{done}");
+    let now = engine.block_on(engine.docker().inspect_container(app.name(), None)).unwrap();
+    let image = engine.block_on(engine.docker().inspect_image(&now.image.unwrap())).unwrap();
+    assert_eq!(image.config.unwrap().labels.unwrap()["org.opencontainers.image.version"], "2");
+    remove_all(&engine, app.name());
+    for reference in [&old, &reference] {
+        engine.forget_image(reference);
+    }
+}
+
+/// Removes a container of a test with those that runs made for it.
+fn remove_all(engine: &bed::Engine, name: &str) {
+    let options = bollard::query_parameters::ListContainersOptionsBuilder::new().all(true).build();
+    let all = engine.block_on(engine.docker().list_containers(Some(options))).unwrap();
+    for found in all.into_iter().flat_map(|one| one.names.unwrap_or_default()) {
+        let found = found.trim_start_matches('/');
+        if found.starts_with(name) {
+            let options = bollard::query_parameters::RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            drop(engine.block_on(engine.docker().remove_container(found, Some(options))));
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use bollard::query_parameters::{PushImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
@@ -27,11 +28,16 @@ pub(crate) fn registry() -> Option<Registry> {
 /// Starts a registry on a free port of this address, with these lines below `http:` in its config.
 #[track_caller]
 pub(crate) fn registry_with(host: &str, http: &str) -> Option<Registry> {
-    let program = part("HOSTLER_TEST_REGISTRY", "docker-registry")?;
     let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    start(host, http, folder, &store)
+}
+
+#[track_caller]
+fn start(host: &str, http: &str, folder: TempDir, store: &Path) -> Option<Registry> {
+    let program = part("HOSTLER_TEST_REGISTRY", "docker-registry")?;
     // Free a moment ago; in the bed's own network nobody else asks for one.
     let address = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap();
-    let store = folder.path().join("store");
     let config = format!(
         "version: 0.1\nlog: {{level: warn}}\n\
          storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp:\n  addr: {address}\n{http}",
@@ -61,6 +67,17 @@ impl Registry {
     /// Host and port, as references begin with them.
     pub(crate) fn host(&self) -> String {
         self.address.to_string()
+    }
+
+    /// Another registry with the same images, which gives them to `ada` alone, whose password is `tell-nobody`.
+    #[track_caller]
+    pub(crate) fn guarded(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let users = folder.path().join("users");
+        fs::write(&users, "ada:$2y$04$S787kOGQWO5oGIdqIGR8GO9237n4ZrJ5rYjETsfOowfX3J3FybSXq\n").unwrap();
+        let auth = format!("auth: {{htpasswd: {{realm: bed, path: {}}}}}\n", users.display());
+        let guarded = start("127.0.0.1", &auth, folder, &self.folder.path().join("store"));
+        guarded.expect("there is a registry already")
     }
 
     /// A reference to something in it: `127.0.0.1:…/REPOSITORY:TAG`.
