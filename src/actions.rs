@@ -7,6 +7,7 @@
 
 mod backup;
 mod compose;
+mod cuda;
 mod decide;
 mod gate;
 mod kept;
@@ -22,6 +23,7 @@ mod rollback;
 mod runner;
 mod stock;
 mod target;
+mod trial;
 mod update;
 
 pub use gate::{NoProbePath, ProbePath};
@@ -60,6 +62,7 @@ pub const REGISTRY: &[&dyn Action] = &[
     &lifecycle::KILL,
     &lifecycle::Remove,
     &update::Update,
+    &trial::Trial,
     &rollback::Rollback,
     &prune::Prune,
     &remove::Images,
@@ -121,6 +124,8 @@ pub struct Desk {
     pub protected: Protected,
     /// The endpoint that the config names, if it does.
     endpoint: Option<String>,
+    /// NVIDIA's library that the config names, if it does.
+    nvml_library: Option<String>,
     docker: OnceCell<DockerClient>,
 }
 
@@ -163,13 +168,27 @@ impl Default for ActionSettings {
 impl Desk {
     /// A desk at this machine.
     pub fn new(ports: Ports, state_dir: StateDir, settings: ActionSettings, endpoint: Option<String>) -> Self {
-        Self { ports, state_dir, settings, protected: Protected::default(), endpoint, docker: OnceCell::new() }
+        Self {
+            ports,
+            state_dir,
+            settings,
+            protected: Protected::default(),
+            endpoint,
+            nvml_library: None,
+            docker: OnceCell::new(),
+        }
     }
 
     /// The same desk where these names are kept.
     #[must_use]
     pub fn protecting(self, protected: Protected) -> Self {
         Self { protected, ..self }
+    }
+
+    /// The same desk where NVIDIA's library is the one that the config names.
+    #[must_use]
+    pub fn nvml_library(self, library: Option<String>) -> Self {
+        Self { nvml_library: library, ..self }
     }
 
     /// The container engine, connected to at the first use.
@@ -200,7 +219,7 @@ impl Desk {
 }
 
 /// Actions that may be about a tag.
-const WITH_TAG: [&str; 3] = ["container.update", "container.rollback", "container.skip"];
+const WITH_TAG: [&str; 4] = ["container.update", "container.trial", "container.rollback", "container.skip"];
 
 /// What an action would do.
 ///

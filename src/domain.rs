@@ -5,6 +5,7 @@
 
 mod action;
 mod container;
+mod cuda;
 mod data;
 mod docker_disk;
 mod duty;
@@ -37,6 +38,7 @@ pub use container::{
     Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
     DockerSample, EngineInfo, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
 };
+pub use cuda::{CudaMatch, CudaNeed};
 pub use data::{DataPlace, DatabaseKind};
 pub use docker_disk::{
     BuildCache, ContainerSpace, DiskTotals, DockerDisk, DockerNetwork, DockerVolume, Held, Image, KEEP_LABEL,
@@ -58,7 +60,7 @@ pub use image::{
 pub use images_seen::{ImageSeen, ImagesSeen};
 pub use inspection::{Inspection, InspectionLine};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
-pub use kept::{kept_name, kept_of, kept_reference, kept_repository};
+pub use kept::{is_trial, kept_name, kept_of, kept_reference, kept_repository, trial_name};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;
 pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb};

@@ -36,7 +36,7 @@ pub use exec::{ExecError, Running};
 pub use fs::RootedFs;
 pub use http::{Answer, Http, HttpError, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};
-pub use nvml::{Library, Nvidia, driver_mismatch};
+pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};
 pub use reach::reach;
 pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit};
 pub use space::{Space, statvfs};

@@ -48,8 +48,7 @@ pub(super) async fn add(desk: &Desk, targets: &[Target], plan: &mut Plan) -> Res
         member.database = database(docker, member, targets).await?;
     }
     let (dumps, watched) = dumps(&members, plan);
-    let now = || desk.ports.clock.now().wall;
-    let measured = timeout(PATIENCE, docker.measure(Extent::Volumes, now)).await.ok().and_then(Result::ok);
+    let measured = measured(desk, docker).await;
     let (archives, noted) = archives(desk, &members, measured.as_ref(), plan);
     let places: Vec<DataPlace> = watched.into_iter().chain(noted).collect();
     if !places.is_empty() {
@@ -62,6 +61,12 @@ pub(super) async fn add(desk: &Desk, targets: &[Target], plan: &mut Plan) -> Res
     plan.steps.extend(dumps);
     plan.steps.extend(archives);
     Ok(())
+}
+
+/// The sizes of volumes, as far as the engine tells them soon.
+pub(super) async fn measured(desk: &Desk, docker: &DockerClient) -> Option<Measured> {
+    let now = || desk.ports.clock.now().wall;
+    timeout(PATIENCE, docker.measure(Extent::Volumes, now)).await.ok()?.ok()
 }
 
 /// The step that keeps compose files, variables, and what the engine says of the targets: before any of them is changed.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::target::{Target, env};
 use super::{Desk, Refusal};
-use crate::domain::{DatabaseKind, Op, Probe, Risk, Run, Step};
+use crate::domain::{DatabaseKind, Op, Probe, Risk, Run, Step, trial_name};
 use crate::engines::{self, is_spared};
 use crate::host::Origin;
 
@@ -36,6 +36,16 @@ const ENGINE_PATIENCE: Duration = Duration::from_mins(15);
 /// So many times as long as it ever took before.
 const MARGIN: u32 = 3;
 
+/// Where a container is asked how it is.
+struct Place {
+    /// The name that it then has.
+    name: String,
+    /// The ports at which it is reached, each with its own.
+    ports: Vec<(u16, u16)>,
+    /// The ports are its own, asked at its own address.
+    inside: bool,
+}
+
 /// The steps that let a container stay only if it has come up well, which may take as long as it took in `runs`. Of one that
 /// is down nothing can be told.
 ///
@@ -45,18 +55,39 @@ pub(super) async fn steps(target: &Target, desk: &Desk, runs: &[Run]) -> Result<
     if !target.container.state.is_up() {
         return Ok(Vec::new());
     }
-    let (shown, name) = (target.shown(), target.container.name.to_string());
+    let place = Place { name: target.container.name.to_string(), ports: target.tcp_ports(), inside: false };
+    at(target, &place, desk, runs).await
+}
+
+/// The same for what stands for it in a trial, whose ports can be asked only where its network is `reachable`.
+///
+/// # Errors
+/// When the engine does not answer.
+pub(super) async fn of_trial(
+    target: &Target,
+    desk: &Desk,
+    runs: &[Run],
+    reachable: bool,
+) -> Result<Vec<Step>, Refusal> {
+    let own = target.own_tcp_ports().into_iter().filter(|_| reachable);
+    let ports = own.map(|port| (port, port)).collect();
+    at(target, &Place { name: trial_name(&target.container.name), ports, inside: true }, desk, runs).await
+}
+
+async fn at(target: &Target, place: &Place, desk: &Desk, runs: &[Run]) -> Result<Vec<Step>, Refusal> {
+    let (shown, inside) = (target.shown(), place.inside);
+    let name = place.name.clone();
     let engine = engine_port(target, desk).await;
-    let probe = probe(target, desk);
+    let probe = probe(target, place, desk);
     let title = format!("wait until {shown} is well: {}", words(&probe));
     let learned = longest_before(target, runs) * MARGIN;
     let seconds = patience(target, desk, engine.is_some()).max(learned).as_secs();
     let steady = desk.settings.steady.as_secs();
-    let gate = Op::Gate { name: name.clone(), probe, seconds, steady };
+    let gate = Op::Gate { name: name.clone(), probe, seconds, steady, inside };
     let mut steps = vec![Step::new(format!("gate {shown}"), title, Risk::Safe, gate)];
-    if let Some(port) = engine {
+    if let Some(port) = engine.and_then(|(_, own)| place.reached(own)) {
         let title = format!("have {shown} generate a few tokens");
-        let op = Op::Generate { name: name.clone(), port, seconds };
+        let op = Op::Generate { name: name.clone(), port, seconds, inside };
         steps.push(Step::new(format!("generate {shown}"), title, Risk::Safe, op));
     }
     if target.container.wants_gpu {
@@ -69,16 +100,27 @@ pub(super) async fn steps(target: &Target, desk: &Desk, runs: &[Run]) -> Result<
     Ok(steps)
 }
 
-/// What the operator says; else the health check; else a path that is known for the image, a published port, or that it
+impl Place {
+    /// The port at which its own port is reached.
+    fn reached(&self, own: u16) -> Option<u16> {
+        self.ports.iter().find(|(_, known)| *known == own).map(|(port, _)| *port)
+    }
+}
+
+/// What the operator says; else the health check; else a path that is known for the image, a port that is reached, or that it
 /// keeps running.
-fn probe(target: &Target, desk: &Desk) -> Probe {
+fn probe(target: &Target, place: &Place, desk: &Desk) -> Probe {
     let shown = target.shown();
     let said = desk.settings.probes.get(&*target.container.name).or_else(|| desk.settings.probes.get(&shown)).cloned();
     let said = said.or_else(|| target.label(LABEL)?.parse().ok());
-    let ports = target.tcp_ports();
-    let first = ports.first().map(|(port, _)| *port);
+    let first = place.ports.first().map(|(port, _)| *port);
+    // The operator names a port of this host.
+    let named = |port: u16| {
+        let own = target.tcp_ports().into_iter().find(|(host, _)| *host == port);
+        if place.inside { own.and_then(|(_, own)| place.reached(own)) } else { Some(port) }
+    };
     if let Some(ProbePath { port, path }) = said
-        && let Some(port) = port.or(first)
+        && let Some(port) = port.map_or(first, named)
     {
         return Probe::Http { port, path };
     }
@@ -87,9 +129,9 @@ fn probe(target: &Target, desk: &Desk) -> Probe {
     }
     let repository = super::ops::split(&target.container.image).0;
     let image = repository.rsplit('/').next().unwrap_or_default();
-    let known = KNOWN.iter().find_map(|(name, inside, path)| {
-        let (port, _) = ports.iter().find(|(_, port)| *name == image && port == inside)?;
-        Some(Probe::Http { port: *port, path: (*path).to_owned() })
+    let known = KNOWN.iter().find_map(|(name, own, path)| {
+        let port = place.reached(*own).filter(|_| *name == image)?;
+        Some(Probe::Http { port, path: (*path).to_owned() })
     });
     known.or_else(|| first.map(|port| Probe::Port { port })).unwrap_or(Probe::Running)
 }
@@ -103,17 +145,17 @@ fn words(probe: &Probe) -> String {
     }
 }
 
-/// The published port at which an inference server answers now.
-async fn engine_port(target: &Target, desk: &Desk) -> Option<u16> {
+/// The port of this host at which an inference server answers now, and its own.
+async fn engine_port(target: &Target, desk: &Desk) -> Option<(u16, u16)> {
     if DatabaseKind::of(&target.container.image, &env(&target.raw)).is_some() {
         return None;
     }
     let ports = target.tcp_ports();
     let asked = ports.into_iter().filter(|(port, inside)| !is_spared(*port) && !is_spared(*inside));
-    let answers = asked.map(|(port, _)| async move {
+    let answers = asked.map(|(port, own)| async move {
         let origin = Origin::new(([127, 0, 0, 1], port).into()).ok()?;
         let mut probe = engines::Probe::new(&desk.ports.http, origin);
-        engines::identify(&mut probe).await.ok().flatten().map(|_| port)
+        engines::identify(&mut probe).await.ok().flatten().map(|_| (port, own))
     });
     join_all(answers).await.into_iter().flatten().next()
 }

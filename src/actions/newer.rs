@@ -12,10 +12,10 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::target::Target;
-use super::{Desk, Refusal, Wish, lifecycle, notes};
+use super::{Desk, Refusal, Wish, cuda, lifecycle, notes};
 use crate::domain::{
-    Answer, Asked, Choice, FaultKind, ImageRef, ImageRule, ImageUpdate, LocalImage, Plan, RegistryFault, UpdatePolicy,
-    UpdateSample,
+    ActionSpec, Answer, Asked, Choice, FaultKind, ImageRef, ImageRule, ImageUpdate, LocalImage, Plan, RegistryFault,
+    UpdatePolicy, UpdateSample,
 };
 use crate::host::OpenRegistries;
 
@@ -25,16 +25,18 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 const AT_ONCE: usize = 8;
 
 /// Takes out of `targets` what an update would change nothing of: what is pinned, and what has the newest image. The plan
-/// tells what is left alone and why, what speaks against the rest, and the versions among which one may choose.
+/// tells what is left alone and why, what speaks against the rest, and the versions among which one may choose. What was
+/// found out about the images is given, too.
 ///
 /// # Errors
-/// When all of them are pinned, or the engine does not answer.
+/// When all of them are pinned, the engine does not answer, or the driver does not give what an image asks for.
 pub(super) async fn sift(
+    spec: &ActionSpec,
     desk: &Desk,
     wish: &Wish,
     targets: Vec<Target>,
     plan: &mut Plan,
-) -> Result<Vec<Target>, Refusal> {
+) -> Result<(Vec<Target>, Known), Refusal> {
     let deadline = Instant::now() + PATIENCE;
     let (count, mut pinned) = (targets.len(), Vec::new());
     let mut known = Known::of(desk, &targets).await?;
@@ -65,13 +67,16 @@ pub(super) async fn sift(
     }
     plan.kept.extend(pinned.into_iter().map(|shown| format!("{shown} is pinned: it stays as it is")));
     if !wanted.is_empty() && wanted.len() < count {
-        let Plan { title, locks, .. } = lifecycle::of(super::spec("container.update"), wish, &wanted);
+        let Plan { title, locks, .. } = lifecycle::of(spec, wish, &wanted);
         (plan.title, plan.locks) = (title, locks);
+    }
+    if let Ok(open) = &open {
+        cuda::check(desk, open, &known, (&wanted, wish.to.as_deref()), deadline, plan).await?;
     }
     if let (Ok(open), true) = (&open, desk.settings.notes) {
         plan.notes = notes::of(open, &known, &wanted, wish.to.as_deref(), deadline).await;
     }
-    Ok(wanted)
+    Ok((wanted, known))
 }
 
 /// What is known of the images of some containers.
@@ -136,6 +141,11 @@ impl Known {
 
     fn asked(&self, target: &Target) -> Option<&Asked> {
         self.sample.memory.images.get(&image(target)?.to_string())
+    }
+
+    /// The digest of what the registry has behind a container's tag, if it said so just now.
+    pub(super) fn digest(&self, target: &Target) -> Option<&str> {
+        self.answer(target).map(|answer| answer.digest.as_str())
     }
 
     /// The answer about a container's image, if the last question had one.

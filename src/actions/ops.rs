@@ -11,12 +11,14 @@ mod gate;
 mod images;
 mod recreate;
 mod removal;
+mod trial;
 
 pub(super) use data::may_go_back;
 pub(super) use edit::replaced;
 pub(super) use gate::gpus_inside;
 pub(super) use images::split;
 pub(super) use recreate::is_kept;
+pub(super) use trial::leads_to_engine;
 
 use std::path::PathBuf;
 
@@ -29,6 +31,9 @@ use crate::host::{DockerClient, EngineError, LogsFrom, foreign};
 
 /// The most that is kept of a log line, bytes.
 const LINE_BYTES: usize = 500;
+
+/// The most lines that are kept of the log of a container that goes: its end.
+const LOG_LINES: u32 = 200_000;
 
 /// Where operations are carried out: the run, its file, the engine.
 pub(super) struct Bench<'a> {
@@ -129,6 +134,7 @@ pub(super) fn may_be_broken_off(op: &Op) -> bool {
             | Op::Generate { .. }
             | Op::NoteStructure { .. }
             | Op::BackUp { .. }
+            | Op::CopyVolume { .. }
             | Op::Command { .. }
     )
 }
@@ -159,6 +165,9 @@ async fn on_the_engine(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> 
         Op::Pull { reference } => images::pull(bench, reference).await,
         Op::Tag { image, reference } => images::tag(bench, image, reference).await,
         Op::Create { like, image, service } => recreate::create(bench, like, image, service.as_ref()).await,
+        Op::CopyVolume { volume, container, path } => trial::copy(bench, volume, container, path).await,
+        Op::StartTrial { like, image } => trial::start(bench, like, image).await,
+        Op::EndTrial => trial::end(bench).await,
         Op::EditLine { path, line, from, to } => edit::line(bench, path, *line, from, to).await,
         Op::RemoveCreated { like } => recreate::remove_created(bench, like).await,
         Op::Swap { old, policy, runs } => recreate::swap(bench, old, *policy, *runs).await,
@@ -168,9 +177,11 @@ async fn on_the_engine(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> 
         Op::NoteStructure { places } => data::note(bench, places).await,
         Op::BackUp { place } => data::back_up(bench, place).await,
         Op::Restore { place } => data::restore(bench, place).await,
-        Op::Generate { name, port, seconds } => gate::generate(bench, name, *port, *seconds).await,
+        Op::Generate { name, port, seconds, inside } => gate::generate(bench, (name, *inside), *port, *seconds).await,
         Op::SeeGpus { name, count } => gate::see_gpus(bench, name, *count).await,
-        Op::Gate { name, probe, seconds, steady } => gate::wait(bench, name, probe, *seconds, *steady).await,
+        Op::Gate { name, probe, seconds, steady, inside } => {
+            gate::wait(bench, (name, *inside), probe, *seconds, *steady).await
+        }
     }
 }
 
@@ -191,7 +202,7 @@ pub(super) async fn holds(guard: &Guard, docker: &DockerClient) -> Result<(), Tr
             user.map_or(Ok(()), |user| Err(changed(&format!("{} uses the image {image} now", user.name))))
         }
         Guard::VolumeUnused { volume } => {
-            let users = docker.users_of("volume", volume).await?;
+            let users = docker.having("volume", volume).await?;
             users.first().map_or(Ok(()), |user| Err(changed(&format!("{} uses the volume {volume} now", user.name))))
         }
     }
@@ -272,7 +283,7 @@ async fn archived_log(
 ) -> Result<Result<Option<PathBuf>, Failure>, Trouble> {
     let Some(it) = bench.docker.inspect_raw(&container.id.0).await? else { return Ok(Ok(None)) };
     let mut attached = bench.attach(&format!("{}.log", container.name))?;
-    let mut log = bench.docker.kept_log(&container.id, has_terminal(&it), LogsFrom::Start);
+    let mut log = bench.docker.kept_log(&container.id, has_terminal(&it), LogsFrom::Last(LOG_LINES));
     let mut written = Ok(());
     loop {
         let more = log.next(|_, message| {

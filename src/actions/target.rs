@@ -1,6 +1,6 @@
 //! From what a person writes to containers: a name, `project/`, `project/service`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -58,8 +58,18 @@ impl Target {
         numbers.map(|port: u16| (port, port)).collect()
     }
 
+    /// The TCP ports on which it listens inside, as far as it is told: those that it publishes, and those that it names.
+    pub(super) fn own_tcp_ports(&self) -> Vec<u16> {
+        let named = self.raw.pointer("/Config/ExposedPorts").and_then(Value::as_object);
+        let named = named.into_iter().flatten().filter_map(|(port, _)| port.strip_suffix("/tcp")?.parse().ok());
+        let mut ports: Vec<u16> = self.tcp_ports().into_iter().map(|(_, own)| own).chain(named).collect();
+        let mut seen = HashSet::new();
+        ports.retain(|port| seen.insert(*port));
+        ports
+    }
+
     /// Services of its project that must be up before it.
-    fn depends_on(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn depends_on(&self) -> impl Iterator<Item = &str> {
         // `db:service_healthy:true,redis:service_started:false`
         let label = self.label("com.docker.compose.depends_on").unwrap_or_default();
         label.split(',').filter_map(|entry| entry.split(':').next()).filter(|service| !service.is_empty())

@@ -27,7 +27,7 @@ impl Action for Update {
             if wish.to.is_some() {
                 one_image(&targets)?;
             }
-            let targets = newer::sift(desk, wish, targets, &mut plan).await?;
+            let (targets, _) = newer::sift(self.spec(), desk, wish, targets, &mut plan).await?;
             if targets.is_empty() {
                 plan.undo = "nothing is done".into();
                 return Ok(plan);
@@ -86,7 +86,7 @@ pub(super) fn may_be_replaced(target: &Target) -> Result<(), Refusal> {
 }
 
 /// The reference of the new image: the present one, or the one with another tag.
-fn wanted(target: &Target, tag: Option<&str>) -> Result<String, Refusal> {
+pub(super) fn wanted(target: &Target, tag: Option<&str>) -> Result<String, Refusal> {
     let reference = &target.container.image;
     if reference.starts_with("sha256:") || reference.contains('@') {
         let why = format!("{} is pinned to one image ({reference}): there is no newer one", target.shown());
@@ -96,7 +96,7 @@ fn wanted(target: &Target, tag: Option<&str>) -> Result<String, Refusal> {
 }
 
 /// A tag belongs to one image: not to a whole project's.
-fn one_image(targets: &[Target]) -> Result<(), Refusal> {
+pub(super) fn one_image(targets: &[Target]) -> Result<(), Refusal> {
     let mut images: Vec<&str> = targets.iter().map(|target| ops::split(&target.container.image).0).collect();
     images.sort_unstable();
     images.dedup();

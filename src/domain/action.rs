@@ -108,6 +108,13 @@ pub const ACTIONS: &[ActionSpec] = &[
         Some("u"),
     ),
     on_containers(
+        "container.trial",
+        "try out",
+        "starts what an update would bring, on copies of its data and alone, looks how it comes up, and removes it",
+        Risk::Disruptive,
+        Some("t"),
+    ),
+    on_containers(
         "container.rollback",
         "roll back",
         "returns to the version before, which was kept",

@@ -1,4 +1,4 @@
-//! What an update keeps of the version before: how the old container and the old image are called until they go.
+//! What an update keeps of the version before, and what a trial makes: how they are called until they go.
 
 use super::Container;
 
@@ -6,10 +6,22 @@ use super::Container;
 const REPOSITORY: &str = "hostler-rollback";
 /// Between the name of a container and the run that replaced it.
 const MARK: &str = ".hostler-";
+/// After the name of what a trial stands for.
+const TRIAL: &str = ".hostler_trial";
 
 /// The name of an old container that is kept: `NAME.hostler-RUN`.
 pub fn kept_name(container: &str, run: &str) -> String {
     format!("{container}{MARK}{run}")
+}
+
+/// The name of what stands for a container, or for a volume, in a trial: `NAME.hostler_trial`.
+pub fn trial_name(name: &str) -> String {
+    format!("{name}{TRIAL}")
+}
+
+/// Whether something has the name of a part of a trial, which goes at the trial's end.
+pub fn is_trial(name: &str) -> bool {
+    name.ends_with(TRIAL)
 }
 
 /// The repository under which an image is kept for roll back of a container: `hostler-rollback/NAME`.

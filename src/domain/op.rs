@@ -219,6 +219,25 @@ pub enum Op {
         /// What it will say.
         to: String,
     },
+    /// Copies a volume for a trial: as it is, while others may write to it.
+    CopyVolume {
+        /// Its name.
+        volume: String,
+        /// A container that mounts it.
+        container: ContainerRef,
+        /// Where.
+        path: String,
+    },
+    /// Starts what stands for a container in a trial: on the copies that were made, in a network of the trial alone, without
+    /// published ports.
+    StartTrial {
+        /// The container.
+        like: ContainerRef,
+        /// The reference of its image.
+        image: String,
+    },
+    /// Removes all that a trial made, after the logs of its containers were kept with the run.
+    EndTrial,
     /// Removes what [`Op::Create`] made.
     RemoveCreated {
         /// The one that it was like.
@@ -302,6 +321,9 @@ pub enum Op {
         seconds: u64,
         /// Seconds that it must then stay well without a restart.
         steady: u64,
+        /// The ports are its own, asked at its own address, rather than those of this host.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        inside: bool,
     },
     /// Has the inference server of the container of this name generate a few tokens.
     Generate {
@@ -311,6 +333,9 @@ pub enum Op {
         port: u16,
         /// Seconds that it may take.
         seconds: u64,
+        /// The port is its own, asked at its own address, rather than one of this host.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        inside: bool,
     },
     /// Looks whether the container of this name sees as many GPUs as the one before.
     SeeGpus {

@@ -29,6 +29,9 @@ pub struct Plan {
     /// The same in the docker command's words, a line each, beside those of its steps.
     #[serde(default)]
     pub commands: Vec<String>,
+    /// What it says that it succeeded, where that is more than that it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<String>,
     /// How long the service is away, in words; `None` where it is not.
     #[serde(default)]
     pub downtime: Option<String>,
@@ -165,6 +168,7 @@ impl Plan {
             kept: Vec::new(),
             undo: String::new(),
             commands: Vec::new(),
+            verdict: None,
             downtime: None,
             notes: Vec::new(),
             choices: Vec::new(),
@@ -260,7 +264,8 @@ impl Plan {
             [] => String::new(),
             stayed => format!("; {} stayed: {}", stayed.len(), stayed.join("; ")),
         };
-        format!("{}: done, {count} {steps}{freed}{stayed}", self.title)
+        let done = self.verdict.clone().unwrap_or_else(|| format!("{}: done, {count} {steps}", self.title));
+        format!("{done}{freed}{stayed}")
     }
 
     /// Whether as much was freed as planned, in the words in which both are told; also where it is not known.

@@ -123,11 +123,11 @@ impl DockerClient {
         self.listed(ListContainersOptionsBuilder::default()).await
     }
 
-    /// The containers, running or not, that use a thing of this kind (`volume`, `network`).
+    /// The containers, running or not, that have something: use a `volume` or a `network`, carry a `label` (`KEY=VALUE`).
     ///
     /// # Errors
     /// When the engine does not answer.
-    pub async fn users_of(&self, kind: &str, thing: &str) -> Result<Vec<Container>, Failure> {
+    pub async fn having(&self, kind: &str, thing: &str) -> Result<Vec<Container>, Failure> {
         let filters = HashMap::from([(kind, vec![thing])]);
         self.listed(ListContainersOptionsBuilder::default().filters(&filters)).await
     }

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use super::{foreign, tls};
 use crate::domain::units;
 
-/// A server on this host's loopback: the only kind of place that [`Http`] speaks to.
+/// A server on this host's loopback, or in a container on it: the only kinds of place that [`Http`] speaks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(SocketAddr);
 
@@ -35,6 +35,9 @@ pub enum OriginError {
     /// It lies elsewhere.
     #[error("not on this host's loopback (127.0.0.1, ::1 or localhost)")]
     NotLoopback,
+    /// It lies in no private network, and so is no container's.
+    #[error("not the address of a container in a private network")]
+    NotPrivate,
 }
 
 impl Origin {
@@ -44,6 +47,18 @@ impl Origin {
     /// [`OriginError::NotLoopback`] for an address that is not this host's own loopback.
     pub fn new(address: SocketAddr) -> Result<Self, OriginError> {
         if address.ip().is_loopback() { Ok(Self(address)) } else { Err(OriginError::NotLoopback) }
+    }
+
+    /// The server at a port of a container: of its own address in a network of this host's engine.
+    ///
+    /// # Errors
+    /// [`OriginError::NotPrivate`] for an address that is not one of a private network (RFC 1918, RFC 4193 §3).
+    pub fn of_container(ip: IpAddr, port: u16) -> Result<Self, OriginError> {
+        let private = match ip {
+            IpAddr::V4(ip) => ip.is_private(),
+            IpAddr::V6(ip) => ip.is_unique_local(),
+        };
+        if private { Ok(Self((ip, port).into())) } else { Err(OriginError::NotPrivate) }
     }
 
     /// Its address.
@@ -292,6 +307,17 @@ mod tests {
             ("http://example.org", OriginError::NotLoopback),
         ] {
             assert_eq!(text.parse::<Origin>().unwrap_err(), why, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_asked_in_a_private_network_only() {
+        for address in ["10.0.0.7", "172.17.0.2", "192.168.1.1", "fd00::2"] {
+            assert!(Origin::of_container(address.parse().unwrap(), 80).is_ok(), "{address}");
+        }
+        for address in ["8.8.8.8", "127.0.0.1", "169.254.169.254", "0.0.0.0", "2001:db8::1", "fe80::1"] {
+            let found = Origin::of_container(address.parse().unwrap(), 80);
+            assert_eq!(found.unwrap_err(), OriginError::NotPrivate, "{address}");
         }
     }
 

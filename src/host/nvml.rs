@@ -150,19 +150,11 @@ impl Nvidia {
         if self.leaving.is_some() {
             return Err(Failure::failed("NVML is being closed to be opened again"));
         }
-        let nvml = Nvml::builder()
-            .lib_path(OsStr::new(&self.library.path))
-            .init()
-            .map_err(|error| words::opening(&error, &self.library, &self.fs))?;
+        let nvml = open(&self.library, &self.fs)?;
         // Indexes may mean other cards now, and what the cards were may have changed with the driver.
         self.renumber(0);
-        let loaded = match nvml.sys_driver_version() {
-            Ok(version) => Reading::Known(foreign::name(&version)),
-            Err(_) => driver::loaded(&self.fs),
-        };
-        let cuda = words::reading(nvml.sys_cuda_driver_version())
-            .map(|version| format!("{}.{}", version / 1000, version % 1000 / 10));
-        Ok(Session { nvml: Arc::new(ManuallyDrop::new(nvml)), watch: Watch::default(), loaded, cuda })
+        let GpuDriver { loaded, cuda, .. } = versions(&nvml, &self.fs);
+        Ok(Session { nvml: Arc::new(nvml), watch: Watch::default(), loaded, cuda })
     }
 
     /// Lets a library go that does not work any more. It is shut down once the watcher is done with it.
@@ -225,6 +217,33 @@ fn recognise(card: &mut Card, gone: &mut Vec<Gone>, fs: &RootedFs, count: usize)
     } else if let Some(identity) = driver::identity(fs, card.index, count) {
         card.identity = identity;
     }
+}
+
+/// The versions of the driver that is loaded, without its cards. Blocks for as long as the driver does.
+///
+/// # Errors
+/// When there is no library or no driver, or when this user may not ask.
+pub fn driver_versions(library: &Library, fs: &RootedFs) -> Result<GpuDriver, Failure> {
+    let nvml = open(library, fs)?;
+    let versions = versions(&nvml, fs);
+    shut_down(Arc::new(nvml));
+    Ok(versions)
+}
+
+fn open(library: &Library, fs: &RootedFs) -> Result<ManuallyDrop<Nvml>, Failure> {
+    let opened = Nvml::builder().lib_path(OsStr::new(&library.path)).init();
+    opened.map(ManuallyDrop::new).map_err(|error| words::opening(&error, library, fs))
+}
+
+/// What is loaded; the library on disk is not looked at.
+fn versions(nvml: &Nvml, fs: &RootedFs) -> GpuDriver {
+    let loaded = match nvml.sys_driver_version() {
+        Ok(version) => Reading::Known(foreign::name(&version)),
+        Err(_) => driver::loaded(fs),
+    };
+    let cuda = words::reading(nvml.sys_cuda_driver_version())
+        .map(|version| format!("{}.{}", version / 1000, version % 1000 / 10));
+    GpuDriver { loaded, cuda, ..GpuDriver::default() }
 }
 
 /// Shuts the library down, unless somebody else still holds it: then it is handed back. One without the function for it

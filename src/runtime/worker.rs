@@ -33,7 +33,8 @@ impl Setup {
     pub fn desk(&self) -> Desk {
         let endpoint = self.config.sources.docker_endpoint.clone();
         let desk = Desk::new(Ports::new(&self.rootfs), self.state_dir.clone(), self.config.actions.clone(), endpoint);
-        desk.protecting(self.config.sources.protected.clone())
+        let sources = &self.config.sources;
+        desk.protecting(sources.protected.clone()).nvml_library(sources.nvml_library.clone())
     }
 
     /// The arguments that make another hostler see the same box and the same store.

@@ -10,7 +10,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::{Read, Source, SourceContext, SourceSpec};
 use crate::domain::{Failure, GpuSample, Sample, SourceId};
-use crate::host::{Library, Nvidia, Reader};
+use crate::host::{Nvidia, NvmlLibrary, Reader};
 
 pub(super) const SPEC: SourceSpec = SourceSpec {
     id: SourceId::Gpu,
@@ -28,7 +28,7 @@ struct Gpu {
 impl Gpu {
     fn new(context: &SourceContext) -> Self {
         let nvidia = Arc::new(Mutex::new(Nvidia::new(
-            Library::choose(context.settings.nvml_library.as_deref()),
+            NvmlLibrary::choose(context.settings.nvml_library.as_deref()),
             context.ports.fs.clone(),
             context.ports.clock,
             context.events.clone(),

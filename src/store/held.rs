@@ -8,7 +8,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::State;
-use crate::domain::{Container, Image, kept_repository};
+use crate::domain::{Container, Image, is_trial, kept_repository};
 
 /// Whether an image is in use, as far as hostler has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,9 +33,9 @@ pub struct KeptVersion {
 }
 
 impl State {
-    /// The containers that are in use: all but old ones that are kept for roll back.
+    /// The containers that are in use: all but old ones that are kept for roll back, and those of a trial.
     pub fn current_containers(&self) -> impl Iterator<Item = &Arc<Container>> {
-        self.containers().iter().filter(|container| container.kept_of().is_none())
+        self.containers().iter().filter(|container| container.kept_of().is_none() && !is_trial(&container.name))
     }
 
     /// Whether an image is in use, as far as hostler has seen; `None` for one that it never saw.
@@ -125,6 +125,7 @@ mod tests {
             container(&format!("n8n.hostler-{second}")).image("n8nio/n8n:1.117.1").exited(0, -100),
             container("other").image("other:latest"),
             container(&format!("other.hostler-{third}")).image("other:latest").exited(0, -100),
+            container("n8n.hostler_trial").image("n8nio/n8n:1.119.0").exited(1, -1),
         ]);
         let kept =
             |container: &str, run: &str| vec![KeptImage { container: container.to_owned(), run: run.to_owned() }];

@@ -16,6 +16,7 @@ mod preflight;
 pub(crate) mod prune;
 mod remove;
 pub(crate) mod service;
+mod trial;
 mod update;
 
 /// A home with this engine.

@@ -12,6 +12,8 @@ mod sql;
 mod sqlite;
 mod volume;
 
+pub(super) use volume::content;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 

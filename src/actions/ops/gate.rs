@@ -1,5 +1,6 @@
 //! The gate: a container has come up well, or the update that made it is taken back.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -22,10 +23,11 @@ enum Look {
     Lost(String),
 }
 
-/// Waits until the container of this name has come up well, and has stayed so for `steady` seconds.
+/// Waits `seconds` at most until the container of this name (asked `inside`, or at this host's ports) has come up well, and
+/// has stayed so for `steady` seconds.
 pub(super) async fn wait(
     bench: &mut Bench<'_>,
-    name: &str,
+    (name, inside): (&str, bool),
     probe: &Probe,
     seconds: u64,
     steady: u64,
@@ -34,7 +36,7 @@ pub(super) async fn wait(
     let mut well_since: Option<Instant> = None;
     loop {
         let at = Instant::now();
-        match look(bench, name, probe).await? {
+        match look(bench, (name, inside), probe).await? {
             Look::Well => {
                 let since = *well_since.get_or_insert(at);
                 let held = at.duration_since(since).as_secs();
@@ -63,7 +65,7 @@ pub(super) async fn wait(
     }
 }
 
-async fn look(bench: &Bench<'_>, name: &str, probe: &Probe) -> Result<Look, Trouble> {
+async fn look(bench: &Bench<'_>, (name, inside): (&str, bool), probe: &Probe) -> Result<Look, Trouble> {
     let Some(it) = bench.docker.inspect_raw(name).await? else {
         return Ok(Look::Lost(format!("{name} is gone")));
     };
@@ -85,21 +87,38 @@ async fn look(bench: &Bench<'_>, name: &str, probe: &Probe) -> Result<Look, Trou
             Some(_) => Look::Waiting("its health check"),
         },
         Probe::Running => Look::Well,
-        Probe::Port { port } if reach(*port).await => Look::Well,
+        Probe::Port { port } if reach(origin(&it, *port, inside)?).await => Look::Well,
         Probe::Port { .. } => Look::Waiting("its port"),
-        Probe::Http { port, path } => {
-            let origin = Origin::new(([127, 0, 0, 1], *port).into()).map_err(|error| Trouble(error.to_string()))?;
-            match bench.desk.ports.http.get(origin, path).await {
-                Ok(answer) if answer.status < 400 => Look::Well,
-                _ => Look::Waiting("its answer over HTTP"),
-            }
-        }
+        Probe::Http { port, path } => match bench.desk.ports.http.get(origin(&it, *port, inside)?, path).await {
+            Ok(answer) if answer.status < 400 => Look::Well,
+            _ => Look::Waiting("its answer over HTTP"),
+        },
     })
 }
 
+/// Where a port is asked: at this host's loopback, or at the container's own address.
+fn origin(it: &Value, port: u16, inside: bool) -> Result<Origin, Trouble> {
+    let origin = if inside {
+        let networks = it.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
+        let address = |endpoint: &Value| endpoint.get("IPAddress")?.as_str()?.parse::<IpAddr>().ok();
+        let address = networks.into_iter().flatten().find_map(|(_, endpoint)| address(endpoint));
+        Origin::of_container(address.ok_or_else(|| Trouble("the container has no address".to_owned()))?, port)
+    } else {
+        Origin::new(([127, 0, 0, 1], port).into())
+    };
+    origin.map_err(|error| Trouble(error.to_string()))
+}
+
 /// Has an inference server generate a few tokens. Where that cannot be tried it is said, and is no failure.
-pub(super) async fn generate(bench: &mut Bench<'_>, name: &str, port: u16, seconds: u64) -> Result<Done, Trouble> {
-    let origin = Origin::new(([127, 0, 0, 1], port).into()).map_err(|error| Trouble(error.to_string()))?;
+pub(super) async fn generate(
+    bench: &mut Bench<'_>,
+    (name, inside): (&str, bool),
+    port: u16,
+    seconds: u64,
+) -> Result<Done, Trouble> {
+    let it = bench.docker.inspect_raw(name).await?;
+    let it = it.ok_or_else(|| Trouble(format!("{name} is gone")))?;
+    let origin = origin(&it, port, inside)?;
     let began = Instant::now();
     let patience = Duration::from_secs(seconds);
     bench.progress(format!("{name} is asked to generate"), 0, 0);

@@ -8,7 +8,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Bench, Done, Trouble, gone_is_fine, last_lines};
-use crate::domain::{ComposeService, ContainerId, ContainerRef, RestartPolicy, Verb, kept_name};
+use crate::domain::{ComposeService, ContainerId, ContainerRef, RestartPolicy, Verb, is_trial, kept_name};
 use crate::host::{DockerClient, EngineError, compose_hash};
 
 /// The label that names the run which made a container.
@@ -24,9 +24,9 @@ fn new_name(name: &str, run: &str) -> String {
     format!("{name}.hostler_new-{run}")
 }
 
-/// Whether a container has the name of an old one that is kept, or of a new one that has not taken its place.
+/// Whether a container has the name of an old one that is kept, of a new one that has not taken its place, or of a trial's.
 pub(in crate::actions) fn is_kept(name: &str) -> bool {
-    name.contains(".hostler-") || name.contains(".hostler_new-")
+    name.contains(".hostler-") || name.contains(".hostler_new-") || is_trial(name)
 }
 
 /// A container that is there.
@@ -49,12 +49,14 @@ async fn find(docker: &DockerClient, name: &str) -> Result<Option<(Found, Value)
 
 /// What this run made, wherever it stands on its way: under its first name, or under the final one.
 async fn made(bench: &Bench<'_>, name: &str) -> Result<Option<Found>, EngineError> {
-    if let Some((found, _)) = find(bench.docker, &new_name(name, bench.run)).await? {
-        return Ok(Some(found));
-    }
     let ours =
         |it: &Value| it.pointer("/Config/Labels").and_then(|labels| labels.get(RUN_LABEL)?.as_str()) == Some(bench.run);
-    Ok(find(bench.docker, name).await?.filter(|(_, it)| ours(it)).map(|(found, _)| found))
+    for name in [&new_name(name, bench.run), name] {
+        if let Some((found, _)) = find(bench.docker, name).await?.filter(|(_, it)| ours(it)) {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Makes a container like another one from another image. It does not run yet.
@@ -192,16 +194,16 @@ pub(super) async fn let_go(
 }
 
 /// What a new container is made from.
-struct Recipe {
+pub(super) struct Recipe {
     /// The body of the engine's create.
-    body: Value,
+    pub(super) body: Value,
     /// Networks to connect to beside the first one, with their endpoint's settings: engines before API 1.44 take one only.
     networks: Vec<(String, Value)>,
 }
 
 impl Recipe {
     /// The recipe of a container as it is, for another image. What it has from its old image is left to the new one.
-    fn of(old: &Value, old_image: Option<&Value>, image: &str, run: &str) -> Self {
+    pub(super) fn of(old: &Value, old_image: Option<&Value>, image: &str, run: &str) -> Self {
         let mut config = object(old.get("Config"));
         let mut host = object(old.get("HostConfig"));
         let inherited = object(old_image.and_then(|image| image.get("Config")));

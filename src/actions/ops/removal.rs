@@ -87,7 +87,7 @@ pub(super) async fn measured(bench: &mut Bench<'_>, extent: Extent) -> Option<Me
 pub(super) async fn networks(bench: &mut Bench<'_>, networks: &[(String, String)]) -> Result<Done, Trouble> {
     let mut tally = Tally::default();
     for (id, name) in networks {
-        match bench.docker.users_of("network", id).await?.first() {
+        match bench.docker.having("network", id).await?.first() {
             Some(user) => tally.stayed.push(format!("{name}, which {} uses now", user.name)),
             None => tally.take(name, None, bench.docker.remove_network(id).await)?,
         }
@@ -102,7 +102,7 @@ pub(super) async fn volumes(bench: &mut Bench<'_>, volumes: &[String]) -> Result
     for (index, volume) in volumes.iter().enumerate() {
         bench.progress("removing volumes", index as u64, volumes.len() as u64);
         let bytes = measured.as_ref().and_then(|measured| measured.volume_bytes(volume));
-        match bench.docker.users_of("volume", volume).await?.first() {
+        match bench.docker.having("volume", volume).await?.first() {
             Some(user) => tally.stayed.push(format!("{volume}, which {} uses now", user.name)),
             None => tally.take(volume, bytes, bench.docker.remove_volume(volume).await)?,
         }

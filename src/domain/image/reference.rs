@@ -90,6 +90,12 @@ impl ImageRef {
     pub fn with_tag(&self, tag: &str) -> Self {
         Self { tag: Some(tag.to_owned()), digest: None, ..self.clone() }
     }
+
+    /// The very image with this digest in the same repository, whatever its tags mean.
+    #[must_use]
+    pub fn with_digest(&self, digest: &str) -> Self {
+        Self { tag: None, digest: Some(digest.to_owned()), ..self.clone() }
+    }
 }
 
 impl fmt::Display for ImageRef {

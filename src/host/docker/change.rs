@@ -72,6 +72,29 @@ impl DockerClient {
         self.raw.post(&path, &body, Self::CHANGE_PATIENCE).await.map(drop)
     }
 
+    /// Makes a network from which nothing outside is reached.
+    pub async fn create_inner_network(&self, name: &str, labels: &Value) -> Result<(), EngineError> {
+        let body = serde_json::json!({ "Name": name, "Internal": true, "CheckDuplicate": true, "Labels": labels });
+        self.raw.post("/networks/create", &body, Self::CHANGE_PATIENCE).await.map(drop)
+    }
+
+    /// Makes an empty volume.
+    pub async fn create_volume(&self, name: &str, labels: &Value) -> Result<(), EngineError> {
+        let body = serde_json::json!({ "Name": name, "Labels": labels });
+        self.raw.post("/volumes/create", &body, Self::CHANGE_PATIENCE).await.map(drop)
+    }
+
+    /// Names of the volumes with this label, `KEY=VALUE`.
+    pub async fn volumes_labelled(&self, label: &str) -> Result<Vec<String>, EngineError> {
+        let listed = self.raw.get(&labelled("/volumes", label), Self::PATIENCE).await?;
+        Ok(texts(listed.get("Volumes"), "Name"))
+    }
+
+    /// Ids of the networks with this label, `KEY=VALUE`.
+    pub async fn networks_labelled(&self, label: &str) -> Result<Vec<String>, EngineError> {
+        Ok(texts(Some(&self.raw.get(&labelled("/networks", label), Self::PATIENCE).await?), "Id"))
+    }
+
     /// Starts, stops, restarts, kills, pauses or resumes a container. A stop waits `stop_seconds`, else as long as the
     /// container asks for, before it kills. Doing what is so already is no error.
     pub async fn lifecycle(&self, verb: Verb, id: &ContainerId, stop_seconds: Option<u32>) -> Result<(), EngineError> {
@@ -207,4 +230,15 @@ fn found(answer: Result<Value, EngineError>) -> Result<Option<Value>, EngineErro
         Err(EngineError::Gone(_)) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The path of a list of what has this label.
+fn labelled(path: &str, label: &str) -> String {
+    format!("{path}?filters={}", encoded(&serde_json::json!({ "label": [label] }).to_string()))
+}
+
+/// One text of each entry of a list.
+fn texts(list: Option<&Value>, key: &str) -> Vec<String> {
+    let entries = list.and_then(Value::as_array).into_iter().flatten();
+    entries.filter_map(|entry| entry.get(key)?.as_str()).map(str::to_owned).collect()
 }

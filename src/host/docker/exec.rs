@@ -1,12 +1,15 @@
 //! Programs started inside a container, and files fetched out of it and put into it: how data is dumped and put back.
 
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bollard::body_stream;
 use bollard::container::LogOutput;
 use bollard::exec::StartExecResults;
 use bollard::models::ExecConfig;
 use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
+use bollard::{body_stream, body_try_stream};
 use futures_util::stream::{self, Stream, StreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 
@@ -97,6 +100,27 @@ impl DockerClient {
         stream::once(async move { docker.download_from_container(&id, Some(options)).boxed() })
             .flatten()
             .map(move |piece| piece.map_err(|error| changed(&place, &error)))
+    }
+
+    /// Copies the file or folder at a path of one container into a folder of another one, with owners and rights; `copied`
+    /// counts the bytes that are on their way.
+    ///
+    /// # Errors
+    /// When one of them is not there, goes meanwhile, or the disk is full.
+    pub async fn copy(
+        &self,
+        (from, path): (&ContainerId, &str),
+        (to, folder): (&ContainerId, &str),
+        copied: Arc<AtomicU64>,
+    ) -> Result<(), EngineError> {
+        let pieces = self.archive(from, path).map(move |piece| {
+            let piece = piece.map_err(io::Error::other)?.as_ref().to_vec();
+            copied.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            Ok(piece.into())
+        });
+        let options = UploadToContainerOptionsBuilder::default().path(folder).build();
+        let body = body_try_stream(pieces);
+        self.changed(self.patient(PATIENCE).upload_to_container(&to.0, Some(options), body).await)
     }
 
     /// Unpacks a tar archive into the folder `path` of a container. What is there and not in the archive stays.

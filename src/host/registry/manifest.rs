@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::wire::not_understood;
 use super::{MANIFESTS, Visit};
-use crate::domain::RegistryFault;
+use crate::domain::{CudaNeed, RegistryFault};
 use crate::host::docker::kept_labels;
 
 /// A manifest, or a list of them: as much of either as is needed.
@@ -53,6 +53,8 @@ struct Config {
 struct Settings {
     #[serde(default, rename = "Labels")]
     labels: Option<HashMap<String, String>>,
+    #[serde(default, rename = "Env")]
+    env: Option<Vec<String>>,
 }
 
 impl Visit {
@@ -79,6 +81,17 @@ impl Visit {
     pub async fn labels(&mut self, reference: &str) -> Result<BTreeMap<String, String>, RegistryFault> {
         let config = self.config(reference).await?;
         Ok(kept_labels(&config.and_then(|config| config.config.labels).unwrap_or_default()))
+    }
+
+    /// What the image behind `reference` asks of the NVIDIA driver; `None` where it asks for nothing, or asking would cost pulls
+    /// that are few.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn cuda(&mut self, reference: &str) -> Result<Option<CudaNeed>, RegistryFault> {
+        let config = self.config(reference).await?;
+        let env = config.and_then(|config| config.config.env).unwrap_or_default();
+        Ok(CudaNeed::of(env.iter().map(String::as_str)))
     }
 
     /// The config of the image behind `reference`; `None` where it names none, or pulls are few.

@@ -85,6 +85,7 @@ impl Tab for Containers {
             Command::ContainerLogs,
             Command::Shell,
             Command::Inspect,
+            Command::Act("container.trial"),
             Command::Views,
             Command::Mark,
             Command::Filter,

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use bollard::models::DeviceRequest;
+use serde_json::json;
 
 use super::interrupted::killed_at;
 use super::service::{Service, Version};
-use crate::bed;
+use crate::bed::{self, Ended, Spec};
+use crate::gpu::Double;
 
 #[test]
 fn an_interrupted_run_comes_first() {
@@ -24,17 +26,19 @@ fn an_interrupted_run_comes_first() {
     assert_eq!(code, 0, "{done}");
 }
 
+/// It cannot start without a card; to be looked at, it need not.
+fn asks_for_gpus(spec: Spec) -> Spec {
+    spec.does_not_start().with(|body| {
+        let request = DeviceRequest { count: Some(-1), ..DeviceRequest::default() };
+        let request = DeviceRequest { capabilities: Some(vec![vec!["gpu".to_owned()]]), ..request };
+        body.host_config.get_or_insert_default().device_requests = Some(vec![request]);
+    })
+}
+
 #[test]
 fn a_gpu_container_is_not_made_again_while_the_driver_differs() {
     let Some(engine) = bed::engine() else { return };
-    // It cannot start without a card; to be looked at, it need not.
-    let gpu = engine.run("gpu", |spec| {
-        spec.does_not_start().with(|body| {
-            let request = DeviceRequest { count: Some(-1), ..DeviceRequest::default() };
-            let request = DeviceRequest { capabilities: Some(vec![vec!["gpu".to_owned()]]), ..request };
-            body.host_config.get_or_insert_default().device_requests = Some(vec![request]);
-        })
-    });
+    let gpu = engine.run("gpu", asks_for_gpus);
     let home = super::home(&engine);
     let root = home.path().join("root");
     let module = root.join("sys/module/nvidia");
@@ -46,6 +50,35 @@ fn a_gpu_container_is_not_made_again_while_the_driver_differs() {
     std::os::unix::fs::symlink("libnvidia-ml.so.550.54.15", libraries.join("libnvidia-ml.so.1")).unwrap();
     let rooted = ["--rootfs", root.to_str().unwrap(), "run", "container.update", gpu.name(), "--dry-run"];
     home.run(&rooted).refused(4, "driver 535.183.01 is loaded and 550.54.15 is on disk");
+}
+
+#[test]
+fn what_an_image_asks_of_the_driver_is_read_before_it_is_pulled() {
+    let (Some(engine), Some(registry)) = (bed::engine(), bed::registry()) else { return };
+    let Some(double) = Double::new(&json!({ "driver": "535.183.01", "cuda": "12.2" })) else { return };
+    let reference = registry.reference("bed/cuda", "stable");
+    registry.push_changed(&engine, "bed/cuda", "stable", "1", &[]);
+    let gpu = engine.run("cuda", |spec| asks_for_gpus(spec).with(|body| body.image = Some(reference.clone())));
+    let home = super::home(&engine);
+    let planned = |action: &str, args: &[&str]| {
+        let state = home.state();
+        let mut all = vec!["run", action, gpu.name(), "--dry-run", "--state-dir", state.to_str().unwrap()];
+        all.extend(args);
+        Ended::of(home.command(&all).env("HOSTLER_NVML_LIBRARY", double.library()))
+    };
+    let publish = |tag: &str, asks: &str| registry.push_changed(&engine, "bed/cuda", tag, asks, &[asks]);
+
+    publish("stable", "ENV NVIDIA_REQUIRE_CUDA=cuda>=12.8");
+    for action in ["container.update", "container.trial"] {
+        planned(action, &[]).refused(4, "bed/cuda:stable asks for CUDA 12.8, and driver 535.183.01 gives CUDA 12.2");
+    }
+    publish("stable", "ENV NVIDIA_REQUIRE_CUDA=\"cuda>=12.8 brand=tesla,driver>=535,driver<536\"");
+    let doubtful = planned("container.update", &[]);
+    assert!(doubtful.code == 0 && doubtful.out.contains("depends on the card"), "{} {}", doubtful.out, doubtful.err);
+    publish("older", "ENV CUDA_VERSION=12.1.1");
+    let fine = planned("container.update", &["--to", "older"]);
+    assert!(fine.code == 0 && !fine.out.contains("CUDA"), "{} {}", fine.out, fine.err);
+    engine.forget_image(&reference);
 }
 
 #[test]

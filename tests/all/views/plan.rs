@@ -22,6 +22,7 @@ fn update() -> Plan {
         kept: vec!["agents/n8n and its image, for roll back".to_owned()],
         undo: "by itself if it does not come up well".to_owned(),
         commands: Vec::new(),
+        verdict: None,
         downtime: None,
         notes: [
             "n8n@1.119.0, 2026-11-20, breaks or migrates:",

@@ -26,7 +26,7 @@ pub(super) async fn keep(
 }
 
 /// What is in a folder, rather than the folder: so the engine has it (`docker cp`).
-fn content(path: &str) -> String {
+pub(in crate::actions::ops) fn content(path: &str) -> String {
     format!("{}/.", path.trim_end_matches('/'))
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn put_back(
     let empty = sqlite::emptied(stale).map_err(failed)?;
     bench.docker.unpack(&container.id, path, std::iter::once(empty)).await?;
     // Others that run have the files of before open.
-    for user in bench.docker.users_of("volume", volume).await?.iter().filter(|user| user.state.is_up()) {
+    for user in bench.docker.having("volume", volume).await?.iter().filter(|user| user.state.is_up()) {
         bench.docker.lifecycle(Verb::Restart, &user.id, None).await?;
     }
     Ok(())
