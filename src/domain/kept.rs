@@ -52,9 +52,12 @@ impl Container {
     }
 }
 
-/// The same of a container's name.
+/// The same of a container's name. It is asked of every container in every frame.
 pub fn kept_of(name: &str) -> Option<(&str, &str)> {
-    name.rsplit_once(MARK).filter(|(name, run)| !name.is_empty() && !run.is_empty())
+    // A run's id has no dot: the last one is the mark's.
+    let (name, rest) = name.split_at(name.rfind('.')?);
+    let run = rest.strip_prefix(MARK)?;
+    (!name.is_empty() && !run.is_empty()).then_some((name, run))
 }
 
 #[cfg(test)]

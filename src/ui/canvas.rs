@@ -91,10 +91,24 @@ impl<'a> Canvas<'a> {
         let text = self.showable(text);
         let style = self.theme.style(role);
         if text_width(&text) <= max {
-            return self.buffer.set_stringn(x, y, &text, max.into(), style).0;
+            return self.write(x, y, max, &text, style);
         }
-        let (end, _) = self.buffer.set_stringn(x, y, &text, usize::from(max) - 1, style);
-        self.buffer.set_stringn(end, y, self.glyphs.more, 1, style).0
+        let end = self.write(x, y, max - 1, &text, style);
+        self.write(end, y, 1, self.glyphs.more, style)
+    }
+
+    /// Writes as much of a text as goes into `max` cells that are there. Returns the cell after it.
+    fn write(&mut self, x: u16, y: u16, max: u16, text: &str, style: Style) -> u16 {
+        if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return self.buffer.set_stringn(x, y, text, max.into(), style).0;
+        }
+        // Most texts are of this kind, one cell a byte: told without looking for what belongs together as one sign.
+        let taken = text.len().min(max.into());
+        let start = self.buffer.index_of(x, y);
+        for (cell, byte) in self.buffer.content[start..start + taken].iter_mut().zip(text.bytes()) {
+            cell.set_char(char::from(byte)).set_style(style);
+        }
+        x + taken as u16
     }
 
     /// Writes pieces side by side in at most `max` cells. Returns the cell after them.
