@@ -19,11 +19,10 @@ use std::fmt;
 use std::time::Duration;
 
 use clap::Parser;
-use jiff::tz::TimeZone;
 
 use crate::config::{Config, ConfigError};
 use crate::history::StateDir;
-use crate::host::{Clock, RootedFs};
+use crate::host::{Clock, RootedFs, time_zone};
 use crate::report::check::CheckReport;
 use crate::report::snapshot::Snapshot;
 use crate::report::{self, LastState, Look, Signs};
@@ -207,7 +206,7 @@ fn look(config: &Config) -> Look {
             dot: glyphs.dot,
         },
         colour: out::is_terminal() && Depth::detect(variable) > Depth::None,
-        zone: TimeZone::system(),
+        zone: time_zone(),
     }
 }
 

@@ -25,6 +25,7 @@ pub mod spawn;
 mod tail;
 mod tls;
 mod user;
+mod zone;
 
 pub use clock::Clock;
 pub use compose::config_hash as compose_hash;
@@ -42,6 +43,7 @@ pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit}
 pub use space::{Space, statvfs};
 pub use tail::{FirstLook, Grown, Tail, TailLimits, Tailer};
 pub use user::login_name;
+pub use zone::time_zone;
 
 /// What the sources may use of the machine.
 #[derive(Debug, Clone)]

@@ -1,12 +1,10 @@
 //! `hostler finding` and `hostler note`: what somebody says goes into the journal.
 
-use jiff::tz::TimeZone;
-
 use super::args::{AcceptArgs, FindingCommand, SnoozeArgs, Which};
 use super::{Exit, Stop, look, out};
 use crate::checks::RULES;
 use crate::domain::{JournalEntry, parse_until};
-use crate::host::Clock;
+use crate::host::{Clock, time_zone};
 use crate::report::{self, LastState};
 use crate::runtime::Setup;
 
@@ -25,7 +23,7 @@ pub(super) fn silence(setup: &Setup, command: &FindingCommand) -> Result<Exit, S
         return Err(Stop::new(Exit::Usage, format!("there is no rule `{}`; there are {}", which.id, ids.join(", "))));
     }
     let now = Clock::start().now().wall;
-    let until = parse_until(&which.until, now, &TimeZone::system())
+    let until = parse_until(&which.until, now, &time_zone())
         .map_err(|error| Stop::new(Exit::Usage, format!("--until: {error}")))?;
     let (finding, subject, why) = (which.id.clone(), which.subject.clone(), why.to_owned());
     let entry = if accepted {

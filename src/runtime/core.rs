@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::{Scope, Setup};
 use crate::checks;
 use crate::domain::{Effect, Event, ImageRules, LogBatch, Moment, SourceId};
-use crate::host::{Clock, Ports};
+use crate::host::{Clock, Ports, time_zone};
 use crate::sources::poller::{self, Wish};
 use crate::sources::{Remembered, SOURCES, SourceContext, demo};
 use crate::store::{SourceState, Sources, State};
@@ -87,7 +87,7 @@ impl Core {
                 state.apply(event);
             }
         }
-        (Self { state, clock, wishes, zone: TimeZone::system(), assessed: None, tried: 0, _pollers: pollers }, queue)
+        (Self { state, clock, wishes, zone: time_zone(), assessed: None, tried: 0, _pollers: pollers }, queue)
     }
 
     fn start_pollers(
