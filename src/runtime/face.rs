@@ -11,7 +11,7 @@ use futures_util::{FutureExt as _, StreamExt};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, yield_now};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::acting::{Acting, Told};
@@ -159,6 +159,8 @@ impl Face {
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut batch = Vec::with_capacity(BATCH);
         self.greet();
+        // The pollers ask their first questions, which other threads answer while the first frame is drawn.
+        yield_now().await;
         self.draw()?;
         loop {
             let frame = self.next_frame();
