@@ -6,10 +6,14 @@
 //! server is asked for one path alone, [`MODELS`].
 
 mod generate;
+mod litellm;
 mod llamacpp;
 mod ollama;
+mod openai;
 pub mod prometheus;
+mod sglang;
 mod spared;
+mod tgi;
 mod vllm;
 
 pub use generate::{Generated, Untried, generate};
@@ -22,8 +26,8 @@ use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use crate::domain::{EngineKind, ModelRef, Reading, Why};
-use crate::host::{Answer, Http, HttpError, Origin};
+use crate::domain::{EngineKind, ModelRef, Reading, Residency, Why};
+use crate::host::{Answer, Http, HttpError, Origin, foreign};
 
 /// The list of models in `OpenAI`'s form: every engine known here has it, and it is harmless wherever it exists.
 pub const MODELS: &str = "/v1/models";
@@ -32,8 +36,9 @@ pub const MODELS: &str = "/v1/models";
 /// (Ollama since 0.30 and llama.cpp's router start a `llama-server` for each loaded model).
 pub const STARTERS: &[&str] = &["ollama", "llama-server"];
 
-/// Every engine, the surest to tell first.
-pub const ENGINES: &[EngineSpec] = &[llamacpp::SPEC, vllm::SPEC, ollama::SPEC];
+/// Every engine, the surest to tell first; what has nothing of its own to be told by last.
+pub const ENGINES: &[EngineSpec] =
+    &[llamacpp::SPEC, vllm::SPEC, sglang::SPEC, ollama::SPEC, tgi::SPEC, litellm::SPEC, openai::SPEC];
 
 /// A question to a server.
 type Ask<T> = for<'a> fn(&'a mut Probe) -> LocalBoxFuture<'a, T>;
@@ -184,6 +189,21 @@ fn why(path: &str, error: &HttpError) -> Why {
         }
         _ => Why::new(error.to_string()),
     }
+}
+
+/// Whether the models are kept for those with the key.
+async fn is_closed(probe: &mut Probe) -> bool {
+    matches!(probe.get(MODELS).await, Ok(answer) if answer.status == 401)
+}
+
+/// A model of which only the name is known.
+fn named(name: &str) -> ModelRef {
+    ModelRef { name: foreign::name(name), ..ModelRef::default() }
+}
+
+/// A model of an engine that serves only what it has loaded.
+fn served(name: &str) -> ModelRef {
+    ModelRef { residency: Residency::Loaded { vram_bytes: None, until: None }, ..named(name) }
 }
 
 /// A list of models in `OpenAI`'s form.

@@ -22,6 +22,22 @@ pub enum EngineKind {
     #[serde(rename = "llama.cpp")]
     #[strum(serialize = "llama.cpp")]
     LlamaCpp,
+    /// `SGLang`.
+    #[serde(rename = "sglang")]
+    #[strum(serialize = "SGLang")]
+    Sglang,
+    /// Text Generation Inference.
+    #[serde(rename = "tgi")]
+    #[strum(serialize = "TGI")]
+    Tgi,
+    /// `LiteLLM`'s proxy.
+    #[serde(rename = "litellm")]
+    #[strum(serialize = "LiteLLM")]
+    LiteLlm,
+    /// Another server that speaks as `OpenAI`'s does.
+    #[serde(rename = "openai")]
+    #[strum(serialize = "OpenAI API")]
+    OpenAi,
 }
 
 impl EngineKind {

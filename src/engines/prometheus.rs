@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use crate::domain::{Reading, Why};
+
 /// One sample: a name, its labels and its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample<'a> {
@@ -50,6 +52,20 @@ pub fn samples(text: &str) -> impl Iterator<Item = Result<Sample<'_>, Malformed>
 pub fn count(value: f64) -> Option<u64> {
     // Above 2⁵³ not every whole number can be told, and no server counts so far.
     (0.0..=9_007_199_254_740_992.0).contains(&value).then_some(value as u64)
+}
+
+/// A gauge that counts something, summed over all its series.
+pub fn sum(text: &str, name: &str) -> Reading<u64> {
+    let mut sum = None;
+    for sample in samples(text) {
+        match sample {
+            Ok(sample) if sample.name == name => sum = Some(sum.unwrap_or(0.0) + sample.value),
+            Ok(_) => {}
+            Err(malformed) => return Reading::Unavailable(Why::new(malformed.to_string())),
+        }
+    }
+    let Some(sum) = sum else { return Reading::Unavailable(Why::new(format!("it does not tell {name}"))) };
+    count(sum).map_or(Reading::Unavailable("it counts no number".into()), Reading::Known)
 }
 
 /// What is left of a line.

@@ -5,7 +5,9 @@
 
 use serde::Deserialize;
 
-use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, owner_of_models, prometheus, why};
+use super::{
+    Description, EngineSpec, Load, MODELS, ModelList, Probe, is_closed, owner_of_models, prometheus, served, why,
+};
 use crate::domain::{EngineKind, ModelRef, Reading, Residency, Why};
 use crate::host::{HttpError, foreign};
 
@@ -39,11 +41,6 @@ async fn fingerprint(probe: &mut Probe) -> bool {
         && matches!(metrics(probe).await, Ok(metrics) if metrics.is_vllm)
 }
 
-/// Whether the models are kept for those with the key.
-async fn is_closed(probe: &mut Probe) -> bool {
-    matches!(probe.get(MODELS).await, Ok(answer) if answer.status == 401)
-}
-
 async fn describe(probe: &mut Probe) -> Description {
     let version = probe.json(VERSION).await.map(|Version { version }| foreign::name(&version));
     let models = if is_closed(probe).await { models_of_metrics(probe).await } else { models(probe).await };
@@ -63,15 +60,6 @@ async fn models_of_metrics(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
         Err(why(MODELS, &HttpError::Status(401)))
     } else {
         Ok(names.iter().map(|name| served(name)).collect())
-    }
-}
-
-/// A model of vLLM, which serves only what it has loaded.
-fn served(name: &str) -> ModelRef {
-    ModelRef {
-        name: foreign::name(name),
-        residency: Residency::Loaded { vram_bytes: None, until: None },
-        ..ModelRef::default()
     }
 }
 

@@ -377,10 +377,10 @@ fn other_servers_are_asked_once_and_for_one_path() {
         assert_eq!(sample.others, others.len());
         assert_eq!(detail, "none listening (7 ports asked)");
     }
-    // The second speaks as much of an engine's language as to be asked for Ollama's home page.
+    // The second speaks as much of an engine's language as to be asked whether it is Ollama or LiteLLM.
     for (number, server) in others.iter().enumerate() {
-        let first = if number == 1 { vec!["GET /v1/models", "GET /"] } else { vec!["GET /v1/models"] };
-        assert_eq!(server.asked(), first, "{number}");
+        let more: &[&str] = if number == 1 { &["GET /", "GET /health/liveliness"] } else { &[] };
+        assert_eq!(server.asked(), [&["GET /v1/models"], more].concat(), "{number}");
     }
 }
 
@@ -401,4 +401,116 @@ fn endpoints_of_the_config_are_asked_and_their_absence_is_told() {
              http://{free}: connection refused"
         )
     );
+}
+
+/// A list of models in `OpenAI`'s form, as servers that are no others give it.
+fn listed(models: &[(&str, &str)]) -> String {
+    let model =
+        |(id, owner): &(&str, &str)| serde_json::json!({"id": id, "object": "model", "created": 1, "owned_by": owner});
+    serde_json::json!({"object": "list", "data": models.iter().map(model).collect::<Vec<_>>()}).to_string()
+}
+
+/// A double of a server that cannot run here, after its source: it answers these paths, and no other.
+fn after_source(paths: &[(&str, &str, &str)]) -> Double {
+    let double = Double::new(answer("404 Not Found", "{}"));
+    for (path, status, body) in paths {
+        double.reply(path, answer(status, body));
+    }
+    double
+}
+
+fn names(engine: &Engine) -> Vec<&str> {
+    engine.models.known().unwrap().iter().map(|model| model.name.as_str()).collect()
+}
+
+#[test]
+fn sglang_0_5_23_is_told_and_counted() {
+    let models =
+        r#"{"object":"list","data":[{"id":"qwen3-32b","object":"model","owned_by":"sglang","max_model_len":40960}]}"#;
+    let double = after_source(&[
+        ("/v1/models", "200 OK", models),
+        ("/server_info", "200 OK", r#"{"version":"0.5.23","tp_size":2,"internal_states":[{}]}"#),
+        (
+            "/metrics",
+            "200 OK",
+            "sglang:num_running_reqs{model_name=\"qwen3-32b\"} 3.0\nsglang:num_queue_reqs{model_name=\"qwen3-32b\"} 1.0\n",
+        ),
+    ]);
+    let engine = Host::new(&[double.address()]).engine();
+    assert_eq!((engine.kind, engine.version.known().map(String::as_str)), (EngineKind::Sglang, Some("0.5.23")));
+    assert_eq!(names(&engine), ["qwen3-32b"]);
+    assert_eq!(engine.models.known().unwrap()[0].context_tokens, Some(40_960));
+    assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(3), Reading::Known(1)));
+    assert_eq!(double.asked(), ["GET /v1/models", "GET /server_info", "GET /metrics"]);
+
+    double.reply("/metrics", answer("404 Not Found", "{}"));
+    let engine = Host::new(&[double.address()]).engine();
+    assert_eq!(engine.requests_running, unavailable("started without --enable-metrics"));
+    // With a key, what it counts still tells what it is.
+    double.reply("/v1/models", answer("401 Unauthorized", r#"{"error":"Unauthorized"}"#));
+    double.reply("/metrics", answer("200 OK", "sglang:num_running_reqs 0.0\nsglang:num_queue_reqs 0.0\n"));
+    let engine = Host::new(&[double.address()]).engine();
+    assert_eq!((engine.kind, engine.models), (EngineKind::Sglang, unavailable("it asks for an API key")));
+    assert_eq!(engine.requests_running, Reading::Known(0));
+}
+
+#[test]
+fn tgi_3_3_7_is_told_and_counted() {
+    let double = after_source(&[
+        ("/v1/models", "200 OK", &listed(&[("mistralai/Mistral-7B-v0.3", "mistralai/Mistral-7B-v0.3")])),
+        (
+            "/info",
+            "200 OK",
+            r#"{"model_id":"mistralai/Mistral-7B-v0.3","router":"text-generation-router","version":"3.3.7","max_total_tokens":8192}"#,
+        ),
+        (
+            "/metrics",
+            "200 OK",
+            "# TYPE tgi_queue_size gauge\ntgi_queue_size 2\ntgi_batch_current_size 4\ntgi_request_count 9\n",
+        ),
+    ]);
+    let engine = Host::new(&[double.address()]).engine();
+    assert_eq!((engine.kind, engine.version.known().map(String::as_str)), (EngineKind::Tgi, Some("3.3.7")));
+    assert_eq!(names(&engine), ["mistralai/Mistral-7B-v0.3"]);
+    assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(4), Reading::Known(2)));
+    // Before its first request it tells none of its gauges.
+    double.reply("/metrics", answer("200 OK", ""));
+    let engine = Host::new(&[double.address()]).engine();
+    assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(0), Reading::Known(0)));
+}
+
+#[test]
+fn litellm_1_109_is_told_and_its_models_are_never_called() {
+    let double = after_source(&[
+        ("/v1/models", "401 Unauthorized", r#"{"error":{"message":"Authentication Error","type":"auth_error"}}"#),
+        ("/health/liveliness", "200 OK", r#""I'm alive!""#),
+        ("/health/readiness", "200 OK", r#"{"status":"healthy","db":"connected","litellm_version":"1.109.1"}"#),
+        ("/metrics", "401 Unauthorized", "{}"),
+    ]);
+    let engine = Host::new(&[double.address()]).engine();
+    assert_eq!((engine.kind, engine.version.known().map(String::as_str)), (EngineKind::LiteLlm, Some("1.109.1")));
+    assert_eq!(engine.models, unavailable("it asks for an API key"));
+    assert!(!double.asked().contains(&"GET /health".to_owned()), "{:?}", double.asked());
+
+    double.reply("/v1/models", answer("200 OK", &listed(&[("gpt-4o", "openai"), ("claude", "openai")])));
+    double.reply("/metrics", answer("200 OK", "litellm_in_flight_requests 5.0\n"));
+    let engine = Host::new(&[double.address()]).engine();
+    assert_eq!((engine.kind, names(&engine)), (EngineKind::LiteLlm, vec!["gpt-4o", "claude"]));
+    assert_eq!(engine.requests_running, Reading::Known(5));
+}
+
+#[test]
+fn another_server_in_the_same_form_is_listed_with_its_models() {
+    let double =
+        after_source(&[("/v1/models", "200 OK", &listed(&[("phi-4", "organization_owner"), ("bge-m3", "lm")]))]);
+    let engine = Host::new(&[double.address()]).engine();
+    assert_eq!((engine.kind, names(&engine)), (EngineKind::OpenAi, vec!["phi-4", "bge-m3"]));
+    assert!(engine.version.why().is_some() && engine.requests_running.why().is_some());
+    assert_eq!(double.asked(), ["GET /v1/models", "GET /"], "nothing else is known to be harmless there");
+    // A list without models, or of other things, is no inference server.
+    for body in [listed(&[]), r#"{"data":[{"id":"x","object":"thing"}]}"#.to_owned(), "[]".to_owned()] {
+        let double = after_source(&[("/v1/models", "200 OK", &body)]);
+        let (sample, _) = Host::new(&[double.address()]).read();
+        assert_eq!((sample.engines.len(), sample.others), (0, 1), "{body}");
+    }
 }

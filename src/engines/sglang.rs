@@ -1,0 +1,74 @@
+//! `SGLang`: `/v1/models`, `/server_info` and, with `--enable-metrics`, Prometheus metrics.
+//!
+//! Its `/health` generates a token and is never asked for; `/get_server_info` writes a warning into its log each time
+//! (`sglang/srt/entrypoints/http_server.py`, `sglang/srt/observability`, 0.5.23). With `--api-key` only health and metrics
+//! stay open.
+
+use serde::Deserialize;
+
+use super::{
+    Description, EngineSpec, Load, MODELS, ModelList, NEEDS_KEY, Probe, is_closed, owner_of_models, prometheus, served,
+    why,
+};
+use crate::domain::{EngineKind, ModelRef, Reading, Why};
+use crate::host::{HttpError, foreign};
+
+pub(super) const SPEC: EngineSpec = EngineSpec {
+    kind: EngineKind::Sglang,
+    fingerprint: |probe| Box::pin(fingerprint(probe)),
+    describe: |probe| Box::pin(describe(probe)),
+    load: |probe, _| Box::pin(load(probe)),
+};
+
+const INFO: &str = "/server_info";
+const METRICS: &str = "/metrics";
+
+/// What its series are called, all of them.
+const PREFIX: &str = "sglang:";
+
+#[derive(Deserialize)]
+struct Info {
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    id: String,
+    max_model_len: Option<u64>,
+}
+
+async fn fingerprint(probe: &mut Probe) -> bool {
+    if owner_of_models(probe).await.as_deref() == Some("sglang") {
+        return true;
+    }
+    is_closed(probe).await
+        && matches!(probe.get(METRICS).await, Ok(answer) if answer.status == 200 && answer.text().contains(PREFIX))
+}
+
+async fn describe(probe: &mut Probe) -> Description {
+    if is_closed(probe).await {
+        return Description { version: Reading::Unavailable(NEEDS_KEY), models: Reading::Unavailable(NEEDS_KEY) };
+    }
+    let version = probe.json(INFO).await.map(|Info { version }| foreign::name(&version));
+    Description { version: version.into(), models: models(probe).await.into() }
+}
+
+async fn models(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
+    let list: ModelList<Model> = probe.json(MODELS).await?;
+    let models = list.data.unwrap_or_default().into_iter();
+    Ok(models.map(|model| ModelRef { context_tokens: model.max_model_len, ..served(&model.id) }).collect())
+}
+
+async fn load(probe: &mut Probe) -> Result<Load, Why> {
+    match probe.get(METRICS).await {
+        Err(HttpError::Status(404)) => Err(Why::from("started without --enable-metrics")),
+        Ok(answer) if answer.status == 404 => Err(Why::from("started without --enable-metrics")),
+        Ok(answer) => {
+            let answer = answer.success().map_err(|error| why(METRICS, &error))?;
+            let text = answer.text();
+            let sum = |name| prometheus::sum(&text, name);
+            Ok(Load { running: sum("sglang:num_running_reqs"), waiting: sum("sglang:num_queue_reqs") })
+        }
+        Err(error) => Err(why(METRICS, &error)),
+    }
+}
