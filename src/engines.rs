@@ -170,6 +170,12 @@ impl Probe {
         answer.and_then(|answer| answer.success()?.json()).map_err(|error| why(path, &error))
     }
 
+    /// The text of a successful answer, or why there is none.
+    async fn text(&mut self, path: &'static str) -> Result<String, Why> {
+        let answer = self.get(path).await.map_err(|error| why(path, &error))?;
+        Ok(answer.success().map_err(|error| why(path, &error))?.text().into_owned())
+    }
+
     /// The first question that was not answered, if there is one.
     fn silence(&self) -> Option<HttpError> {
         let mut errors = self.answers.values().filter_map(|answer| answer.as_ref().err());

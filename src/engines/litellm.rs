@@ -6,10 +6,8 @@
 
 use serde::Deserialize;
 
-use super::{
-    Description, EngineSpec, Load, MODELS, ModelList, Probe, is_closed, named, owner_of_models, prometheus, why,
-};
-use crate::domain::{EngineKind, ModelRef, Why};
+use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, is_closed, named, owner_of_models, prometheus};
+use crate::domain::{EngineKind, ModelRef, Reading, Why};
 use crate::host::foreign;
 
 pub(super) const SPEC: EngineSpec = EngineSpec {
@@ -50,8 +48,7 @@ async fn models(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
 }
 
 async fn load(probe: &mut Probe) -> Result<Load, Why> {
-    let answer = probe.get(METRICS).await.and_then(|answer| answer.success());
-    let text = answer.map_err(|error| why(METRICS, &error))?.text().into_owned();
+    let text = probe.text(METRICS).await?;
     let running = prometheus::sum(&text, "litellm_in_flight_requests");
-    Ok(Load { running, waiting: crate::domain::Reading::Unavailable("it has no queue of its own".into()) })
+    Ok(Load { running, waiting: Reading::Unavailable("it has no queue of its own".into()) })
 }

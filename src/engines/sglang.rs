@@ -8,10 +8,9 @@ use serde::Deserialize;
 
 use super::{
     Description, EngineSpec, Load, MODELS, ModelList, NEEDS_KEY, Probe, is_closed, owner_of_models, prometheus, served,
-    why,
 };
 use crate::domain::{EngineKind, ModelRef, Reading, Why};
-use crate::host::{HttpError, foreign};
+use crate::host::foreign;
 
 pub(super) const SPEC: EngineSpec = EngineSpec {
     kind: EngineKind::Sglang,
@@ -60,15 +59,10 @@ async fn models(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
 }
 
 async fn load(probe: &mut Probe) -> Result<Load, Why> {
-    match probe.get(METRICS).await {
-        Err(HttpError::Status(404)) => Err(Why::from("started without --enable-metrics")),
-        Ok(answer) if answer.status == 404 => Err(Why::from("started without --enable-metrics")),
-        Ok(answer) => {
-            let answer = answer.success().map_err(|error| why(METRICS, &error))?;
-            let text = answer.text();
-            let sum = |name| prometheus::sum(&text, name);
-            Ok(Load { running: sum("sglang:num_running_reqs"), waiting: sum("sglang:num_queue_reqs") })
-        }
-        Err(error) => Err(why(METRICS, &error)),
+    if matches!(probe.get(METRICS).await, Ok(answer) if answer.status == 404) {
+        return Err(Why::from("started without --enable-metrics"));
     }
+    let text = probe.text(METRICS).await?;
+    let sum = |name| prometheus::sum(&text, name);
+    Ok(Load { running: sum("sglang:num_running_reqs"), waiting: sum("sglang:num_queue_reqs") })
 }

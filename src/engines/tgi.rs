@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, prometheus, served, why};
+use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, prometheus, served};
 use crate::domain::{EngineKind, ModelRef, Reading, Why};
 use crate::host::foreign;
 
@@ -50,8 +50,7 @@ async fn describe(probe: &mut Probe) -> Description {
 }
 
 async fn load(probe: &mut Probe) -> Result<Load, Why> {
-    let answer = probe.get(METRICS).await.and_then(|answer| answer.success());
-    let text = answer.map_err(|error| why(METRICS, &error))?.text().into_owned();
+    let text = probe.text(METRICS).await?;
     // A series that was never set is not told at all: nothing was asked yet.
     let sum = |name| match prometheus::sum(&text, name) {
         Reading::Unavailable(_) if text.contains("tgi_") || text.trim().is_empty() => Reading::Known(0),

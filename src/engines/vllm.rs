@@ -93,10 +93,9 @@ struct Metrics {
 }
 
 async fn metrics(probe: &mut Probe) -> Result<Metrics, Why> {
-    let answer = probe.get(METRICS).await.map_err(|error| why(METRICS, &error))?;
-    let answer = answer.success().map_err(|error| why(METRICS, &error))?;
+    let text = probe.text(METRICS).await?;
     let mut metrics = Metrics::default();
-    for sample in prometheus::samples(&answer.text()) {
+    for sample in prometheus::samples(&text) {
         let sample = sample.map_err(|malformed| Why::new(malformed.to_string()))?;
         metrics.is_vllm |= sample.name.starts_with("vllm:");
         let sum = match sample.name.as_ref() {
