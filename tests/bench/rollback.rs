@@ -43,9 +43,6 @@ const RUN: &str = "20260101-000000-0001";
 
 fn main() {
     let Some(engine) = bed::engine() else { return };
-    for version in ["1", "2"] {
-        engine.import_changed(IMAGE, version, version, &[]);
-    }
     let ours: Vec<Duration> = (0..ROUNDS).map(|_| rolled_back(&engine)).collect();
     let bare: Vec<Duration> = (0..ROUNDS).map(|_| bare(&engine)).collect();
     println!("| until the old version runs | least | median | most |");
@@ -66,8 +63,11 @@ fn row(what: &str, mut times: Vec<Duration>) -> Duration {
     median
 }
 
-/// A container of the second version.
+/// A container of the second version. Both are made anew: a roll back gives the second one's name to the first.
 fn container(engine: &Engine) -> Container {
+    for version in ["1", "2"] {
+        engine.import_changed(IMAGE, version, version, &[]);
+    }
     let container = engine.run("rollback", |spec| {
         spec.restart(Restart::Always).with(|body| {
             body.image = Some(format!("{IMAGE}:2"));

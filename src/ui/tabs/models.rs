@@ -321,6 +321,7 @@ fn absent(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
         _ => (record.and_then(|record| record.trouble(scene.now)).unwrap_or_default(), Role::Warning),
     };
     canvas.put(area.x + 2, area.y + 1, area.width.saturating_sub(3), &text, role);
-    let hint = "Servers are told by what they answer, whatever their port; add others under [sources] engines in the config.";
+    let hint =
+        "Servers are told by what they answer, whatever their port; add others under [sources] engines in the config.";
     canvas.put(area.x + 2, area.y + 3, area.width.saturating_sub(3), hint, Role::Muted);
 }
