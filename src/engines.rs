@@ -32,6 +32,9 @@ use crate::host::{Answer, Http, HttpError, Origin, foreign};
 /// The list of models in `OpenAI`'s form: every engine known here has it, and it is harmless wherever it exists.
 pub const MODELS: &str = "/v1/models";
 
+/// Prometheus metrics, where most engines have them.
+const METRICS: &str = "/metrics";
+
 /// Programs that start servers of their own, one a model, on ports of this host: those are no engines by themselves
 /// (Ollama since 0.30 and llama.cpp's router start a `llama-server` for each loaded model).
 pub const STARTERS: &[&str] = &["ollama", "llama-server"];
@@ -210,6 +213,18 @@ fn named(name: &str) -> ModelRef {
 /// A model of an engine that serves only what it has loaded.
 fn served(name: &str) -> ModelRef {
     ModelRef { residency: Residency::Loaded { vram_bytes: None, until: None }, ..named(name) }
+}
+
+/// The models of an engine that serves only what it has loaded, and says with which context.
+async fn served_with_context(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
+    #[derive(serde::Deserialize)]
+    struct Model {
+        id: String,
+        max_model_len: Option<u64>,
+    }
+    let list: ModelList<Model> = probe.json(MODELS).await?;
+    let models = list.data.unwrap_or_default().into_iter();
+    Ok(models.map(|model| ModelRef { context_tokens: model.max_model_len, ..served(&model.id) }).collect())
 }
 
 /// A list of models in `OpenAI`'s form.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::newer::{self, Known};
 use super::target::{Target, env};
 use super::{Desk, Refusal};
-use crate::domain::{CudaMatch, GpuDriver, Plan};
+use crate::domain::{CudaMatch, CudaNeed, GpuDriver, Plan};
 use crate::host::{NvmlLibrary, OpenRegistries, driver_versions};
 
 /// How long the driver may take to tell its versions.
@@ -27,7 +27,8 @@ pub(super) async fn check(
     deadline: Instant,
     plan: &mut Plan,
 ) -> Result<(), Refusal> {
-    let mut asking = targets.iter().filter(|target| target.container.wants_gpu && !is_off(target)).peekable();
+    let asks = |target: &&Target| target.container.wants_gpu && !CudaNeed::is_off(env(&target.raw));
+    let mut asking = targets.iter().filter(asks).peekable();
     if asking.peek().is_none() {
         return Ok(());
     }
@@ -56,11 +57,6 @@ pub(super) async fn check(
         }
     }
     Ok(())
-}
-
-/// Whether the container itself says that nothing is asked.
-fn is_off(target: &Target) -> bool {
-    env(&target.raw).iter().any(|entry| matches!(*entry, "NVIDIA_DISABLE_REQUIRE=1" | "NVIDIA_DISABLE_REQUIRE=true"))
 }
 
 /// The versions of the driver; `None` where it does not tell them.

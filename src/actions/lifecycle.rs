@@ -172,9 +172,7 @@ fn named_volumes(target: &Target) -> impl Iterator<Item = &str> {
 
 /// The volumes that a container mounts.
 fn volumes(target: &Target) -> impl Iterator<Item = &str> {
-    let mounts = target.raw.get("Mounts").and_then(serde_json::Value::as_array).into_iter().flatten();
-    let volumes = mounts.filter(|mount| mount.get("Type").and_then(|kind| kind.as_str()) == Some("volume"));
-    volumes.filter_map(|mount| mount.get("Name")?.as_str())
+    target.mounts("volume").filter_map(|mount| mount.get("Name")?.as_str())
 }
 
 /// A plan of this action without steps.

@@ -43,7 +43,23 @@ impl Target {
 
     /// The engine removes it as soon as it ends.
     pub(super) fn goes_when_it_ends(&self) -> bool {
-        self.raw.pointer("/HostConfig/AutoRemove").and_then(Value::as_bool).unwrap_or(false)
+        self.is("AutoRemove")
+    }
+
+    /// It may do everything to the host.
+    pub(super) fn is_privileged(&self) -> bool {
+        self.is("Privileged")
+    }
+
+    /// What the engine's word of it says that is true or false.
+    fn is(&self, word: &str) -> bool {
+        self.raw.get("HostConfig").and_then(|host| host.get(word)?.as_bool()).unwrap_or(false)
+    }
+
+    /// What is mounted in it of this kind (`volume`, `bind`), as the engine tells of it.
+    pub(super) fn mounts(&self, kind: &'static str) -> impl Iterator<Item = &Value> {
+        let mounts = self.raw.get("Mounts").and_then(Value::as_array).into_iter().flatten();
+        mounts.filter(move |mount| mount.get("Type").and_then(Value::as_str) == Some(kind))
     }
 
     /// The TCP ports at which this host reaches it, each with the one inside: those that it publishes, or, where it shares the

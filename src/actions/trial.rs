@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::newer::Known;
 use super::ops::leads_to_engine;
 use super::target::{Target, resolve};
-use super::update::{one_image, wanted};
-use super::{Action, Desk, Refusal, Wish, backup, gate, lifecycle, newer, preflight};
+use super::update::{Begun, begin, wanted};
+use super::{Action, Desk, Refusal, Wish, backup, gate};
 use crate::domain::{ActionSpec, ImageRef, Item, Op, Plan, Risk, Run, Step, short_name, units};
 use crate::host::{DockerClient, Measured};
 
@@ -24,29 +24,17 @@ impl Action for Trial {
 
     fn plan<'a>(&'a self, desk: &'a Desk, wish: &'a Wish) -> LocalBoxFuture<'a, Result<Plan, Refusal>> {
         Box::pin(async move {
-            let runs = preflight::runs(desk).await?;
-            preflight::unfinished(&runs, &wish.targets)?;
-            let docker = desk.docker().await?;
-            let targets = resolve(docker, &wish.targets).await?;
-            let mut plan = lifecycle::of(self.spec(), wish, &targets);
-            if wish.to.is_some() {
-                one_image(&targets)?;
-            }
-            let (targets, known) = newer::sift(self.spec(), desk, wish, targets, &mut plan).await?;
+            let Begun { mut plan, targets, known, runs } = begin(self.spec(), desk, wish).await?;
             if targets.is_empty() {
-                plan.undo = "nothing is done".into();
                 return Ok(plan);
             }
-            let names: Vec<String> = targets.iter().map(|target| target.container.name.to_string()).collect();
-            preflight::unfinished(&runs, &names)?;
-            preflight::check(desk, &targets).await?;
             let mut images = Vec::with_capacity(targets.len());
             for target in &targets {
                 let image = Image::of(target, wish.to.as_deref(), &known)?;
                 plan.steps.push(pull(target, &image));
                 images.push(image);
             }
-            let stage = Stage::look(desk, docker, runs, &targets).await?;
+            let stage = Stage::look(desk, desk.docker().await?, runs, &targets).await?;
             for member in &stage.members {
                 let tried = targets.iter().position(|target| target.container.id == member.container.id);
                 stage.add(desk, member, tried.map(|index| &images[index]), &mut plan).await?;
@@ -148,7 +136,7 @@ impl Stage {
     async fn add(&self, desk: &Desk, member: &Target, image: Option<&Image>, plan: &mut Plan) -> Result<(), Refusal> {
         let shown = member.shown();
         let is_needed = self.needed.contains(&*member.container.name);
-        if flag(member, "/HostConfig/Privileged") {
+        if member.is_privileged() {
             let why = format!("{shown} may do everything to this host (privileged), in a trial too");
             return if image.is_some() { Err(Refusal::new(format!("{why}: it is not tried out"))) } else { Ok(()) };
         }
@@ -220,7 +208,7 @@ fn warn(member: &Target, plan: &mut Plan) {
     if volumes(member).next().is_some() {
         once(copied);
     }
-    for mount in mounts(member, "bind") {
+    for mount in member.mounts("bind") {
         let Some(source) = mount.get("Source").and_then(Value::as_str) else { continue };
         if leads_to_engine(source) {
             once(&format!("{shown} does not get {source}: through it the engine could be reached"));
@@ -235,16 +223,6 @@ fn warn(member: &Target, plan: &mut Plan) {
 
 /// The volumes that a container writes to, and where.
 fn volumes(member: &Target) -> impl Iterator<Item = (&str, &str)> {
-    mounts(member, "volume")
-        .filter(|mount| mount.get("RW").and_then(Value::as_bool) != Some(false))
-        .filter_map(|mount| Some((mount.get("Name")?.as_str()?, mount.get("Destination")?.as_str()?)))
-}
-
-fn mounts<'a>(member: &'a Target, kind: &'static str) -> impl Iterator<Item = &'a Value> {
-    let mounts = member.raw.get("Mounts").and_then(Value::as_array).into_iter().flatten();
-    mounts.filter(move |mount| mount.get("Type").and_then(Value::as_str) == Some(kind))
-}
-
-fn flag(member: &Target, pointer: &str) -> bool {
-    member.raw.pointer(pointer).and_then(Value::as_bool).unwrap_or(false)
+    let written = member.mounts("volume").filter(|mount| mount.get("RW").and_then(Value::as_bool) != Some(false));
+    written.filter_map(|mount| Some((mount.get("Name")?.as_str()?, mount.get("Destination")?.as_str()?)))
 }

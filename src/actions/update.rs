@@ -3,6 +3,7 @@
 
 use futures_util::future::LocalBoxFuture;
 
+use super::newer::Known;
 use super::ops;
 use super::target::{Target, resolve};
 use super::{Action, Desk, Refusal, Wish, backup, compose, gate, kept, lifecycle, newer, preflight};
@@ -20,21 +21,10 @@ impl Action for Update {
 
     fn plan<'a>(&'a self, desk: &'a Desk, wish: &'a Wish) -> LocalBoxFuture<'a, Result<Plan, Refusal>> {
         Box::pin(async move {
-            let runs = preflight::runs(desk).await?;
-            preflight::unfinished(&runs, &wish.targets)?;
-            let targets = resolve(desk.docker().await?, &wish.targets).await?;
-            let mut plan = lifecycle::of(self.spec(), wish, &targets);
-            if wish.to.is_some() {
-                one_image(&targets)?;
-            }
-            let (targets, _) = newer::sift(self.spec(), desk, wish, targets, &mut plan).await?;
+            let Begun { mut plan, targets, runs, .. } = begin(self.spec(), desk, wish).await?;
             if targets.is_empty() {
-                plan.undo = "nothing is done".into();
                 return Ok(plan);
             }
-            let names: Vec<String> = targets.iter().map(|target| target.container.name.to_string()).collect();
-            preflight::unfinished(&runs, &names)?;
-            preflight::check(desk, &targets).await?;
             plan.steps.push(backup::settings(desk, &targets).await?);
             for target in &targets {
                 may_be_replaced(target)?;
@@ -62,6 +52,41 @@ impl Action for Update {
             Ok(plan)
         })
     }
+}
+
+/// How a plan begins that leads containers to newer images.
+pub(super) struct Begun {
+    /// Without steps yet.
+    pub(super) plan: Plan,
+    /// Those for which there is something newer; where there are none, the plan says why and is whole.
+    pub(super) targets: Vec<Target>,
+    /// What registries say of their images.
+    pub(super) known: Known,
+    /// The runs that are kept.
+    pub(super) runs: Vec<Run>,
+}
+
+/// Looks for what there is to do, and for what stands against it.
+///
+/// # Errors
+/// What stands against it, with the remedy, or that something does not answer.
+pub(super) async fn begin(spec: &ActionSpec, desk: &Desk, wish: &Wish) -> Result<Begun, Refusal> {
+    let runs = preflight::runs(desk).await?;
+    preflight::unfinished(&runs, &wish.targets)?;
+    let targets = resolve(desk.docker().await?, &wish.targets).await?;
+    let mut plan = lifecycle::of(spec, wish, &targets);
+    if wish.to.is_some() {
+        one_image(&targets)?;
+    }
+    let (targets, known) = newer::sift(spec, desk, wish, targets, &mut plan).await?;
+    if targets.is_empty() {
+        plan.undo = "nothing is done".into();
+    } else {
+        let names: Vec<String> = targets.iter().map(|target| target.container.name.to_string()).collect();
+        preflight::unfinished(&runs, &names)?;
+        preflight::check(desk, &targets).await?;
+    }
+    Ok(Begun { plan, targets, known, runs })
 }
 
 /// How long the service is away, in words.
@@ -96,7 +121,7 @@ pub(super) fn wanted(target: &Target, tag: Option<&str>) -> Result<String, Refus
 }
 
 /// A tag belongs to one image: not to a whole project's.
-pub(super) fn one_image(targets: &[Target]) -> Result<(), Refusal> {
+fn one_image(targets: &[Target]) -> Result<(), Refusal> {
     let mut images: Vec<&str> = targets.iter().map(|target| ops::split(&target.container.image).0).collect();
     images.sort_unstable();
     images.dedup();

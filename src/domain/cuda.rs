@@ -52,12 +52,10 @@ const COMPARISONS: &[(&str, &[Ordering])] = &[
 impl CudaNeed {
     /// What the variables of an image ask for, each `NAME=value`; `None` where they ask for nothing.
     pub fn of<'a>(env: impl IntoIterator<Item = &'a str> + Clone) -> Option<Self> {
-        let value = |entry: &'a str, name: &str| entry.strip_prefix(name)?.strip_prefix('=');
-        let off =
-            |entry: &'a str| value(entry, "NVIDIA_DISABLE_REQUIRE").is_some_and(|value| matches!(value, "1" | "true"));
-        if env.clone().into_iter().any(off) {
+        if Self::is_off(env.clone()) {
             return None;
         }
+        let value = |entry: &'a str, name: &str| entry.strip_prefix(name)?.strip_prefix('=');
         let required = env.clone().into_iter().filter_map(|entry| {
             let (name, value) = entry.split_once('=')?;
             name.starts_with("NVIDIA_REQUIRE_").then(|| alternatives(value))
@@ -76,6 +74,11 @@ impl CudaNeed {
             );
         }
         (!sets.is_empty()).then_some(Self(sets))
+    }
+
+    /// Whether variables, of an image or of a container, say that nothing is asked.
+    pub fn is_off<'a>(env: impl IntoIterator<Item = &'a str>) -> bool {
+        env.into_iter().any(|entry| matches!(entry, "NVIDIA_DISABLE_REQUIRE=1" | "NVIDIA_DISABLE_REQUIRE=true"))
     }
 
     /// Whether a driver of this version that serves this CUDA gives it.

@@ -6,7 +6,9 @@
 
 use serde::Deserialize;
 
-use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, is_closed, named, owner_of_models, prometheus};
+use super::{
+    Description, EngineSpec, Load, METRICS, MODELS, ModelList, Probe, is_closed, named, owner_of_models, prometheus,
+};
 use crate::domain::{EngineKind, ModelRef, Reading, Why};
 use crate::host::foreign;
 
@@ -19,7 +21,6 @@ pub(super) const SPEC: EngineSpec = EngineSpec {
 
 const ALIVE: &str = "/health/liveliness";
 const READY: &str = "/health/readiness";
-const METRICS: &str = "/metrics";
 
 #[derive(Deserialize)]
 struct Ready {

@@ -65,6 +65,11 @@ pub fn sum(text: &str, name: &str) -> Reading<u64> {
         }
     }
     let Some(sum) = sum else { return Reading::Unavailable(Why::new(format!("it does not tell {name}"))) };
+    counted(sum)
+}
+
+/// A sum of such gauges.
+pub fn counted(sum: f64) -> Reading<u64> {
     count(sum).map_or(Reading::Unavailable("it counts no number".into()), Reading::Known)
 }
 

@@ -7,9 +7,10 @@
 use serde::Deserialize;
 
 use super::{
-    Description, EngineSpec, Load, MODELS, ModelList, NEEDS_KEY, Probe, is_closed, owner_of_models, prometheus, served,
+    Description, EngineSpec, Load, METRICS, NEEDS_KEY, Probe, is_closed, owner_of_models, prometheus,
+    served_with_context,
 };
-use crate::domain::{EngineKind, ModelRef, Reading, Why};
+use crate::domain::{EngineKind, Reading, Why};
 use crate::host::foreign;
 
 pub(super) const SPEC: EngineSpec = EngineSpec {
@@ -20,7 +21,6 @@ pub(super) const SPEC: EngineSpec = EngineSpec {
 };
 
 const INFO: &str = "/server_info";
-const METRICS: &str = "/metrics";
 
 /// What its series are called, all of them.
 const PREFIX: &str = "sglang:";
@@ -28,12 +28,6 @@ const PREFIX: &str = "sglang:";
 #[derive(Deserialize)]
 struct Info {
     version: String,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    id: String,
-    max_model_len: Option<u64>,
 }
 
 async fn fingerprint(probe: &mut Probe) -> bool {
@@ -49,13 +43,7 @@ async fn describe(probe: &mut Probe) -> Description {
         return Description { version: Reading::Unavailable(NEEDS_KEY), models: Reading::Unavailable(NEEDS_KEY) };
     }
     let version = probe.json(INFO).await.map(|Info { version }| foreign::name(&version));
-    Description { version: version.into(), models: models(probe).await.into() }
-}
-
-async fn models(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
-    let list: ModelList<Model> = probe.json(MODELS).await?;
-    let models = list.data.unwrap_or_default().into_iter();
-    Ok(models.map(|model| ModelRef { context_tokens: model.max_model_len, ..served(&model.id) }).collect())
+    Description { version: version.into(), models: served_with_context(probe).await.into() }
 }
 
 async fn load(probe: &mut Probe) -> Result<Load, Why> {

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, prometheus, served};
+use super::{Description, EngineSpec, Load, METRICS, MODELS, ModelList, Probe, prometheus, served};
 use crate::domain::{EngineKind, ModelRef, Reading, Why};
 use crate::host::foreign;
 
@@ -17,7 +17,6 @@ pub(super) const SPEC: EngineSpec = EngineSpec {
 };
 
 const INFO: &str = "/info";
-const METRICS: &str = "/metrics";
 
 #[derive(Deserialize)]
 struct Model {

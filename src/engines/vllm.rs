@@ -6,7 +6,8 @@
 use serde::Deserialize;
 
 use super::{
-    Description, EngineSpec, Load, MODELS, ModelList, Probe, is_closed, owner_of_models, prometheus, served, why,
+    Description, EngineSpec, Load, METRICS, MODELS, Probe, is_closed, owner_of_models, prometheus, served,
+    served_with_context, why,
 };
 use crate::domain::{EngineKind, ModelRef, Reading, Residency, Why};
 use crate::host::{HttpError, foreign};
@@ -19,17 +20,10 @@ pub(super) const SPEC: EngineSpec = EngineSpec {
 };
 
 const VERSION: &str = "/version";
-const METRICS: &str = "/metrics";
 
 #[derive(Deserialize)]
 struct Version {
     version: String,
-}
-
-#[derive(Deserialize)]
-struct Model {
-    id: String,
-    max_model_len: Option<u64>,
 }
 
 async fn fingerprint(probe: &mut Probe) -> bool {
@@ -43,14 +37,8 @@ async fn fingerprint(probe: &mut Probe) -> bool {
 
 async fn describe(probe: &mut Probe) -> Description {
     let version = probe.json(VERSION).await.map(|Version { version }| foreign::name(&version));
-    let models = if is_closed(probe).await { models_of_metrics(probe).await } else { models(probe).await };
+    let models = if is_closed(probe).await { models_of_metrics(probe).await } else { served_with_context(probe).await };
     Description { version: version.into(), models: models.into() }
-}
-
-async fn models(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
-    let list: ModelList<Model> = probe.json(MODELS).await?;
-    let models = list.data.unwrap_or_default().into_iter();
-    Ok(models.map(|model| ModelRef { context_tokens: model.max_model_len, ..served(&model.id) }).collect())
 }
 
 /// The names of the models from the labels of the metrics.
@@ -75,7 +63,7 @@ async fn load(probe: &mut Probe, models: &mut [ModelRef]) -> Result<Load, Why> {
 
 fn count(sum: Option<f64>) -> Reading<u64> {
     match sum {
-        Some(sum) => prometheus::count(sum).map_or(Reading::Unavailable("it counts no number".into()), Reading::Known),
+        Some(sum) => prometheus::counted(sum),
         None => Reading::Unavailable("started with --disable-log-stats".into()),
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::data::content;
 use super::recreate::Recipe;
-use super::{Bench, Done, Trouble, archived_log, gone_is_fine};
+use super::{Bench, Done, Trouble, archive_logs, gone_is_fine};
 use crate::domain::{ContainerId, ContainerRef, Verb, trial_name, units};
 use crate::host::{DockerClient, EngineError};
 
@@ -83,27 +83,32 @@ pub(super) async fn start(bench: &mut Bench<'_>, like: &ContainerRef, image: &st
 
 /// Removes all that the trial made. What a container said is kept with the run.
 pub(super) async fn end(bench: &mut Bench<'_>) -> Result<Done, Trouble> {
-    let mut kept = sweep(bench).await?;
+    let kept = sweep(bench).await?;
     // What the engine was still at for a worker that died is there a moment later.
     sleep(TELL_EVERY).await;
-    kept += sweep(bench).await?;
-    Ok(Done::saying(match kept {
-        0 => "nothing of the trial is left".to_owned(),
-        _ => "nothing of the trial is left but its logs, which are kept with the run".to_owned(),
+    let kept = sweep(bench).await? || kept;
+    Ok(Done::saying(if kept {
+        "nothing of the trial is left but its logs, which are kept with the run"
+    } else {
+        "nothing of the trial is left"
     }))
 }
 
-/// Removes what is there of the trial; gives how many logs were kept.
-async fn sweep(bench: &mut Bench<'_>) -> Result<usize, Trouble> {
+/// Removes what is there of the trial; gives whether logs were kept.
+async fn sweep(bench: &mut Bench<'_>) -> Result<bool, Trouble> {
     let label = format!("{LABEL}={}", bench.run);
-    let mut kept = 0;
-    for container in bench.docker.having("label", &label).await? {
-        let container = ContainerRef { id: container.id.clone(), name: container.name.to_string() };
-        match archived_log(bench, &container).await {
-            Ok(Ok(path)) => kept += usize::from(path.is_some()),
-            Ok(Err(failure)) => bench.say(format!("the log of {} could not be kept: {failure}", container.name)),
-            Err(Trouble(why)) => bench.say(format!("the log of {} could not be kept: {why}", container.name)),
+    let found = bench.docker.having("label", &label).await?.into_iter();
+    let found: Vec<ContainerRef> =
+        found.map(|container| ContainerRef { id: container.id, name: container.name.to_string() }).collect();
+    let kept = match archive_logs(bench, &found).await {
+        Ok(done) => !done.text.is_empty(),
+        // It must go all the same.
+        Err(Trouble(why)) => {
+            bench.say(format!("its logs could not be kept: {why}"));
+            false
         }
+    };
+    for container in &found {
         remove(bench.docker, &container.id).await?;
     }
     for volume in bench.docker.volumes_labelled(&label).await? {
