@@ -8,6 +8,7 @@
 mod container;
 mod disk;
 mod duties;
+mod error_rate;
 mod fault;
 mod gpu;
 mod inference;

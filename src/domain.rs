@@ -26,9 +26,11 @@ mod op;
 mod plan;
 mod protected;
 mod reading;
+mod request;
 mod run;
 pub mod secret;
 mod source;
+mod tally;
 mod thresholds;
 pub mod units;
 mod xid;
@@ -45,7 +47,7 @@ pub use docker_disk::{
     KeptImage, is_made_up, short_image_id, short_name,
 };
 pub use duty::{Cadence, CheckResult, DutyOutcome, DutySpec, DutyStanding};
-pub use engine::{Endpoint, Engine, EngineKind, EngineSample, ModelRef, Residency};
+pub use engine::{Endpoint, Engine, EngineKind, EngineOption, EngineSample, ModelRef, Residency};
 pub use event::{Effect, Event, Sample};
 pub use exit::Exit;
 pub use finding::{Finding, FindingId, Observation, Severity, Silence, Unassessed, Unit, Verdict};
@@ -67,7 +69,9 @@ pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand
 pub use plan::{Choice, Item, Plan, Step};
 pub use protected::{NamePattern, NoPattern, Protected};
 pub use reading::{Reading, Why};
+pub use request::{LogSubject, LoggedRequest, RequestOutcome};
 pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};
+pub use tally::{Bucket, Counter, Histogram, Spread, Tally};
 pub use thresholds::Thresholds;
 pub use xid::{XidClass, xid_class, xid_name};

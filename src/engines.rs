@@ -8,6 +8,7 @@
 mod generate;
 mod litellm;
 mod llamacpp;
+mod metrics;
 mod ollama;
 mod openai;
 pub mod prometheus;
@@ -19,14 +20,16 @@ mod vllm;
 pub use generate::{Generated, Untried, generate};
 pub use spared::is_spared;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-use crate::domain::{EngineKind, ModelRef, Reading, Residency, Why};
+use crate::domain::{EngineKind, ModelRef, Reading, Residency, Tally, Why};
 use crate::host::{Answer, Http, HttpError, Origin, foreign};
 
 /// The list of models in `OpenAI`'s form: every engine known here has it, and it is harmless wherever it exists.
@@ -45,7 +48,7 @@ pub const ENGINES: &[EngineSpec] =
 
 /// A question to a server.
 type Ask<T> = for<'a> fn(&'a mut Probe) -> LocalBoxFuture<'a, T>;
-/// A question to a server whose models are known, or why it has no answer.
+/// A question to a server, about its models too, or why it has no answer.
 type AskOf<T> = for<'a> fn(&'a mut Probe, &'a mut Vec<ModelRef>) -> LocalBoxFuture<'a, Result<T, Why>>;
 
 /// How one kind of engine is told and read.
@@ -56,7 +59,8 @@ pub struct EngineSpec {
     fingerprint: Ask<bool>,
     /// What changes rarely: version and models.
     describe: Ask<Description>,
-    /// What changes all the time: one cheap request, or why nothing can be said. It may correct the models.
+    /// What changes all the time: cheap requests, or why nothing can be said. It may correct the models, of which it is given
+    /// none where they are kept for those with a key.
     load: AskOf<Load>,
 }
 
@@ -66,19 +70,32 @@ struct Description {
     models: Reading<Vec<ModelRef>>,
 }
 
-/// What a server has to do.
+/// What a server has to do, and what it has done since it started.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
     /// Requests being answered now.
     pub running: Reading<u64>,
     /// Requests that wait.
     pub waiting: Reading<u64>,
+    /// The part of the KV cache in use, 0 to 1.
+    pub kv_cache_used_ratio: Reading<f64>,
+    /// Tokens that the KV cache holds in all.
+    pub kv_cache_tokens: Reading<u64>,
+    /// All that it counted.
+    pub tally: Reading<Arc<Tally>>,
 }
 
 impl Load {
-    /// Neither can be read, for the same reason.
+    /// Nothing of it can be read, for the same reason.
     pub fn unavailable(why: &Why) -> Self {
-        Self { running: Reading::Unavailable(why.clone()), waiting: Reading::Unavailable(why.clone()) }
+        let count = || Reading::Unavailable(why.clone());
+        Self {
+            running: count(),
+            waiting: count(),
+            kv_cache_used_ratio: Reading::Unavailable(why.clone()),
+            kv_cache_tokens: count(),
+            tally: Reading::Unavailable(why.clone()),
+        }
     }
 }
 
@@ -97,23 +114,26 @@ impl EngineSpec {
     /// Reads all of a server of this kind.
     pub async fn read(&self, probe: &mut Probe) -> Readings {
         let Description { version, mut models } = (self.describe)(probe).await;
-        let load = match &mut models {
-            Reading::Known(models) => (self.load)(probe, models).await,
-            Reading::Unavailable(why) => Err(why.clone()),
-        };
+        let mut unknown = Vec::new();
+        let load = (self.load)(probe, known_or(&mut models, &mut unknown)).await;
         Readings { version, models, load: load.unwrap_or_else(|why| Load::unavailable(&why)) }
     }
 
     /// Reads again only what changes all the time. False if the server did not say it, so that all of it should be read
     /// anew at the next turn; its models stay until then.
     pub async fn refresh(&self, probe: &mut Probe, readings: &mut Readings) -> bool {
-        let Reading::Known(models) = &mut readings.models else {
-            return false;
-        };
-        let load = (self.load)(probe, models).await;
+        let mut unknown = Vec::new();
+        let load = (self.load)(probe, known_or(&mut readings.models, &mut unknown)).await;
         let said = load.is_ok();
         readings.load = load.unwrap_or_else(|why| Load::unavailable(&why));
         said
+    }
+}
+
+fn known_or<'a>(models: &'a mut Reading<Vec<ModelRef>>, unknown: &'a mut Vec<ModelRef>) -> &'a mut Vec<ModelRef> {
+    match models {
+        Reading::Known(models) => models,
+        Reading::Unavailable(_) => unknown,
     }
 }
 
@@ -139,7 +159,7 @@ pub struct Probe {
     http: Http,
     origin: Origin,
     deadline: Instant,
-    answers: HashMap<&'static str, Result<Answer, HttpError>>,
+    answers: HashMap<Cow<'static, str>, Result<Answer, HttpError>>,
 }
 
 impl Probe {
@@ -157,14 +177,20 @@ impl Probe {
     }
 
     /// The answer to a path; asked once and remembered.
-    async fn get(&mut self, path: &'static str) -> Result<Answer, HttpError> {
-        if let Some(answer) = self.answers.get(path) {
+    async fn get(&mut self, path: impl Into<Cow<'static, str>>) -> Result<Answer, HttpError> {
+        let path = path.into();
+        if let Some(answer) = self.answers.get(&path) {
             return answer.clone();
         }
-        let answer = timeout_at(self.deadline, self.http.get(self.origin, path)).await;
+        let answer = timeout_at(self.deadline, self.http.get(self.origin, &path)).await;
         let answer = answer.unwrap_or(Err(HttpError::NoAnswer(Self::TIME)));
         self.answers.insert(path, answer.clone());
         answer
+    }
+
+    /// The answer to a path, if it was asked already.
+    fn remembered(&self, path: &str) -> Option<&Answer> {
+        self.answers.get(path)?.as_ref().ok()
     }
 
     /// A successful answer as JSON, or why there is none.
@@ -186,8 +212,30 @@ impl Probe {
     }
 }
 
+/// Whose fault an answer's status says that a failed request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Judged {
+    /// Nobody's.
+    Answered,
+    /// The server's.
+    Fault,
+    /// There was too much to do: 429 and 503 (RFC 6585 §4, RFC 9110 §15.6.4).
+    Overload,
+    /// The caller's: a path that is not there, a prompt that is too long.
+    CallersMistake,
+}
+
+fn judged(status: u16) -> Judged {
+    match status {
+        429 | 503 => Judged::Overload,
+        500.. => Judged::Fault,
+        400.. => Judged::CallersMistake,
+        _ => Judged::Answered,
+    }
+}
+
 /// Why a server with a key says nothing.
-const NEEDS_KEY: Why = Why(std::borrow::Cow::Borrowed("it asks for an API key"));
+const NEEDS_KEY: Why = Why(Cow::Borrowed("it asks for an API key"));
 
 /// A failed question in the operator's words.
 fn why(path: &str, error: &HttpError) -> Why {

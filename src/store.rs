@@ -10,6 +10,7 @@ mod findings;
 mod held;
 mod lives;
 mod logs;
+mod measures;
 mod select;
 mod series;
 mod slot;
@@ -23,6 +24,7 @@ pub use findings::Findings;
 pub use held::{ImageUse, KeptVersion};
 pub use lives::{Growth, Life, Lives};
 pub use logs::{LogRing, LogStats};
+pub use measures::{Measures, Performance};
 pub use select::{Change, GpuRow, ProjectView, verdict};
 pub use series::{RANGES, Range, Series, SeriesId, SeriesStore};
 pub use slot::Slot;
@@ -67,6 +69,8 @@ pub struct State {
     pub images_seen: ImagesSeen,
     /// Its inference servers.
     pub engines: Slot<EngineSample>,
+    /// How well they work.
+    pub measures: Measures,
     /// What registries have for its images.
     pub updates: Slot<UpdateSample>,
     /// What people decided about updates.
@@ -111,6 +115,7 @@ impl State {
             disk: Slot::default(),
             images_seen: ImagesSeen::default(),
             engines: Slot::default(),
+            measures: Measures::default(),
             updates: Slot::default(),
             update_policy: Arc::default(),
             image_updates: HashMap::new(),
@@ -167,6 +172,14 @@ impl State {
                 effects.push(Effect::RefreshNow(SourceId::Gpu));
             }
             Event::Logs(batch) => self.logs.push(batch),
+            Event::Requests { requests, at } => {
+                self.advance(at);
+                for request in &requests {
+                    if let Some(endpoint) = self.writer_of(&request.server) {
+                        self.measures.logged(&endpoint, request, at);
+                    }
+                }
+            }
             Event::Assessed { observations, unassessed, at } => {
                 self.advance(at);
                 self.findings.assessed(observations, unassessed, &self.sources, at);
@@ -238,6 +251,8 @@ impl State {
                 for id in answering {
                     self.tracks.entry(id).or_default().answered();
                 }
+                self.measures.sampled(&engines.engines, at);
+                self.series.engines(&engines, &self.measures, at);
                 self.engines.set(engines, at);
             }
             Sample::Logs { followed } => self.logs.followed = followed,

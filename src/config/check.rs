@@ -143,6 +143,8 @@ impl Checker<'_> {
             restart_window: self.span(raw.restart_window.as_ref(), SECOND..=DAY, defaults.restart_window),
             restart_clear: self.span(raw.restart_clear.as_ref(), Duration::ZERO..=DAY, defaults.restart_clear),
             oom_window: self.span(raw.oom_window.as_ref(), Duration::ZERO..=30 * DAY, defaults.oom_window),
+            error_rate_warning: self.ratio(raw.error_rate_warning.as_ref(), defaults.error_rate_warning),
+            error_rate_critical: self.ratio(raw.error_rate_critical.as_ref(), defaults.error_rate_critical),
         };
         let celsius = |celsius: f64| format!("{celsius} °C");
         let disk = (checked.disk_free_critical, checked.disk_free_warning);
@@ -154,6 +156,11 @@ impl Checker<'_> {
         if memory.0 < memory.1 {
             let written = (raw.memory_used_critical.as_ref(), raw.memory_used_warning.as_ref());
             self.upside_down(("memory_used", "above"), memory, written, units::percent_fine);
+        }
+        let errors = (checked.error_rate_critical, checked.error_rate_warning);
+        if errors.0 < errors.1 {
+            let written = (raw.error_rate_critical.as_ref(), raw.error_rate_warning.as_ref());
+            self.upside_down(("error_rate", "above"), errors, written, units::percent_fine);
         }
         let heat = (checked.gpu_temperature_critical, checked.gpu_temperature_warning);
         if heat.0 < heat.1 {

@@ -80,6 +80,8 @@ fn raw(config: &Config) -> RawConfig {
             restart_window: span(limits.restart_window),
             restart_clear: span(limits.restart_clear),
             oom_window: span(limits.oom_window),
+            error_rate_warning: ratio(limits.error_rate_warning),
+            error_rate_critical: ratio(limits.error_rate_critical),
         },
         updates: RawUpdates {
             check: Some(sources.check_updates),

@@ -68,6 +68,8 @@ pub(super) struct RawThresholds {
     pub(super) restart_window: Option<Spanned<Span>>,
     pub(super) restart_clear: Option<Spanned<Span>>,
     pub(super) oom_window: Option<Spanned<Span>>,
+    pub(super) error_rate_warning: Option<Spanned<Ratio>>,
+    pub(super) error_rate_critical: Option<Spanned<Ratio>>,
 }
 
 /// `[updates]`.

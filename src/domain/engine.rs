@@ -1,11 +1,12 @@
 //! Inference servers and the models that they serve.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{ContainerId, Reading};
+use super::{ContainerId, Reading, Tally};
 
 /// A kind of inference server, told by what it answers, never by its port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr)]
@@ -90,6 +91,33 @@ pub struct Engine {
     /// Requests that wait.
     #[serde(rename = "inference_requests_waiting")]
     pub requests_waiting: Reading<u64>,
+    /// The part of the KV cache that is in use, 0 to 1.
+    #[serde(rename = "inference_kv_cache_used_ratio")]
+    pub kv_cache_used_ratio: Reading<f64>,
+    /// Tokens that the KV cache holds in all.
+    #[serde(rename = "inference_kv_cache_tokens")]
+    pub kv_cache_tokens: Reading<u64>,
+    /// What it has counted since it started. Only differences say something: see [`Measures`](crate::store::Measures).
+    #[serde(skip)]
+    pub tally: Reading<Arc<Tally>>,
+    /// How it was started: each option with its value, secrets masked.
+    pub options: Reading<Arc<[EngineOption]>>,
+}
+
+impl Engine {
+    /// `vllm:8000`: what it is called in findings, and before the names of its models.
+    pub fn subject(&self) -> String {
+        format!("{}:{}", self.kind.title().to_lowercase(), self.port)
+    }
+}
+
+/// An option that an engine was started with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EngineOption {
+    /// As it was written: `--max-model-len`, `-c`, or a variable such as `OLLAMA_NUM_PARALLEL`.
+    pub name: Arc<str>,
+    /// Its value, masked where the name speaks of a secret; `None` for a switch.
+    pub value: Option<Arc<str>>,
 }
 
 /// A model as an engine names it.

@@ -29,6 +29,10 @@ pub struct Thresholds {
     pub restart_clear: Duration,
     /// `container.oom`: it stays for so long after the last kill.
     pub oom_window: Duration,
+    /// `inference.error-rate`, `platform.error-rate`: warning above this ratio of failed requests.
+    pub error_rate_warning: f64,
+    /// The same, critical.
+    pub error_rate_critical: f64,
 }
 
 impl Default for Thresholds {
@@ -46,6 +50,8 @@ impl Default for Thresholds {
             restart_window: Duration::from_mins(5),
             restart_clear: Duration::from_mins(10),
             oom_window: Duration::from_hours(1),
+            error_rate_warning: 0.01,
+            error_rate_critical: 0.10,
         }
     }
 }

@@ -6,10 +6,12 @@
 
 use serde::Deserialize;
 
+use super::metrics::{self, Wanted};
 use super::{
-    Description, EngineSpec, Load, METRICS, MODELS, ModelList, Probe, is_closed, named, owner_of_models, prometheus,
+    Description, EngineSpec, Judged, Load, METRICS, MODELS, ModelList, Probe, is_closed, judged, named,
+    owner_of_models, prometheus,
 };
-use crate::domain::{EngineKind, ModelRef, Reading, Why};
+use crate::domain::{Counter, EngineKind, ModelRef, Reading, Spread, Why};
 use crate::host::foreign;
 
 pub(super) const SPEC: EngineSpec = EngineSpec {
@@ -50,6 +52,43 @@ async fn models(probe: &mut Probe) -> Result<Vec<ModelRef>, Why> {
 
 async fn load(probe: &mut Probe) -> Result<Load, Why> {
     let text = probe.text(METRICS).await?;
-    let running = prometheus::sum(&text, "litellm_in_flight_requests");
-    Ok(Load { running, waiting: Reading::Unavailable("it has no queue of its own".into()) })
+    let (mut running, mut faults, mut overloads) = (None, 0.0, 0.0);
+    let mut tally = metrics::read(&text, &WANTED, |sample| match sample.name.as_ref() {
+        "litellm_in_flight_requests" => *running.get_or_insert(0.0) += sample.value,
+        // Which labels there are is the operator's choice: a failure without a status is the proxy's.
+        "litellm_proxy_failed_requests_metric_total" | "litellm_proxy_failed_requests_metric" => {
+            let status = sample.label("exception_status").and_then(|status| status.parse().ok());
+            match status.map_or(Judged::Fault, judged) {
+                Judged::Overload => overloads += sample.value,
+                Judged::Fault => faults += sample.value,
+                Judged::Answered | Judged::CallersMistake => {}
+            }
+        }
+        _ => {}
+    })?;
+    if tally.counter(Counter::Requests).is_some() {
+        tally.add(Counter::Faults, faults);
+        tally.add(Counter::Overloads, overloads);
+    }
+    let nowhere = "its models are elsewhere";
+    Ok(Load {
+        running: running.map_or(Reading::Unavailable("it does not say".into()), prometheus::counted),
+        waiting: Reading::Unavailable("it has no queue of its own".into()),
+        kv_cache_used_ratio: Reading::Unavailable(nowhere.into()),
+        kv_cache_tokens: Reading::Unavailable(nowhere.into()),
+        tally: Reading::Known(tally.into()),
+    })
 }
+
+const WANTED: Wanted = Wanted {
+    counters: &[
+        ("litellm_proxy_total_requests_metric_total", Counter::Requests),
+        ("litellm_input_tokens_metric_total", Counter::PromptTokens),
+        ("litellm_output_tokens_metric_total", Counter::GeneratedTokens),
+    ],
+    spreads: &[
+        ("litellm_llm_api_time_to_first_token_metric", Spread::FirstToken),
+        ("litellm_request_total_latency_metric", Spread::EndToEnd),
+        ("litellm_request_queue_time_seconds", Spread::Queue),
+    ],
+};

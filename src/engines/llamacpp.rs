@@ -7,15 +7,16 @@
 
 use serde::Deserialize;
 
+use super::metrics::{self, Wanted};
 use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, owner_of_models, prometheus, why};
-use crate::domain::{EngineKind, ModelRef, Reading, Residency, Why};
-use crate::host::{Answer, HttpError, foreign};
+use crate::domain::{Counter, EngineKind, ModelRef, Reading, Residency, Why};
+use crate::host::{Answer, HttpError, foreign, with_parameters};
 
 pub(super) const SPEC: EngineSpec = EngineSpec {
     kind: EngineKind::LlamaCpp,
     fingerprint: |probe| Box::pin(fingerprint(probe)),
     describe: |probe| Box::pin(describe(probe)),
-    load: |probe, _| Box::pin(load(probe)),
+    load: |probe, models| Box::pin(load(probe, models)),
 };
 
 const PROPS: &str = "/props?autoload=false";
@@ -132,32 +133,77 @@ fn parameters(count: u64) -> String {
     format!("{scaled:.1}{unit}")
 }
 
-async fn load(probe: &mut Probe) -> Result<Load, Why> {
+async fn load(probe: &mut Probe, models: &[ModelRef]) -> Result<Load, Why> {
+    if probe.remembered(MODELS).is_some_and(is_loading) {
+        return Err(LOADING);
+    }
     let answer = probe.get(METRICS).await.map_err(|error| why(METRICS, &error))?;
     if is_loading(&answer) {
         return Err(LOADING);
     }
-    // It answers, so its models stand; only these two readings are missing.
+    // It answers, so its models stand; only these readings are missing.
     Ok(match answer.status {
-        200..=299 => counts(&answer.text()),
+        200..=299 => counts(&[&answer.text()]),
         501 => Load::unavailable(&"started without --metrics".into()),
-        400 => Load::unavailable(&"a router does not say, only its models do".into()),
+        400 => of_router(probe, models).await,
         status => Load::unavailable(&why(METRICS, &HttpError::Status(status))),
     })
 }
 
-fn counts(text: &str) -> Load {
-    let (mut running, mut waiting) = (None, None);
-    for sample in prometheus::samples(text) {
-        match sample {
-            Ok(sample) if sample.name == "llamacpp:requests_processing" => running = prometheus::count(sample.value),
-            Ok(sample) if sample.name == "llamacpp:requests_deferred" => waiting = prometheus::count(sample.value),
-            Ok(_) => {}
-            Err(malformed) => return Load::unavailable(&Why::new(malformed.to_string())),
+/// The most models of a router that are asked each turn.
+const MODELS_ASKED: usize = 8;
+
+/// A router says nothing of itself: each model that it has loaded is asked, and not made to load.
+async fn of_router(probe: &mut Probe, models: &[ModelRef]) -> Load {
+    let mut pages = Vec::new();
+    let loaded = models.iter().filter(|it| matches!(it.residency, Residency::Loaded { .. }));
+    for model in loaded.take(MODELS_ASKED) {
+        match probe.get(with_parameters(METRICS, &[("model", &model.name)])).await {
+            Ok(answer) if answer.status == 200 => pages.push(answer.text().into_owned()),
+            Ok(answer) if answer.status == 501 => return Load::unavailable(&"started without --metrics".into()),
+            Ok(answer) => return Load::unavailable(&why(METRICS, &HttpError::Status(answer.status))),
+            Err(error) => return Load::unavailable(&why(METRICS, &error)),
         }
     }
-    let reading = |count: Option<u64>| count.map_or(Reading::Unavailable("it does not say".into()), Reading::Known);
-    Load { running: reading(running), waiting: reading(waiting) }
+    if pages.is_empty() {
+        return Load::unavailable(&"a router says what its models do, and none is loaded".into());
+    }
+    counts(&pages.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+const WANTED: Wanted = Wanted {
+    counters: &[
+        ("llamacpp:prompt_tokens_total", Counter::PromptTokens),
+        ("llamacpp:prompt_seconds_total", Counter::PromptSeconds),
+        ("llamacpp:tokens_predicted_total", Counter::GeneratedTokens),
+        ("llamacpp:tokens_predicted_seconds_total", Counter::GenerationSeconds),
+    ],
+    // It keeps none; its log tells each request.
+    spreads: &[],
+};
+
+/// What these pages say together.
+fn counts(pages: &[&str]) -> Load {
+    let (mut running, mut waiting) = (None, None);
+    let sum = |gauge: &mut Option<f64>, value: f64| *gauge.get_or_insert(0.0) += value;
+    // Pages are alike, so one text of all has sums of all.
+    let tally = metrics::read(&pages.join("\n"), &WANTED, |sample| match sample.name.as_ref() {
+        "llamacpp:requests_processing" => sum(&mut running, sample.value),
+        "llamacpp:requests_deferred" => sum(&mut waiting, sample.value),
+        _ => {}
+    });
+    let silent = "it does not say";
+    let reading = |count: Option<f64>| count.map_or(Reading::Unavailable(silent.into()), prometheus::counted);
+    match tally {
+        Ok(tally) => Load {
+            running: reading(running),
+            waiting: reading(waiting),
+            kv_cache_used_ratio: Reading::Unavailable("llama.cpp does not say it any more".into()),
+            kv_cache_tokens: Reading::Unavailable(silent.into()),
+            tally: Reading::Known(tally.into()),
+        },
+        Err(why) => Load::unavailable(&why),
+    }
 }
 
 #[cfg(test)]

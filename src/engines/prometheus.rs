@@ -73,6 +73,16 @@ pub fn counted(sum: f64) -> Reading<u64> {
     count(sum).map_or(Reading::Unavailable("it counts no number".into()), Reading::Known)
 }
 
+/// A gauge that says which part of something is in use, 0 to 1.
+pub fn ratio(value: f64) -> Reading<f64> {
+    // A little beyond is what rounding makes of a whole.
+    if (0.0..=1.01).contains(&value) {
+        Reading::Known(value.min(1.0))
+    } else {
+        Reading::Unavailable("it tells no share between 0 and 1".into())
+    }
+}
+
 /// What is left of a line.
 struct Scan<'a> {
     rest: &'a str,

@@ -230,6 +230,13 @@ impl Http {
     }
 }
 
+/// `path` (which may have a query) with these parameters more, encoded.
+pub fn with_parameters(path: &str, parameters: &[(&str, &str)]) -> String {
+    let Ok(mut url) = Url::parse(&format!("http://localhost{path}")) else { return path.to_owned() };
+    url.query_pairs_mut().extend_pairs(parameters);
+    format!("{}?{}", url.path(), url.query().unwrap_or_default())
+}
+
 fn builder() -> ClientBuilder {
     tls::without(Client::builder())
         .user_agent(concat!("hostler/", env!("CARGO_PKG_VERSION")))

@@ -4,9 +4,11 @@
 //! an old value never stands in the place of a new one.
 
 mod disk;
+mod inference;
 mod text;
 
 pub use disk::{CacheReport, DiskReport, ImageReport};
+pub use inference::{EngineReport, ModelReport, PerformanceReport, Quantiles};
 
 use std::sync::Arc;
 
@@ -17,9 +19,8 @@ use super::check::{DutyReport, FindingReport, SourceReport, findings};
 use super::look::Look;
 use super::{SCHEMA, host_name, second};
 use crate::domain::{
-    Container, ContainerId, ContainerUsage, Endpoint, Engine, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind,
-    HostSample, ImageUpdate, JournalRecord, ModelRef, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent,
-    units,
+    Container, ContainerUsage, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind, HostSample, ImageUpdate,
+    JournalRecord, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent, units,
 };
 use crate::store::{GpuRow, Slot, State, verdict};
 
@@ -138,39 +139,6 @@ pub struct ContainerReport {
     pub update: Reading<ImageUpdate>,
 }
 
-/// One inference server.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EngineReport {
-    /// What it is.
-    pub kind: EngineKind,
-    /// Its version.
-    pub version: Reading<String>,
-    /// Where it listens.
-    pub endpoint: Endpoint,
-    /// The process that listens, where it may be read.
-    pub pid: Option<u32>,
-    /// The name of its container; null for a process of the host.
-    pub container: Option<Arc<str>>,
-    /// Requests being answered now.
-    pub inference_requests_running: Reading<u64>,
-    /// Requests that wait.
-    pub inference_requests_waiting: Reading<u64>,
-    /// The names of its models.
-    pub models: Reading<Vec<String>>,
-}
-
-/// One model of one server.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ModelReport {
-    /// As the server describes it.
-    #[serde(flatten)]
-    pub model: ModelRef,
-    /// The server.
-    pub engine: EngineKind,
-    /// Where the server listens.
-    pub endpoint: Endpoint,
-}
-
 impl Snapshot {
     /// What `state` knows now. `demo` marks a made-up box.
     pub fn of(state: &State, demo: bool) -> Self {
@@ -190,10 +158,10 @@ impl Snapshot {
             }),
             docker_disk: part(state, SourceId::DockerDisk, &state.disk, |held| disk::report(state, held)),
             engines: part(state, SourceId::Engines, &state.engines, |sample| {
-                sample.engines.iter().map(|item| engine(state, item)).collect()
+                sample.engines.iter().map(|engine| inference::engine(state, engine)).collect()
             }),
             models: part(state, SourceId::Engines, &state.engines, |sample| {
-                sample.engines.iter().flat_map(models).collect()
+                sample.engines.iter().flat_map(inference::models).collect()
             }),
             findings: findings(state),
             unassessed: state.findings.unassessed().to_vec(),
@@ -284,35 +252,16 @@ fn container(state: &State, container: &Container) -> ContainerReport {
     }
 }
 
-fn engine(state: &State, engine: &Engine) -> EngineReport {
-    let name =
-        |id: &ContainerId| state.container(id).map_or_else(|| id.short().into(), |container| container.name.clone());
-    EngineReport {
-        kind: engine.kind,
-        version: engine.version.clone(),
-        endpoint: engine.endpoint.clone(),
-        pid: engine.pid,
-        container: state.container_of(engine).map(name),
-        inference_requests_running: engine.requests_running.clone(),
-        inference_requests_waiting: engine.requests_waiting.clone(),
-        models: engine.models.clone().map(|models| models.into_iter().map(|model| model.name).collect()),
-    }
-}
-
-fn models(engine: &Engine) -> impl Iterator<Item = ModelReport> {
-    let report =
-        |model: &ModelRef| ModelReport { model: model.clone(), engine: engine.kind, endpoint: engine.endpoint.clone() };
-    engine.models.known().into_iter().flatten().map(report)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::super::look::tests::plain;
     use super::*;
-    use crate::domain::{DockerDisk, GpuProcess, Image, Residency};
-    use crate::make::{Script, container as make_container, container_id, docker_volume, gpu, image};
+    use crate::domain::{DockerDisk, Engine, GpuProcess, Image, ModelRef, Residency};
+    use crate::make::{
+        Script, container as make_container, container_id, docker_volume, engine as make_engine, gpu, image,
+    };
 
     /// A server in a container, on a card.
     fn served() -> Script {
@@ -336,15 +285,12 @@ mod tests {
             ..ModelRef::default()
         }];
         let engine = Engine {
-            kind: EngineKind::Ollama,
             version: Reading::Known("0.9".to_owned()),
-            endpoint: Endpoint("http://127.0.0.1:11434".to_owned()),
-            port: 11434,
-            pid: None,
             container: Some(container_id("ollama")),
             models: Reading::Known(models),
             requests_running: Reading::Unavailable(Why::NOT_SUPPORTED),
             requests_waiting: Reading::Unavailable(Why::NOT_SUPPORTED),
+            ..make_engine(EngineKind::Ollama, 11_434)
         };
         let mut script = Script::new();
         script.at(0).memory(0.5).docker([make_container("ollama")]).gpus([card]).engines([engine]).assess();

@@ -5,6 +5,7 @@
 
 mod containers;
 mod disk;
+mod engines;
 mod lines;
 mod machine;
 mod updates;
@@ -103,7 +104,7 @@ pub fn events(second: u64, at: Moment) -> Vec<Event> {
     }
     events.push(sampled(Sample::Usage(Arc::new(containers::usages(second, &faults))), "cgroup v2"));
     if second.is_multiple_of(5) {
-        events.push(sampled(Sample::Engines(Arc::new(machine::engines(second, &faults))), "3 listening"));
+        events.push(sampled(Sample::Engines(Arc::new(engines::sample(second, &faults))), "3 listening"));
         events.push(sampled(Sample::Logs { followed: 14 }, "14 containers"));
     }
     events.push(Event::Logs(lines::batch(second, &faults, at.wall)));

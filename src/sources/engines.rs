@@ -6,6 +6,7 @@
 //! Who is asked when stands in [`ledger`]; here the questions are put, some at a time, so that none waits for a hung one.
 
 mod ledger;
+mod options;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,12 +14,13 @@ use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, ready};
 use futures_util::stream::{self, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
 use self::ledger::{Finding, Ledger, Question, Task};
+use super::roster::Roster;
 use super::{Read, Source, SourceContext, SourceSpec};
-use crate::domain::{EngineSample, Event, Failure, Sample, SourceId};
+use crate::domain::{EngineSample, Event, Failure, Reading, Sample, SourceId};
 use crate::engines::{Probe, STARTERS, identify};
 use crate::host::sockets::{self, Listener, Owners};
 use crate::host::{Http, HttpError, Origin, Ports, Reader, foreign};
@@ -51,6 +53,7 @@ struct Engines {
     reader: Reader<()>,
     ports: Ports,
     events: mpsc::Sender<Event>,
+    roster: watch::Receiver<Roster>,
     ledger: Ledger,
     /// Endpoints of the config that cannot be asked, and why.
     refused: Vec<String>,
@@ -75,6 +78,7 @@ impl Engines {
             reader: context.ports.sampler.reader(|| ()),
             ports: context.ports.clone(),
             events: context.events.clone(),
+            roster: context.roster.subscribe(),
             ledger,
             refused,
             begun: false,
@@ -95,6 +99,7 @@ impl Engines {
             self.ledger.introduce(&owners);
         }
         self.ask().await;
+        self.look_how_started().await?;
         self.begun = true;
         Ok(self.told(0))
     }
@@ -121,6 +126,32 @@ impl Engines {
         let inodes: Vec<u64> = strangers.iter().map(|listener| listener.inode).collect();
         let read = self.reader.read(move |()| sockets::owners(&fs, &inodes, STARTERS)).await;
         read.map_err(|why| Failure::failed(format!("/proc: {why}")))
+    }
+
+    /// Looks how engines were started that were found since the turn before.
+    async fn look_how_started(&mut self) -> Result<(), Failure> {
+        for (origin, own) in self.ledger.without_options() {
+            let pid = own.or_else(|| self.first_process_behind(origin.port()));
+            let options = match pid {
+                Some(pid) => {
+                    let fs = self.ports.fs.clone();
+                    let read = self.reader.read(move |()| options::of_process(&fs, pid)).await;
+                    read.map_err(|why| Failure::failed(format!("/proc: {why}")))?
+                }
+                // The engine of the containers may only be asked later.
+                None if !self.roster.borrow().was_asked() => continue,
+                None => Reading::Unavailable("who listens there may not be known to this user".into()),
+            };
+            self.ledger.started_with(origin, options);
+        }
+        Ok(())
+    }
+
+    /// The first process of the container that publishes this port.
+    fn first_process_behind(&self, port: u16) -> Option<u32> {
+        let roster = self.roster.borrow();
+        let containers = &roster.known.as_ref()?.sample.containers;
+        containers.iter().find(|container| container.publishes(port))?.pid
     }
 
     /// Puts every question that is due. Dropped on the way, it has settled what was answered so far.

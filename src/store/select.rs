@@ -1,12 +1,14 @@
 //! Derived views: what more than one face needs, computed once here from `&State`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::State;
 use crate::domain::{
-    Container, ContainerId, ContainerState, Engine, Finding, Gpu, GpuProcess, JournalEntry, Moment, Severity, Verdict,
+    Container, ContainerId, ContainerState, Endpoint, Engine, EngineKind, Finding, Gpu, GpuProcess, JournalEntry,
+    LogSubject, Moment, Severity, Verdict,
 };
 
 /// The verdict of the whole box.
@@ -129,6 +131,32 @@ impl State {
         self.containers().iter().find(|container| container.publishes(engine.port)).map(|container| &container.id)
     }
 
+    /// Watts of the cards that a server's processes are on; `None` where it has none, shares one with another server, or the power
+    /// cannot be read.
+    pub fn power_of(&self, engine: &Engine) -> Option<f64> {
+        let rows = self.gpu_rows();
+        let (own, others): (Vec<_>, Vec<_>) = rows
+            .iter()
+            .filter_map(|row| Some((row.gpu, row.engine?)))
+            .partition(|(_, server)| server.endpoint == engine.endpoint);
+        let cards: BTreeMap<u32, &Gpu> = own.iter().map(|(gpu, _)| (gpu.index, *gpu)).collect();
+        if cards.is_empty() || others.iter().any(|(gpu, _)| cards.contains_key(&gpu.index)) {
+            return None;
+        }
+        cards.values().map(|gpu| gpu.power_watts.get()).sum()
+    }
+
+    /// The inference server whose log this is.
+    pub(super) fn writer_of(&self, log: &LogSubject) -> Option<Endpoint> {
+        let engines = &self.engines.get()?.engines;
+        let engine = engines.iter().find(|engine| match log {
+            LogSubject::Container(id) => self.container_of(engine) == Some(id),
+            // The unit of Ollama's own packages; one that runs in a container has none.
+            LogSubject::Unit(_) => engine.kind == EngineKind::Ollama && self.container_of(engine).is_none(),
+        })?;
+        Some(engine.endpoint.clone())
+    }
+
     /// Every process on every card, joined to its container, engine and model, by memory.
     pub fn gpu_rows(&self) -> Vec<GpuRow<'_>> {
         let Some(sample) = self.gpus.get() else {
@@ -214,7 +242,7 @@ fn only_model(engine: &Engine) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use crate::domain::{EngineKind, GpuProcessKind, PortReach, PublishedPort, Reading};
+    use crate::domain::{GpuProcessKind, PortReach, PublishedPort, Reading};
     use crate::make::{Maker, Script, container, container_id, engine, gpu};
 
     use super::*;

@@ -7,7 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{GpuSample, HostSample, Moment, SourceId};
+use super::Measures;
+use crate::domain::{Counter, Endpoint, EngineSample, GpuSample, HostSample, Moment, SourceId, Spread};
 
 /// What a history is of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,6 +31,10 @@ pub enum SeriesId {
     GpuPower(Arc<str>),
     /// A card's temperature, °C.
     GpuTemperature(Arc<str>),
+    /// Seconds to the end of an answer that 95 of 100 requests of a server did not exceed, within a minute.
+    EndToEnd(Endpoint),
+    /// Tokens that a server generates a second, within a minute.
+    Generated(Endpoint),
 }
 
 impl SeriesId {
@@ -41,6 +46,7 @@ impl SeriesId {
             | Self::GpuMemory(_)
             | Self::GpuPower(_)
             | Self::GpuTemperature(_) => SourceId::Gpu,
+            Self::EndToEnd(_) | Self::Generated(_) => SourceId::Engines,
         }
     }
 }
@@ -161,6 +167,15 @@ impl SeriesStore {
             at,
             Some(host.networks.iter().map(|net| net.transmitted_bytes_per_second).sum()),
         );
+    }
+
+    /// Takes what servers did in the last minute, of those that tell.
+    pub(super) fn engines(&mut self, sample: &EngineSample, measures: &Measures, at: Moment) {
+        for engine in &sample.engines {
+            let Some(minute) = measures.of(&engine.endpoint, Duration::from_mins(1), at) else { continue };
+            self.push(SeriesId::EndToEnd(engine.endpoint.clone()), at, minute.quantile(Spread::EndToEnd, 0.95));
+            self.push(SeriesId::Generated(engine.endpoint.clone()), at, minute.rate(Counter::GeneratedTokens));
+        }
     }
 
     pub(super) fn gpus(&mut self, sample: &GpuSample, at: Moment) {

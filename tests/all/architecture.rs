@@ -33,7 +33,8 @@ const PLAIN: &[&str] = &["jiff", "serde", "strum", "thiserror"];
 /// The layers, the inner ones first.
 pub(crate) const LAYERS: &[Layer] = &[
     Layer { name: "domain", layers: &[], crates: &[], pure: true },
-    Layer { name: "store", layers: &["domain"], crates: &[], pure: true },
+    // Sketches of how values are spread: plain arithmetic.
+    Layer { name: "store", layers: &["domain"], crates: &["sketches_ddsketch"], pure: true },
     Layer {
         name: "checks",
         layers: &["domain", "store"],

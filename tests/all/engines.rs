@@ -8,7 +8,9 @@ use std::os::unix::fs::symlink;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hostler::domain::{Engine, EngineKind, EngineSample, Event, ModelRef, Reading, Residency, Sample, SourceId};
+use hostler::domain::{
+    Counter, Engine, EngineKind, EngineSample, Event, ModelRef, Reading, Residency, Sample, SourceId,
+};
 use hostler::host::Ports;
 use hostler::sources::{SOURCES, Source, SourceContext, SourceSettings, SourceSpec, poller};
 use tempfile::TempDir;
@@ -219,8 +221,27 @@ fn a_router_is_not_made_to_load_anything() {
     let models = engine.models.known().unwrap();
     assert_eq!((&models[0].residency, &models[1].residency), (&LOADED, &Residency::OnDisk));
     assert_eq!(models[0].context_tokens, None);
-    assert_eq!(engine.requests_running, unavailable("a router does not say, only its models do"));
-    assert!(server.asked().iter().all(|asked| !asked.contains("model=")), "{:?}", server.asked());
+    let why = "/metrics?autoload=false: status 400";
+    assert_eq!(engine.requests_running, unavailable(why), "the loaded one does not say either");
+    let named: Vec<String> = server.asked().into_iter().filter(|asked| asked.contains("model=")).collect();
+    assert_eq!(
+        named,
+        ["GET /metrics?autoload=false&model=a"],
+        "only what is loaded is named, and nothing is made to load"
+    );
+
+    server.reply("/v1/models", answer("200 OK", &format!(r#"{{"data":[{}]}}"#, model("b", "unloaded"))));
+    let engine = Host::new(&[server.address()]).engine();
+    assert_eq!(engine.requests_running, unavailable("a router says what its models do, and none is loaded"));
+
+    let both = format!(r#"{{"data":[{},{}]}}"#, model("a/x y", "loaded"), model("b", "loaded"));
+    let metrics = "llamacpp:requests_processing 2\nllamacpp:requests_deferred 1\nllamacpp:prompt_tokens_total 7\n";
+    server.reply("/v1/models", answer("200 OK", &both));
+    server.reply("/metrics?autoload=false&model=a%2Fx+y", answer("200 OK", metrics));
+    server.reply("/metrics?autoload=false&model=b", answer("200 OK", metrics));
+    let engine = Host::new(&[server.address()]).engine();
+    assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(4), Reading::Known(2)));
+    assert_eq!(engine.tally.known().unwrap().counter(Counter::PromptTokens), Some(14.0));
 }
 
 #[test]
@@ -451,7 +472,7 @@ fn sglang_0_5_23_is_told_and_counted() {
     double.reply("/metrics", answer("200 OK", "sglang:num_running_reqs 0.0\nsglang:num_queue_reqs 0.0\n"));
     let engine = Host::new(&[double.address()]).engine();
     assert_eq!((engine.kind, engine.models), (EngineKind::Sglang, unavailable("it asks for an API key")));
-    assert_eq!(engine.requests_running, unavailable("it asks for an API key"));
+    assert_eq!(engine.requests_running, Reading::Known(0), "its metrics are open");
 }
 
 #[test]

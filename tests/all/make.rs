@@ -16,7 +16,7 @@ use hostler::domain::{
     DockerVolume, Effect, Endpoint, Engine, EngineInfo, EngineKind, EngineSample, Event, Exit, Failure, Finding, Gpu,
     GpuDriver, GpuMemory, GpuSample, Health, HealthState, HostSample, Image, JournalEntry, JournalRecord, LogBatch,
     LogLevel, LogLine, LogOrigin, Memory, Moment, Reading, RestartPolicy, Sample, SourceId, Thresholds, Verdict,
-    Volume, XidEvent,
+    Volume, Why, XidEvent,
 };
 use hostler::store::{SourceState, Sources, State, verdict};
 use jiff::{SignedDuration, Timestamp};
@@ -471,5 +471,9 @@ pub(crate) fn engine(kind: EngineKind, port: u16) -> Engine {
         models: Reading::Known(Vec::new()),
         requests_running: Reading::Known(0),
         requests_waiting: Reading::Known(0),
+        kv_cache_used_ratio: Reading::Unavailable(Why::NOT_SUPPORTED),
+        kv_cache_tokens: Reading::Unavailable(Why::NOT_SUPPORTED),
+        tally: Reading::Unavailable(Why::NOT_SUPPORTED),
+        options: Reading::Unavailable(Why::NOT_SUPPORTED),
     }
 }

@@ -1,12 +1,11 @@
-//! The made-up machine: host, cards, volumes, inference servers.
+//! The made-up machine: host, cards, volumes.
 
 use std::sync::Arc;
 
 use super::{Faults, containers, wave};
 use crate::domain::{
-    Cpu, DiskIo, Ecc, Endpoint, Engine, EngineKind, EngineSample, Gpu, GpuDriver, GpuMemory, GpuProcess,
-    GpuProcessKind, GpuSample, HostFacts, HostSample, Memory, ModelRef, NetIo, PcieLink, Pressure, Reading, Residency,
-    Swap, Temperature, ThrottleReason, Volume,
+    Cpu, DiskIo, Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, HostFacts, HostSample, Memory,
+    NetIo, PcieLink, Pressure, Reading, Swap, Temperature, ThrottleReason, Volume,
 };
 
 const GIB: u64 = 1 << 30;
@@ -141,69 +140,5 @@ fn process(pid: u32, name: &str, container: crate::domain::ContainerId, memory: 
         sm_ratio: Reading::Known(sm),
         container: Some(container),
         parents: Vec::new(),
-    }
-}
-
-pub(super) fn engines(second: u64, faults: &Faults) -> EngineSample {
-    let running = (wave(second, 47.0, 0.0) * 4.0).round() as u64;
-    let silent = || crate::domain::Why::from("no answer within 2 s");
-    let loaded = |gib: f64| Residency::Loaded { vram_bytes: Some((gib * GIB as f64) as u64), until: None };
-    let vllm = Engine {
-        kind: EngineKind::Vllm,
-        version: Reading::Known("0.33.0".to_owned()),
-        endpoint: Endpoint("http://127.0.0.1:8000".to_owned()),
-        port: 8000,
-        pid: Some(21_044),
-        container: Some(containers::id("vllm")),
-        models: Reading::Known(vec![model("llama-3.3-8b:v4-awq", ["llama", "8.0B", "AWQ"], 4.6, 32_768, loaded(20.8))]),
-        requests_running: Reading::Known(running),
-        requests_waiting: Reading::Known(running.saturating_sub(3)),
-    };
-    let on_disk = || Residency::OnDisk;
-    let ollama_models = vec![
-        model("qwen3-32b:q4_K_M", ["qwen3", "32.8B", "Q4_K_M"], 19.8, 16_384, loaded(16.9)),
-        model("deepseek-r1:32b", ["qwen2", "32.8B", "Q4_K_M"], 19.9, 131_072, on_disk()),
-        model("llama3.1:8b", ["llama", "8.0B", "Q4_K_M"], 4.9, 131_072, on_disk()),
-    ];
-    let ollama = Engine {
-        kind: EngineKind::Ollama,
-        version: Reading::Known("0.33.0".to_owned()),
-        endpoint: Endpoint("http://127.0.0.1:11434".to_owned()),
-        port: 11_434,
-        pid: Some(18_210),
-        container: Some(containers::id("ollama")),
-        models: if faults.ollama_silent { Reading::Unavailable(silent()) } else { Reading::Known(ollama_models) },
-        requests_running: Reading::Unavailable("Ollama does not say".into()),
-        requests_waiting: Reading::Unavailable("Ollama does not say".into()),
-    };
-    let embedder = Engine {
-        kind: EngineKind::LlamaCpp,
-        version: Reading::Known("b10488".to_owned()),
-        endpoint: Endpoint("http://127.0.0.1:8081".to_owned()),
-        port: 8081,
-        pid: Some(21_733),
-        container: Some(containers::id("embedder")),
-        models: Reading::Known(vec![model("bge-m3-f16", ["bert", "0.6B", "F16"], 1.1, 8_192, loaded(0.5))]),
-        requests_running: Reading::Known(0),
-        requests_waiting: Reading::Known(0),
-    };
-    EngineSample { engines: vec![vllm, embedder, ollama], others: 4 }
-}
-
-fn model(
-    name: &str,
-    [family, parameters, quantization]: [&str; 3],
-    gib: f64,
-    context: u64,
-    residency: Residency,
-) -> ModelRef {
-    ModelRef {
-        name: name.to_owned(),
-        family: Some(family.to_owned()),
-        parameters: Some(parameters.to_owned()),
-        quantization: Some(quantization.to_owned()),
-        size_bytes: Some((gib * GIB as f64) as u64),
-        context_tokens: Some(context),
-        residency,
     }
 }

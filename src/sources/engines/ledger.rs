@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::{Endpoint, Engine, Reading, Why};
+use crate::domain::{Endpoint, Engine, EngineOption, Reading, Why};
 use crate::engines::{EngineSpec, Load, Readings, STARTERS, is_spared};
 use crate::host::sockets::{Listener, Owner, Owners};
 use crate::host::{HttpError, Origin};
@@ -35,6 +36,8 @@ struct Entry {
     inode: Option<u64>,
     configured: bool,
     owner: Ownership,
+    /// How it was started.
+    options: Reading<Arc<[EngineOption]>>,
     standing: Standing,
     /// When it was last asked.
     asked: Option<Duration>,
@@ -182,6 +185,22 @@ impl Ledger {
         }
     }
 
+    /// The engines of which it is not known yet how they were started: each with its process, where that may be known.
+    pub(super) fn without_options(&self) -> Vec<(Origin, Option<u32>)> {
+        let unread = |entry: &&Entry| {
+            matches!(entry.standing, Standing::Engine(_)) && entry.options.why() == Some(&Why::WAITING)
+        };
+        let entries = self.entries.iter().filter(|(_, entry)| unread(entry));
+        entries.map(|(origin, entry)| (*origin, entry.own_process().map(|owner| owner.pid))).collect()
+    }
+
+    /// Takes how an engine was started.
+    pub(super) fn started_with(&mut self, origin: Origin, options: Reading<Arc<[EngineOption]>>) {
+        if let Some(entry) = self.entries.get_mut(&origin) {
+            entry.options = options;
+        }
+    }
+
     /// The engines, by endpoint.
     pub(super) fn engines(&self) -> Vec<Engine> {
         self.entries.values().filter_map(Entry::engine).collect()
@@ -204,7 +223,15 @@ impl Ledger {
 
 impl Entry {
     fn new(fallback: Option<Origin>, inode: Option<u64>) -> Self {
-        Self { fallback, inode, configured: false, owner: Ownership::Unsought, standing: Standing::New, asked: None }
+        Self {
+            fallback,
+            inode,
+            configured: false,
+            owner: Ownership::Unsought,
+            options: Reading::default(),
+            standing: Standing::New,
+            asked: None,
+        }
     }
 
     fn owner(&self) -> Option<&Owner> {
@@ -212,6 +239,11 @@ impl Entry {
             Ownership::Sought(owner) => owner.as_ref(),
             Ownership::Unsought => None,
         }
+    }
+
+    /// Who listens, unless that only passes on to a container.
+    fn own_process(&self) -> Option<&Owner> {
+        self.owner().filter(|owner| !owner.is_forwarder())
     }
 
     fn is_due(&self, now: Duration) -> bool {
@@ -256,7 +288,7 @@ impl Entry {
         let Standing::Engine(known) = &self.standing else {
             return None;
         };
-        let owner = self.owner().filter(|owner| !owner.is_forwarder());
+        let owner = self.own_process();
         Some(Engine {
             kind: known.spec.kind,
             version: known.readings.version.clone(),
@@ -267,6 +299,10 @@ impl Entry {
             models: known.readings.models.clone(),
             requests_running: known.readings.load.running.clone(),
             requests_waiting: known.readings.load.waiting.clone(),
+            kv_cache_used_ratio: known.readings.load.kv_cache_used_ratio.clone(),
+            kv_cache_tokens: known.readings.load.kv_cache_tokens.clone(),
+            tally: known.readings.load.tally.clone(),
+            options: self.options.clone(),
         })
     }
 }

@@ -107,7 +107,7 @@ impl Double {
         Self::replaying("ollama-0.33.0", &files)
     }
 
-    /// Replies so to this path (without its query) from now on.
+    /// Replies so to this path, whatever its query, from now on; a path with a query goes before.
     pub(crate) fn reply(&self, path: &str, reply: Reply) {
         self.part.replies.lock().unwrap().insert(path.to_owned(), reply);
     }
@@ -146,10 +146,13 @@ impl Part {
             let Some(request) = request(&connection) else {
                 continue;
             };
-            let path = request.split(' ').nth(1).unwrap().split('?').next().unwrap().to_owned();
+            let target = request.split(' ').nth(1).unwrap().to_owned();
+            let path = target.split('?').next().unwrap();
             // Asked before answered, so that who has the answer finds the question here.
             self.asked.lock().unwrap().push(request);
-            let reply = self.replies.lock().unwrap().get(&path).cloned();
+            let replies = self.replies.lock().unwrap();
+            let reply = replies.get(&target).or_else(|| replies.get(path)).cloned();
+            drop(replies);
             let reply = reply.unwrap_or_else(|| self.otherwise.lock().unwrap().clone());
             match reply {
                 // Whoever asked may have gone.

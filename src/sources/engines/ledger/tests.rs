@@ -29,7 +29,7 @@ fn engine(whole: bool, doubtful: bool) -> Finding {
     let readings = Readings {
         version: Reading::Known("1".to_owned()),
         models: Reading::Known(Vec::new()),
-        load: Load { running: Reading::Known(1), waiting: Reading::Known(0) },
+        load: Load { running: Reading::Known(1), waiting: Reading::Known(0), ..Load::unavailable(&Why::NOT_SUPPORTED) },
     };
     let origin = "http://127.0.0.1:8000".parse().unwrap();
     Finding::Engine { origin, spec: &ENGINES[0], readings, whole, doubtful }

@@ -1,0 +1,250 @@
+//! How well each inference server works: what it counted within the last quarter of an hour, from differences of its counters
+//! and from the requests in its log.
+//!
+//! A server's own histograms are coarse. But between two looks few requests end, and the sum says what they took together:
+//! so each difference is [placed](place) within its buckets such that it adds up, and put into a sketch of one per cent
+//! (`DDSketch`: Masson, Rim, Lee 2019). One request between two looks is exact that way. Sketches of a quarter minute merge
+//! into those of any window.
+
+mod place;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sketches_ddsketch::{Config, DDSketch};
+use strum::{EnumCount, IntoEnumIterator};
+
+use crate::domain::{Counter, Endpoint, Engine, LoggedRequest, Moment, RequestOutcome, Spread, Tally};
+
+/// What is known of every server.
+#[derive(Debug, Clone, Default)]
+pub struct Measures(HashMap<Endpoint, Measured>);
+
+/// What is known of one server.
+#[derive(Debug, Clone, Default)]
+struct Measured {
+    last: Option<(Moment, Arc<Tally>)>,
+    /// Oldest first.
+    slots: VecDeque<Slot>,
+    /// Its log was followed since then.
+    logged_since: Option<Moment>,
+}
+
+/// A quarter of a minute.
+#[derive(Debug, Clone)]
+struct Slot {
+    number: u64,
+    sum: Performance,
+}
+
+/// What a server did within some time.
+#[derive(Clone, Default)]
+pub struct Performance {
+    /// The time that its counters were seen, seconds.
+    pub seconds: f64,
+    counts: [Option<f64>; Counter::COUNT],
+    spreads: [Option<DDSketch>; Spread::COUNT],
+}
+
+impl Measures {
+    /// The longest window.
+    pub const LONGEST: Duration = Duration::from_mins(15);
+    /// The window in which a server is shown.
+    pub const RECENT: Duration = Duration::from_mins(5);
+    const SLOT: Duration = Duration::from_secs(15);
+    /// Of counters that were not seen for longer, the difference belongs to no time.
+    const GAP: Duration = Duration::from_mins(1);
+
+    /// What a server did in the time before `now`, at most [`Self::LONGEST`]. `None` where nothing was counted.
+    pub fn of(&self, endpoint: &Endpoint, window: Duration, now: Moment) -> Option<Performance> {
+        let measured = self.0.get(endpoint)?;
+        let slots = window.as_secs() / Self::SLOT.as_secs();
+        let mut slots = measured.slots.iter().filter(|slot| slot.number + slots > number(now));
+        let mut sum = slots.next()?.sum.clone();
+        for slot in slots {
+            sum.merge(&slot.sum);
+        }
+        if let Some(since) = measured.logged_since {
+            // A log is seen all the time, also while nothing is written.
+            sum.seconds = sum.seconds.max(now.since(since).min(window).as_secs_f64());
+        }
+        Some(sum)
+    }
+
+    /// Takes what every server has counted by now; forgets servers that are gone.
+    pub(super) fn sampled(&mut self, engines: &[Engine], at: Moment) {
+        self.0.retain(|endpoint, _| engines.iter().any(|engine| engine.endpoint == *endpoint));
+        for engine in engines {
+            if let Some(tally) = engine.tally.known() {
+                self.0.entry(engine.endpoint.clone()).or_default().counted(tally, at);
+            }
+        }
+    }
+
+    /// Takes a request from the log of a server that counts none itself.
+    pub(super) fn logged(&mut self, endpoint: &Endpoint, request: &LoggedRequest, at: Moment) {
+        let measured = self.0.entry(endpoint.clone()).or_default();
+        measured.logged_since.get_or_insert(at);
+        let counts_tokens = measured.last.is_some();
+        measured.slot(at).log(request, counts_tokens);
+    }
+}
+
+impl Measured {
+    fn counted(&mut self, tally: &Arc<Tally>, at: Moment) {
+        let before = self.last.replace((at, Arc::clone(tally)));
+        let Some((then, before)) = before else { return };
+        let elapsed = at.since(then);
+        if elapsed > Measures::GAP || tally.began_anew(&before) {
+            return;
+        }
+        self.slot(at).difference(tally, &before, elapsed);
+    }
+
+    /// The slot of this moment.
+    fn slot(&mut self, at: Moment) -> &mut Performance {
+        let number = number(at);
+        if self.slots.back().is_none_or(|slot| slot.number < number) {
+            let most = Measures::LONGEST.as_secs() / Measures::SLOT.as_secs();
+            self.slots.retain(|slot| slot.number + most > number);
+            self.slots.push_back(Slot { number, sum: Performance::default() });
+        }
+        let last = self.slots.len() - 1;
+        &mut self.slots[last].sum
+    }
+}
+
+fn number(at: Moment) -> u64 {
+    at.mono.as_secs() / Measures::SLOT.as_secs()
+}
+
+impl Performance {
+    /// Sketches err by so much of a value.
+    const ERROR: f64 = 0.01;
+    /// Bins that a sketch may have: enough for a millionfold range.
+    const BINS: u32 = 1_024;
+    /// Smaller values are 0: a microsecond.
+    const LEAST: f64 = 1e-6;
+
+    /// What was counted; `None` where the server does not keep such a counter.
+    pub fn count(&self, counter: Counter) -> Option<f64> {
+        self.counts[counter as usize]
+    }
+
+    /// The same a second, over all of the time.
+    pub fn rate(&self, counter: Counter) -> Option<f64> {
+        self.count(counter).filter(|_| self.seconds > 0.0).map(|count| count / self.seconds)
+    }
+
+    /// The least value that this share of all values, 0 to 1, does not exceed; `None` where there were none.
+    pub fn quantile(&self, spread: Spread, share: f64) -> Option<f64> {
+        let sketch = self.spreads[spread as usize].as_ref()?;
+        let count = sketch.count() as f64;
+        // The sketch takes the rank `share × (count − 1)` and rounds it down, which of few values is too low.
+        let rank = (share * count).ceil().max(1.0) - 1.0;
+        sketch.quantile(((rank + 0.5) / (count - 1.0).max(1.0)).min(1.0)).ok()?
+    }
+
+    /// How many values there were.
+    pub fn values(&self, spread: Spread) -> u64 {
+        self.spreads[spread as usize].as_ref().map_or(0, |sketch| sketch.count() as u64)
+    }
+
+    /// Requests: those that were counted, and no fewer than failed.
+    pub fn requests(&self) -> Option<f64> {
+        let faults = self.count(Counter::Faults).unwrap_or(0.0);
+        self.count(Counter::Requests).map(|requests| requests.max(faults))
+    }
+
+    /// The share of requests that the server failed, 0 to 1; `None` where that is not counted, or there were none.
+    pub fn error_ratio(&self) -> Option<f64> {
+        Some(self.count(Counter::Faults)? / self.requests().filter(|requests| *requests > 0.0)?)
+    }
+
+    /// The share of prompt tokens that were in the prefix cache, 0 to 1.
+    pub fn prefix_hit_ratio(&self) -> Option<f64> {
+        let queries = self.count(Counter::PrefixQueries).filter(|queries| *queries > 0.0)?;
+        Some((self.count(Counter::PrefixHits)? / queries).min(1.0))
+    }
+
+    fn add(&mut self, counter: Counter, more: f64) {
+        *self.counts[counter as usize].get_or_insert(0.0) += more;
+    }
+
+    fn put(&mut self, spread: Spread, value: f64, count: u64) {
+        let empty = || DDSketch::new(Config::new(Self::ERROR, Self::BINS, Self::LEAST));
+        self.spreads[spread as usize].get_or_insert_with(empty).add_with_count(value, count);
+    }
+
+    fn difference(&mut self, now: &Tally, before: &Tally, elapsed: Duration) {
+        self.seconds += elapsed.as_secs_f64();
+        for counter in Counter::iter() {
+            if let (Some(now), Some(before)) = (now.counter(counter), before.counter(counter)) {
+                self.add(counter, (now - before).max(0.0));
+            }
+        }
+        for spread in Spread::iter() {
+            let came = now.spread(spread).zip(before.spread(spread)).and_then(|(now, before)| now.since(before));
+            let (buckets, sum) = came.unwrap_or_default();
+            for (value, count) in place::place(&buckets, sum) {
+                self.put(spread, value, count);
+            }
+        }
+    }
+
+    fn log(&mut self, request: &LoggedRequest, counts_tokens: bool) {
+        match request.outcome {
+            RequestOutcome::Answered => self.add(Counter::Requests, 1.0),
+            RequestOutcome::Failed => {
+                self.add(Counter::Requests, 1.0);
+                self.add(Counter::Faults, 1.0);
+            }
+            // Its request is an answer of its own in the log.
+            RequestOutcome::BrokeOff => self.add(Counter::Faults, 1.0),
+            RequestOutcome::Overload => self.add(Counter::Overloads, 1.0),
+            RequestOutcome::CallersMistake | RequestOutcome::Timed => {}
+        }
+        self.add(Counter::Faults, 0.0);
+        let times = [(Spread::FirstToken, request.first_token_seconds), (Spread::EndToEnd, request.end_to_end_seconds)];
+        for (spread, value) in times {
+            value.into_iter().for_each(|value| self.put(spread, value, 1));
+        }
+        if !counts_tokens {
+            let tokens =
+                [(Counter::PromptTokens, request.prompt_tokens), (Counter::GeneratedTokens, request.generated_tokens)];
+            for (counter, count) in tokens {
+                count.into_iter().for_each(|count| self.add(counter, count as f64));
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.seconds += other.seconds;
+        for (sum, more) in self.counts.iter_mut().zip(&other.counts) {
+            if let Some(more) = more {
+                *sum.get_or_insert(0.0) += more;
+            }
+        }
+        for (sum, more) in self.spreads.iter_mut().zip(&other.spreads) {
+            match (&mut *sum, more) {
+                (_, None) => {}
+                (None, Some(more)) => *sum = Some(more.clone()),
+                // They are made alike, so they merge.
+                (Some(sum), Some(more)) => drop(sum.merge(more)),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Performance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Performance")
+            .field("seconds", &self.seconds)
+            .field("counts", &self.counts)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
