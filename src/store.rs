@@ -4,6 +4,7 @@
 //! [`Event`], and what must be done outside comes back as [`Effect`]s. Everything that is drawn, printed or judged is
 //! read from here. Start with [`State`], then [`Slot`] (one source's latest value) and [`Findings`] (what needs someone).
 
+mod bottleneck;
 mod cards;
 mod crash;
 mod findings;
@@ -18,13 +19,14 @@ mod sources;
 mod track;
 mod updates;
 
+pub use bottleneck::{Bottleneck, Hold};
 pub use cards::{Card, Cards};
 pub use crash::{Crash, Death};
 pub use findings::Findings;
 pub use held::{ImageUse, KeptVersion};
 pub use lives::{Growth, Life, Lives};
 pub use logs::{LogRing, LogStats};
-pub use measures::{Measures, Performance};
+pub use measures::{Measures, Performance, Window};
 pub use select::{Change, GpuRow, ProjectView, verdict};
 pub use series::{RANGES, Range, Series, SeriesId, SeriesStore};
 pub use slot::Slot;

@@ -2,8 +2,8 @@
 
 use super::error_rate::Counts;
 use super::{Assessment, Rule, observation};
-use crate::domain::{Counter, Engine, Moment, Observation, Severity, SourceId};
-use crate::store::{Measures, State};
+use crate::domain::{Counter, Engine, Observation, Severity, SourceId};
+use crate::store::{State, Window};
 
 /// Requests that a server failed, of all within a quarter of an hour.
 pub(super) const ERROR_RATE: Rule = Rule {
@@ -12,16 +12,16 @@ pub(super) const ERROR_RATE: Rule = Rule {
     why: "More than one failed request in a hundred points to a model or a configuration that does not work.",
     fix: &["container.restart", "container.rollback"],
     reads: Some(SourceId::Engines),
-    assess: |state, at, assessment| {
+    assess: |state, _, assessment| {
         for engine in state.engines.get().into_iter().flat_map(|sample| &sample.engines) {
-            judge(state, engine, at, assessment);
+            judge(state, engine, assessment);
         }
     },
 };
 
-fn judge(state: &State, engine: &Engine, at: Moment, assessment: &mut Assessment) {
+fn judge(state: &State, engine: &Engine, assessment: &mut Assessment) {
     let subject = engine.subject();
-    let seen = state.measures.of(&engine.endpoint, Measures::LONGEST, at);
+    let seen = state.measures.of(&engine.endpoint, Window::Quarter);
     let Some(seen) = seen.filter(|seen| seen.count(Counter::Faults).is_some()) else {
         // What is never counted is no question that waits for an answer.
         let why = match engine.tally.known() {
@@ -32,7 +32,7 @@ fn judge(state: &State, engine: &Engine, at: Moment, assessment: &mut Assessment
         return assessment.cannot_tell(ERROR_RATE.id, subject, why);
     };
     let counts = Counts {
-        window: Measures::LONGEST,
+        window: Window::Quarter.span(),
         seconds: seen.seconds,
         requests: seen.requests().unwrap_or(0.0),
         faults: seen.count(Counter::Faults).unwrap_or(0.0),

@@ -133,6 +133,8 @@ pub struct ModelRef {
     pub quantization: Option<String>,
     /// Bytes of its weights.
     pub size_bytes: Option<u64>,
+    /// Bytes that it takes in memory of any kind while it is loaded, as the engine counts them.
+    pub memory_bytes: Option<u64>,
     /// The context that it is served with, tokens.
     pub context_tokens: Option<u64>,
     /// Whether it sits in memory now.

@@ -23,6 +23,16 @@ pub fn bytes_short(count: u64) -> String {
     scaled(count as f64, KIB, &["B", "K", "M", "G", "T", "P"], "")
 }
 
+/// A length of time in a narrow column: `9 ms`, `410 ms`, `1.8 s`, `12 s`, `2.5 min`.
+pub fn seconds(seconds: f64) -> String {
+    match seconds {
+        ..0.9995 => format!("{:.0} ms", seconds * 1e3),
+        0.9995..9.95 => format!("{seconds:.1} s"),
+        9.95..119.5 => format!("{seconds:.0} s"),
+        _ => format!("{:.1} min", seconds / 60.0),
+    }
+}
+
 /// A rate in decimal units, as network gear counts: `1.2 MB/s`; `0 B/s` when nothing moves.
 pub fn rate(bytes_per_second: f64) -> String {
     let mut text = scaled(bytes_per_second.max(0.0), 1000.0, &["B", "kB", "MB", "GB", "TB"], " ");

@@ -149,15 +149,7 @@ mod tests {
     use super::*;
 
     fn model(name: &str, size_bytes: u64, residency: Residency) -> ModelRef {
-        ModelRef {
-            name: name.to_owned(),
-            family: None,
-            parameters: None,
-            quantization: None,
-            size_bytes: Some(size_bytes),
-            context_tokens: None,
-            residency,
-        }
+        ModelRef { name: name.to_owned(), size_bytes: Some(size_bytes), residency, ..ModelRef::default() }
     }
 
     #[test]

@@ -121,6 +121,7 @@ fn described(model: &Model, props: Option<&Props>) -> ModelRef {
         parameters: meta.and_then(|meta| meta.n_params).map(parameters),
         quantization: meta.and_then(|meta| meta.ftype.as_deref()).map(foreign::name),
         size_bytes: meta.and_then(|meta| meta.size),
+        memory_bytes: None,
         context_tokens: of_props.or(meta.and_then(|meta| meta.n_ctx)),
         residency,
     }

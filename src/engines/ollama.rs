@@ -79,6 +79,7 @@ fn held(model: &Model) -> ModelRef {
         parameters: said(&model.details.parameter_size),
         quantization: said(&model.details.quantization_level),
         size_bytes: model.size.filter(|_| !remote),
+        memory_bytes: None,
         context_tokens: None,
         residency: if remote { Residency::Unknown } else { Residency::OnDisk },
     }
@@ -96,6 +97,7 @@ async fn load(probe: &mut Probe, models: &mut Vec<ModelRef>) -> Result<Load, Why
     for model in models {
         let running = loaded.iter().find(|running| foreign::name(&running.name) == model.name);
         model.context_tokens = running.and_then(|running| running.context_length);
+        model.memory_bytes = running.and_then(|running| running.size);
         model.residency = match (running, &model.residency) {
             (Some(running), _) => Residency::Loaded { vram_bytes: running.size_vram, until: until(running) },
             (None, Residency::Loaded { .. }) => Residency::OnDisk,

@@ -13,13 +13,35 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sketches_ddsketch::{Config, DDSketch};
-use strum::{EnumCount, IntoEnumIterator};
+use strum::{EnumCount, EnumIter, IntoEnumIterator};
 
 use crate::domain::{Counter, Endpoint, Engine, LoggedRequest, Moment, RequestOutcome, Spread, Tally};
 
 /// What is known of every server.
 #[derive(Debug, Clone, Default)]
 pub struct Measures(HashMap<Endpoint, Measured>);
+
+/// A time that ends with the latest look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumCount, EnumIter)]
+pub enum Window {
+    /// One minute: what happens now.
+    Minute,
+    /// Five minutes: what is shown.
+    Recent,
+    /// A quarter of an hour: what is judged.
+    Quarter,
+}
+
+impl Window {
+    /// How long it is.
+    pub fn span(self) -> Duration {
+        Duration::from_mins(match self {
+            Self::Minute => 1,
+            Self::Recent => 5,
+            Self::Quarter => 15,
+        })
+    }
+}
 
 /// What is known of one server.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +51,8 @@ struct Measured {
     slots: VecDeque<Slot>,
     /// Its log was followed since then.
     logged_since: Option<Moment>,
+    /// The sums, worked out at each look; `None` where nothing was counted.
+    windows: [Option<Performance>; Window::COUNT],
 }
 
 /// A quarter of a minute.
@@ -48,28 +72,13 @@ pub struct Performance {
 }
 
 impl Measures {
-    /// The longest window.
-    pub const LONGEST: Duration = Duration::from_mins(15);
-    /// The window in which a server is shown.
-    pub const RECENT: Duration = Duration::from_mins(5);
     const SLOT: Duration = Duration::from_secs(15);
     /// Of counters that were not seen for longer, the difference belongs to no time.
     const GAP: Duration = Duration::from_mins(1);
 
-    /// What a server did in the time before `now`, at most [`Self::LONGEST`]. `None` where nothing was counted.
-    pub fn of(&self, endpoint: &Endpoint, window: Duration, now: Moment) -> Option<Performance> {
-        let measured = self.0.get(endpoint)?;
-        let slots = window.as_secs() / Self::SLOT.as_secs();
-        let mut slots = measured.slots.iter().filter(|slot| slot.number + slots > number(now));
-        let mut sum = slots.next()?.sum.clone();
-        for slot in slots {
-            sum.merge(&slot.sum);
-        }
-        if let Some(since) = measured.logged_since {
-            // A log is seen all the time, also while nothing is written.
-            sum.seconds = sum.seconds.max(now.since(since).min(window).as_secs_f64());
-        }
-        Some(sum)
+    /// What a server did in this window before the latest look. `None` where nothing was counted.
+    pub fn of(&self, endpoint: &Endpoint, window: Window) -> Option<&Performance> {
+        self.0.get(endpoint)?.windows[window as usize].as_ref()
     }
 
     /// Takes what every server has counted by now; forgets servers that are gone.
@@ -80,9 +89,10 @@ impl Measures {
                 self.0.entry(engine.endpoint.clone()).or_default().counted(tally, at);
             }
         }
+        self.0.values_mut().for_each(|measured| measured.sum_up(at));
     }
 
-    /// Takes a request from the log of a server that counts none itself.
+    /// Takes a request from the log of a server that counts none itself; it is in the sums from the next look on.
     pub(super) fn logged(&mut self, endpoint: &Endpoint, request: &LoggedRequest, at: Moment) {
         let measured = self.0.entry(endpoint.clone()).or_default();
         measured.logged_since.get_or_insert(at);
@@ -102,11 +112,32 @@ impl Measured {
         self.slot(at).difference(tally, &before, elapsed);
     }
 
+    fn sum_up(&mut self, at: Moment) {
+        self.windows = std::array::from_fn(|_| None);
+        for window in Window::iter() {
+            self.windows[window as usize] = self.sum_of(window.span(), at);
+        }
+    }
+
+    fn sum_of(&self, window: Duration, at: Moment) -> Option<Performance> {
+        let slots = window.as_secs() / Measures::SLOT.as_secs();
+        let mut slots = self.slots.iter().filter(|slot| slot.number + slots > number(at));
+        let mut sum = slots.next()?.sum.clone();
+        for slot in slots {
+            sum.merge(&slot.sum);
+        }
+        if let Some(since) = self.logged_since {
+            // A log is seen all the time, also while nothing is written.
+            sum.seconds = sum.seconds.max(at.since(since).min(window).as_secs_f64());
+        }
+        Some(sum)
+    }
+
     /// The slot of this moment.
     fn slot(&mut self, at: Moment) -> &mut Performance {
         let number = number(at);
         if self.slots.back().is_none_or(|slot| slot.number < number) {
-            let most = Measures::LONGEST.as_secs() / Measures::SLOT.as_secs();
+            let most = Window::Quarter.span().as_secs() / Measures::SLOT.as_secs();
             self.slots.retain(|slot| slot.number + most > number);
             self.slots.push_back(Slot { number, sum: Performance::default() });
         }

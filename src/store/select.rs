@@ -131,19 +131,33 @@ impl State {
         self.containers().iter().find(|container| container.publishes(engine.port)).map(|container| &container.id)
     }
 
+    /// The cards that a server's processes are on, by index.
+    pub fn cards_of(&self, engine: &Engine) -> Vec<&Gpu> {
+        let rows = self.gpu_rows().into_iter();
+        let own = rows.filter(|row| row.engine.is_some_and(|server| server.endpoint == engine.endpoint));
+        let cards: BTreeMap<u32, &Gpu> = own.map(|row| (row.gpu.index, row.gpu)).collect();
+        cards.into_values().collect()
+    }
+
+    /// Video memory that a server's processes hold, bytes; `None` where they hold none or it cannot be told.
+    pub fn gpu_memory_of_engine(&self, engine: &Engine) -> Option<u64> {
+        let rows = self.gpu_rows().into_iter();
+        let own = rows.filter(|row| row.engine.is_some_and(|server| server.endpoint == engine.endpoint));
+        own.filter_map(|row| row.process.memory_used_bytes.get()).reduce(|sum, more| sum + more)
+    }
+
     /// Watts of the cards that a server's processes are on; `None` where it has none, shares one with another server, or the power
     /// cannot be read.
     pub fn power_of(&self, engine: &Engine) -> Option<f64> {
-        let rows = self.gpu_rows();
-        let (own, others): (Vec<_>, Vec<_>) = rows
-            .iter()
-            .filter_map(|row| Some((row.gpu, row.engine?)))
-            .partition(|(_, server)| server.endpoint == engine.endpoint);
-        let cards: BTreeMap<u32, &Gpu> = own.iter().map(|(gpu, _)| (gpu.index, *gpu)).collect();
-        if cards.is_empty() || others.iter().any(|(gpu, _)| cards.contains_key(&gpu.index)) {
+        let cards = self.cards_of(engine);
+        let shared = self.gpu_rows().iter().any(|row| {
+            let other = row.engine.is_some_and(|server| server.endpoint != engine.endpoint);
+            other && cards.iter().any(|card| card.index == row.gpu.index)
+        });
+        if cards.is_empty() || shared {
             return None;
         }
-        cards.values().map(|gpu| gpu.power_watts.get()).sum()
+        cards.iter().map(|gpu| gpu.power_watts.get()).sum()
     }
 
     /// The inference server whose log this is.

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Measures;
+use super::{Measures, Window};
 use crate::domain::{Counter, Endpoint, EngineSample, GpuSample, HostSample, Moment, SourceId, Spread};
 
 /// What a history is of.
@@ -51,6 +51,17 @@ impl SeriesId {
     }
 }
 
+impl SeriesId {
+    /// How long a value stands: the time between two readings, of which those of the host are taken as often as a graph is
+    /// fine.
+    fn lasts(&self) -> Duration {
+        match self.source() {
+            SourceId::Engines => Duration::from_secs(4),
+            _ => Duration::ZERO,
+        }
+    }
+}
+
 /// A span of time that a graph can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
@@ -76,6 +87,8 @@ pub const RANGES: &[Range] = &[
 pub struct Series {
     fine: VecDeque<(Duration, f32)>,
     coarse: VecDeque<(Duration, f32)>,
+    /// A value stands for so long: until the next reading.
+    lasts: Duration,
     sum: f64,
     count: u32,
 }
@@ -127,10 +140,14 @@ impl Series {
         // Buckets stand at fixed times, so that a graph moves by whole columns and old columns never change.
         let step = range.span.as_secs_f64() / buckets.max(1) as f64;
         let newest = (now.mono.as_secs_f64() / step).floor() as i64;
+        let number = |at: Duration| (at.as_secs_f64() / step).floor() as i64;
         for (at, value) in points.iter().filter(|(_, value)| !value.is_nan()) {
-            let back = newest - (at.as_secs_f64() / step).floor() as i64;
-            if let Some(bucket) = usize::try_from(back).ok().and_then(|back| buckets.checked_sub(back + 1)) {
-                shown[bucket] = Some(shown[bucket].map_or(*value, |old| old.max(*value)));
+            // Where readings are rarer than buckets, the one before stands in those between.
+            for bucket in number(*at)..=number(*at + self.lasts).min(newest) {
+                let back = usize::try_from(newest - bucket).unwrap_or(usize::MAX);
+                if let Some(bucket) = buckets.checked_sub(back.saturating_add(1)) {
+                    shown[bucket] = Some(shown[bucket].map_or(*value, |old| old.max(*value)));
+                }
             }
         }
         Some(shown)
@@ -148,7 +165,9 @@ impl SeriesStore {
     }
 
     fn push(&mut self, id: SeriesId, at: Moment, value: Option<f64>) {
-        self.0.entry(id).or_default().push(at, value.map_or(f32::NAN, |value| value as f32));
+        let lasts = id.lasts();
+        let series = self.0.entry(id).or_insert_with(|| Series { lasts, ..Series::default() });
+        series.push(at, value.map_or(f32::NAN, |value| value as f32));
     }
 
     /// Marks that nothing could be read from `source`.
@@ -172,7 +191,7 @@ impl SeriesStore {
     /// Takes what servers did in the last minute, of those that tell.
     pub(super) fn engines(&mut self, sample: &EngineSample, measures: &Measures, at: Moment) {
         for engine in &sample.engines {
-            let Some(minute) = measures.of(&engine.endpoint, Duration::from_mins(1), at) else { continue };
+            let Some(minute) = measures.of(&engine.endpoint, Window::Minute) else { continue };
             self.push(SeriesId::EndToEnd(engine.endpoint.clone()), at, minute.quantile(Spread::EndToEnd, 0.95));
             self.push(SeriesId::Generated(engine.endpoint.clone()), at, minute.rate(Counter::GeneratedTokens));
         }

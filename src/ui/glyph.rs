@@ -45,6 +45,8 @@ pub struct Glyphs {
     pub send: &'static str,
     /// Cut text goes on.
     pub more: &'static str,
+    /// What follows from something.
+    pub then: &'static str,
     /// Degrees Celsius.
     pub celsius: &'static str,
     /// Eight heights of a bar, low to high.
@@ -77,6 +79,7 @@ pub const UNICODE: Glyphs = Glyphs {
     receive: "↓",
     send: "↑",
     more: "…",
+    then: "→",
     celsius: "°C",
     bars: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     braille: true,
@@ -105,6 +108,7 @@ pub const ASCII: Glyphs = Glyphs {
     receive: "in",
     send: "out",
     more: "~",
+    then: "->",
     celsius: "C",
     bars: [".", ".", ":", ":", "-", "=", "+", "#"],
     braille: false,

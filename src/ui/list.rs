@@ -22,7 +22,9 @@ pub enum ListId {
     Volumes,
     /// Its networks.
     Networks,
-    /// Inference servers and their models.
+    /// Inference servers.
+    Engines,
+    /// Models by server.
     Models,
     /// Log lines.
     Logs,

@@ -4,7 +4,7 @@ mod checklist;
 mod containers;
 mod gpu;
 mod logs;
-mod models;
+pub(super) mod models;
 
 use ratatui::layout::Rect;
 

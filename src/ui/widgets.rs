@@ -2,5 +2,6 @@
 
 pub mod graph;
 pub mod meter;
+pub mod plot;
 pub mod rule;
 pub mod table;

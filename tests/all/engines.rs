@@ -158,6 +158,7 @@ fn llama_server_b1_is_told_and_counted() {
         parameters: Some("134.5M".to_owned()),
         quantization: Some("Q4_1".to_owned()),
         size_bytes: Some(96_576_768),
+        memory_bytes: None,
         context_tokens: Some(2048),
         residency: LOADED,
     };
@@ -310,6 +311,7 @@ fn ollama_0_33_0_is_told_with_what_it_holds_and_has_loaded() {
         parameters: Some("8.2B".to_owned()),
         quantization: Some("Q4_K_M".to_owned()),
         size_bytes: Some(5_225_388_164),
+        memory_bytes: Some(7_110_467_584),
         context_tokens: Some(8192),
         residency: Residency::Loaded {
             vram_bytes: Some(7_110_467_584),

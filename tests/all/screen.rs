@@ -26,7 +26,7 @@ use crate::pty::Screen;
 pub(crate) const TABS: [(&str, &str); 5] = [
     ("1", "── Disks ──"),
     ("2", "── Containers ──"),
-    ("3", "── Inference servers ──"),
+    ("3", "── Engines ──"),
     ("4", "── Stream ──"),
     ("5", "── Routine ──"),
 ];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::domain::{ContainerId, Counter, Endpoint, Engine, EngineKind, EngineOption, ModelRef, Reading, Spread, Why};
-use crate::store::{Measures, Performance, State};
+use crate::store::{Bottleneck, Performance, State, Window};
 
 /// One inference server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -28,8 +28,10 @@ pub struct EngineReport {
     pub inference_kv_cache_used_ratio: Reading<f64>,
     /// Tokens that the KV cache holds in all.
     pub inference_kv_cache_tokens: Reading<u64>,
-    /// What it did in the last minutes.
+    /// What it did in the last five minutes.
     pub performance: Reading<PerformanceReport>,
+    /// What holds it back.
+    pub bottleneck: Bottleneck,
     /// The names of its models.
     pub models: Reading<Vec<String>>,
     /// How it was started, secrets masked.
@@ -99,7 +101,7 @@ pub struct ModelReport {
 pub(super) fn engine(state: &State, engine: &Engine) -> EngineReport {
     let name =
         |id: &ContainerId| state.container(id).map_or_else(|| id.short().into(), |container| container.name.clone());
-    let seen = state.measures.of(&engine.endpoint, Measures::RECENT, state.now);
+    let seen = state.measures.of(&engine.endpoint, Window::Recent);
     EngineReport {
         kind: engine.kind,
         version: engine.version.clone(),
@@ -111,10 +113,11 @@ pub(super) fn engine(state: &State, engine: &Engine) -> EngineReport {
         inference_kv_cache_used_ratio: engine.kv_cache_used_ratio.clone(),
         inference_kv_cache_tokens: engine.kv_cache_tokens.clone(),
         performance: match (seen, engine.tally.why()) {
-            (Some(seen), _) => Reading::Known(performance(&seen, state.power_of(engine))),
+            (Some(seen), _) => Reading::Known(performance(seen, state.power_of(engine))),
             (None, Some(why)) => Reading::Unavailable(why.clone()),
             (None, None) => Reading::Unavailable("its counters were looked at only once".into()),
         },
+        bottleneck: state.bottleneck(engine),
         models: engine.models.clone().map(|models| models.into_iter().map(|model| model.name).collect()),
         options: engine.options.clone(),
     }

@@ -157,6 +157,7 @@ fn model(
         parameters: Some(parameters.to_owned()),
         quantization: Some(quantization.to_owned()),
         size_bytes: Some((gib * GIB as f64) as u64),
+        memory_bytes: None,
         context_tokens: Some(context),
         residency,
     }

@@ -7,6 +7,7 @@ use super::super::canvas::{Pieces, piece};
 use super::super::crash::{self, Room};
 use super::super::format;
 use super::super::list::RowKey;
+use super::super::tabs::models;
 use super::super::theme::Role;
 use crate::domain::{Container, DutyStanding, Engine, Finding, GpuProcess, Reading, Residency, units};
 
@@ -46,7 +47,9 @@ pub(super) fn lines_in(scene: &Scene<'_>, of: &RowKey, columns: usize) -> (Strin
         RowKey::Engine(endpoint) | RowKey::Model(endpoint, _) => {
             let engines = scene.state.engines.get().map(|sample| &sample.engines);
             let engine = engines.and_then(|engines| engines.iter().find(|engine| engine.endpoint == *endpoint));
-            engine.map_or_else(gone, |engine| (format!("{} {endpoint}", engine.kind.title()), of_engine(scene, engine)))
+            engine.map_or_else(gone, |engine| {
+                (format!("{} {endpoint}", engine.kind.title()), of_engine(scene, engine, columns))
+            })
         }
         RowKey::Line(number) => scene.state.logs.get(*number).map_or_else(gone, |line| {
             let mut lines = vec![
@@ -256,7 +259,7 @@ fn of_process(scene: &Scene<'_>, process: &GpuProcess, engine: Option<&Engine>) 
     ]
 }
 
-fn of_engine(scene: &Scene<'_>, engine: &Engine) -> Vec<Pieces<'static>> {
+fn of_engine(scene: &Scene<'_>, engine: &Engine, columns: usize) -> Vec<Pieces<'static>> {
     let version = match &engine.version {
         Reading::Known(version) => version.clone(),
         Reading::Unavailable(why) => format!("unavailable, because {why}"),
@@ -270,8 +273,11 @@ fn of_engine(scene: &Scene<'_>, engine: &Engine) -> Vec<Pieces<'static>> {
         ),
         labelled("running", read(&engine.requests_running, |count| count.to_string())),
         labelled("waiting", read(&engine.requests_waiting, |count| count.to_string())),
+        labelled("kv cache", read(&engine.kv_cache_used_ratio, |used| format!("{} in use", units::percent(used)))),
         Vec::new(),
     ];
+    lines.extend(models::about(scene, engine, u16::try_from(columns).unwrap_or(u16::MAX)));
+    lines.push(Vec::new());
     match &engine.models {
         Reading::Known(models) => {
             for model in models {

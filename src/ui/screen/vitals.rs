@@ -6,11 +6,21 @@ use super::super::Scene;
 use super::super::canvas::{Canvas, Pieces, piece, width};
 use super::super::format::{free_role, memory_role, temperature_role};
 use super::super::theme::Role;
-use crate::domain::{GpuMemory, Memory, SourceId, SourceStatus, units};
+use crate::domain::{Counter, GpuMemory, Memory, SourceId, SourceStatus, Spread, units};
+use crate::store::Window;
 
 /// Draws the line.
 pub(super) fn vitals(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
-    let items = [gpu(scene), vram(scene), cpu(scene), memory(scene), disk(scene), containers(scene), requests(scene)];
+    let items = [
+        gpu(scene),
+        vram(scene),
+        cpu(scene),
+        memory(scene),
+        disk(scene),
+        containers(scene),
+        requests(scene),
+        speed(scene),
+    ];
     let mut x = area.x + 2;
     for item in items.iter().filter(|item| !item.is_empty()) {
         if x + width(item) > area.right() {
@@ -177,4 +187,22 @@ fn requests(scene: &Scene<'_>) -> Pieces<'static> {
         piece(Role::Text, format!(" {running} running")),
         piece(role, format!(" {waiting} waiting")),
     ]
+}
+
+/// The slowest server's p95, and what all of them generate.
+fn speed(scene: &Scene<'_>) -> Pieces<'static> {
+    if too_old("requests", SourceId::Engines, scene).is_some() {
+        return Vec::new();
+    }
+    let engines = scene.state.engines.get().map_or(&[][..], |sample| &sample.engines);
+    let seen = || engines.iter().filter_map(|it| scene.state.measures.of(&it.endpoint, Window::Recent));
+    let mut pieces = Vec::new();
+    if let Some(seconds) = seen().filter_map(|it| it.quantile(Spread::EndToEnd, 0.95)).reduce(f64::max) {
+        pieces.extend([piece(Role::Muted, "p95 "), piece(Role::Text, units::seconds(seconds))]);
+    }
+    if let Some(rate) = seen().filter_map(|it| it.rate(Counter::GeneratedTokens)).reduce(|sum, more| sum + more) {
+        let gap = if pieces.is_empty() { "" } else { "   " };
+        pieces.extend([piece(Role::Text, format!("{gap}{rate:.0}")), piece(Role::Muted, " tok/s")]);
+    }
+    pieces
 }

@@ -121,7 +121,7 @@ fn views_of_what_the_engine_holds_follow_each_other() {
     desk.press_see("v", "── Containers ──");
     // From a view Esc leads back; from another tab the key leads to the last view.
     desk.press_see("v", "── Images ──");
-    desk.press_see("3", "── Inference servers ──");
+    desk.press_see("3", "── Engines ──");
     desk.press_see("2", "── Images ──");
     desk.press_see("Esc", "── Containers ──");
 }
@@ -229,7 +229,7 @@ fn keys_of_ones_own_replace_the_usual_ones() {
     let mut desk = Home::new().configured(config).args(["--demo"]).open();
     desk.see("F freeze");
     desk.see(" f Models");
-    desk.press_see("f", "── Inference servers ──");
+    desk.press_see("f", "── Engines ──");
     desk.press_see("F", "FROZEN");
     desk.press("C-f");
     desk.miss("FROZEN");

@@ -44,7 +44,7 @@ fn bring_back(desk: &mut Desk) {
     let screen = desk.screen();
     assert!(screen.alternate() && screen.mouse() && screen.bracketed_paste() && !screen.cursor_visible());
     assert!(!desk.term.is_cooked(), "keys would wait for Enter");
-    desk.press_see("3", "── Inference servers ──");
+    desk.press_see("3", "── Engines ──");
     desk.press_see("2", "── Containers ──");
 }
 
@@ -96,7 +96,7 @@ fn without_a_shell_behind_it_nothing_stops() {
     desk.press_see("2", "── Containers ──");
     desk.term.signal(Signal::TSTP).unwrap();
     desk.see("no shell waits behind this screen");
-    desk.press_see("3", "── Inference servers ──");
+    desk.press_see("3", "── Engines ──");
     // `sh -c` waits without job control: it could not bring back anything either.
     let mut desk = demo().through(["sh", "-c", r#""$0" "$@"; exit 0"#]).open();
     desk.see("n8n-worker");

@@ -1,0 +1,166 @@
+//! What is said of the selected server: what holds it back and what to change, its times, how it was started.
+
+use ratatui::layout::Rect;
+
+use super::super::super::Scene;
+use super::super::super::canvas::{Canvas, Piece, Pieces, piece, text_width};
+use super::super::super::theme::Role;
+use super::super::super::widgets::rule;
+use super::engines::{Row, hold_role};
+use crate::domain::{Counter, Engine, EngineOption, Reading, Spread, units};
+use crate::store::{Bottleneck, Window};
+
+/// Draws the column.
+pub(super) fn column(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, row: &Row) {
+    let engine = row.engine();
+    let title = format!("{} :{}", engine.kind.title(), engine.port);
+    let container = scene.state.container_of(engine).and_then(|id| scene.container_name(id));
+    let place = container.map_or_else(|| "on the host".to_owned(), |name| format!("in {name}"));
+    let verdict = verdict(scene, &row.bottleneck, area.width - 4);
+    let mut rest = block(canvas, area, &title, &[piece(Role::Muted, place)], &verdict);
+    rest = block(canvas, rest, "Last 5 minutes", &[], &times(scene, engine));
+    block(canvas, rest, "Started with", &[], &options(engine, area.width - 4));
+}
+
+/// All of it as lines, for a popup.
+pub(super) fn lines(scene: &Scene<'_>, engine: &Engine, width: u16) -> Vec<Pieces<'static>> {
+    let mut lines = verdict(scene, &scene.state.bottleneck(engine), width);
+    for more in [times(scene, engine), options(engine, width)] {
+        if !more.is_empty() {
+            lines.push(Vec::new());
+            lines.extend(more);
+        }
+    }
+    lines
+}
+
+/// The verdict in one line, for where there is no column.
+pub(super) fn line(row: &Row) -> Pieces<'_> {
+    let hold = row.bottleneck.hold;
+    let mut pieces = vec![piece(hold_role(hold), hold.word())];
+    let evidence = row.bottleneck.evidence.join(" · ");
+    if !evidence.is_empty() {
+        pieces.push(piece(Role::Muted, format!(": {evidence}")));
+    }
+    pieces
+}
+
+/// A heading, lines, and an empty one; gives what is left of the area.
+fn block(canvas: &mut Canvas<'_>, area: Rect, title: &str, right: &[Piece<'_>], lines: &[Pieces<'_>]) -> Rect {
+    if area.height < 3 || lines.is_empty() {
+        return area;
+    }
+    rule::heading(canvas, area, title, false, right);
+    let body = rule::body(area);
+    for (y, line) in (body.y..body.bottom()).zip(lines) {
+        canvas.pieces(body.x + 2, y, body.width - 2, line);
+    }
+    let taken = (lines.len() as u16 + 2).min(area.height);
+    Rect { y: area.y + taken, height: area.height - taken, ..area }
+}
+
+fn verdict(scene: &Scene<'_>, found: &Bottleneck, width: u16) -> Vec<Pieces<'static>> {
+    let mut lines: Vec<Pieces<'static>> = vec![vec![piece(hold_role(found.hold), found.hold.word())]];
+    let clauses = found.evidence.iter().flat_map(|clause| wrapped(clause, width));
+    lines.extend(clauses.map(|text| vec![piece(Role::Muted, text)]));
+    if let Some(change) = &found.change {
+        let arrow = scene.ui.glyphs().then;
+        let mut first = true;
+        for text in wrapped(change, width.saturating_sub(2)) {
+            let lead = if std::mem::take(&mut first) { format!("{arrow} ") } else { "  ".to_owned() };
+            lines.push(vec![piece(Role::Accent, lead), piece(Role::Text, text)]);
+        }
+    }
+    lines
+}
+
+fn times(scene: &Scene<'_>, engine: &Engine) -> Vec<Pieces<'static>> {
+    let Some(seen) = scene.state.measures.of(&engine.endpoint, Window::Recent) else { return Vec::new() };
+    let mut lines = Vec::new();
+    let spreads = [
+        (Spread::FirstToken, "first token"),
+        (Spread::InterToken, "per token"),
+        (Spread::EndToEnd, "whole answer"),
+        (Spread::Queue, "waiting"),
+    ];
+    for (spread, label) in spreads {
+        let of = |share| seen.quantile(spread, share).map(units::seconds);
+        if let (Some(p50), Some(p95), Some(p99)) = (of(0.5), of(0.95), of(0.99)) {
+            if lines.is_empty() {
+                lines.push(vec![piece(Role::Muted, format!("{:<13}{:>9}{:>9}{:>9}", "", "p50", "p95", "p99"))]);
+            }
+            lines.push(vec![
+                piece(Role::Muted, format!("{label:<13}")),
+                piece(Role::Text, format!("{p50:>9}{p95:>9}{p99:>9}")),
+            ]);
+        }
+    }
+    let rate = |counter| seen.rate(counter).map(|rate| format!("{rate:.0} tokens/s"));
+    let facts = [
+        ("prompts", rate(Counter::PromptTokens)),
+        (
+            "prefix cache",
+            seen.prefix_hit_ratio().map(|ratio| format!("{} of prompt tokens found", units::percent(ratio))),
+        ),
+        ("prompt length", length(seen.quantile(Spread::PromptLength, 0.95))),
+        (
+            "requests",
+            seen.requests().map(|count| counted(count, seen.count(Counter::Faults), seen.count(Counter::Overloads))),
+        ),
+    ];
+    for (label, fact) in facts {
+        let fact = fact.map(|text| vec![piece(Role::Muted, format!("{label:<15}")), piece(Role::Text, text)]);
+        lines.extend(fact);
+    }
+    lines
+}
+
+fn length(tokens: Option<f64>) -> Option<String> {
+    Some(format!("{:.0} tokens (p95)", tokens?))
+}
+
+fn counted(requests: f64, faults: Option<f64>, overloads: Option<f64>) -> String {
+    let mut text = format!("{requests:.0}");
+    let more = [(faults, "failed"), (overloads, "turned away")];
+    for (count, word) in more {
+        if let Some(count) = count.filter(|count| *count > 0.0) {
+            text.push_str(&format!(", {count:.0} {word}"));
+        }
+    }
+    text
+}
+
+fn options(engine: &Engine, width: u16) -> Vec<Pieces<'static>> {
+    let options = match &engine.options {
+        Reading::Known(options) => options,
+        Reading::Unavailable(why) => {
+            let text = format!("unavailable, because {why}");
+            return wrapped(&text, width).map(|text| vec![piece(Role::Faint, text)]).collect();
+        }
+    };
+    let one = |option: &EngineOption| {
+        let name = piece(Role::Muted, option.name.to_string());
+        match &option.value {
+            Some(value) => vec![name, piece(Role::Text, format!(" {value}"))],
+            None => vec![name],
+        }
+    };
+    options.iter().map(one).collect()
+}
+
+/// A text in lines of at most so many cells, broken between words.
+fn wrapped(text: &str, width: u16) -> impl Iterator<Item = String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && text_width(&lines[last]) + 1 + text_width(word) > width {
+            lines.push(word.to_owned());
+        } else {
+            if !lines[last].is_empty() {
+                lines[last].push(' ');
+            }
+            lines[last].push_str(word);
+        }
+    }
+    lines.into_iter()
+}

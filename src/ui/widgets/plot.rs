@@ -1,0 +1,111 @@
+//! One history over the chosen range: its name and latest value, an axis, a graph.
+
+use ratatui::layout::Rect;
+
+use super::super::Scene;
+use super::super::canvas::{Canvas, Pieces, piece};
+use super::super::theme::Role;
+use super::graph;
+use crate::store::{RANGES, Range, Series, SeriesId};
+
+/// Cells of the axis.
+const AXIS: u16 = 10;
+
+/// One graph.
+pub struct Plot {
+    /// What it is called.
+    pub label: String,
+    /// What it shows.
+    pub series: SeriesId,
+    /// The value of the upper edge, or the least that it may be where it follows the highest value shown.
+    pub top: Top,
+    /// How a value is written.
+    pub write_top: fn(f32) -> String,
+    /// Its colour.
+    pub role: Role,
+}
+
+/// The upper edge of a graph.
+#[derive(Debug, Clone, Copy)]
+pub enum Top {
+    /// Always this.
+    At(f32),
+    /// A round number above what is shown, at least this.
+    AtLeast(f32),
+}
+
+fn range(scene: &Scene<'_>) -> Range {
+    RANGES[scene.ui.range.min(RANGES.len() - 1)]
+}
+
+/// The chosen range in words: `5 minutes`.
+pub fn span(scene: &Scene<'_>) -> String {
+    match range(scene).word {
+        "5m" => "5 minutes".to_owned(),
+        "1h" => "hour".to_owned(),
+        "24h" => "24 hours".to_owned(),
+        other => format!("{} days", other.trim_end_matches('d')),
+    }
+}
+
+/// All ranges, the chosen one marked.
+pub fn ranges(scene: &Scene<'_>) -> Pieces<'static> {
+    let mut pieces = Vec::new();
+    for (index, range) in RANGES.iter().enumerate() {
+        if index > 0 {
+            pieces.push(piece(Role::Faint, " · "));
+        }
+        pieces.push(piece(if index == scene.ui.range { Role::Accent } else { Role::Muted }, range.word));
+    }
+    pieces
+}
+
+/// Draws one graph: its label on the first line.
+pub fn plot(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, plot: &Plot) {
+    let series = scene.state.series.get(&plot.series);
+    let body = Rect { x: area.x + AXIS, y: area.y + 1, width: area.width - AXIS - 2, height: area.height - 1 };
+    let columns = graph::columns(canvas.glyphs, body.width);
+    let values = series.map(|series| series.buckets(range(scene), scene.now, columns));
+    let mut label: Pieces<'_> = vec![piece(Role::Muted, plot.label.as_str())];
+    if let Some(last) = series.and_then(Series::last) {
+        label.push(piece(Role::Text, format!("  {}", (plot.write_top)(last))));
+    }
+    canvas.pieces(area.x + 1, area.y, area.width - 2, &label);
+    match values {
+        Some(Some(values)) => {
+            let highest = values.iter().flatten().fold(0.0_f32, |top, value| top.max(*value));
+            let top = match plot.top {
+                Top::At(top) => top,
+                Top::AtLeast(least) => rounded(highest.max(least)),
+            };
+            canvas.put(area.x + 1, body.y, AXIS - 1, &(plot.write_top)(top), Role::Faint);
+            if body.height > 1 {
+                canvas.put(area.x + 1, body.bottom() - 1, AXIS - 1, "0", Role::Faint);
+            }
+            graph::graph(canvas, body, &values, top, plot.role);
+        }
+        Some(None) => {
+            let text =
+                format!("{} are beyond memory: they need the recorder, which keeps history on disk", span(scene));
+            canvas.put(body.x, body.y, body.width, &text, Role::Muted);
+        }
+        None => {
+            canvas.put(body.x, body.y, body.width, "nothing read yet", Role::Faint);
+        }
+    }
+}
+
+/// The next round number above: 1, 2 or 5 times a power of ten.
+fn rounded(value: f32) -> f32 {
+    let mut step = 0.001;
+    // The largest values are bytes a second.
+    while step < 1e15 {
+        for factor in [1.0, 2.0, 5.0] {
+            if value <= step * factor {
+                return step * factor;
+            }
+        }
+        step *= 10.0;
+    }
+    value
+}
