@@ -8,11 +8,13 @@
 mod container;
 mod disk;
 mod duties;
+mod error_rate;
 mod fault;
 mod gpu;
 mod inference;
 mod level;
 mod memory;
+mod platform;
 mod restart_loop;
 mod run;
 mod source;
@@ -61,6 +63,8 @@ pub const RULES: &[Rule] = &[
     disk::FULL_IN,
     memory::USED,
     inference::ERROR_RATE,
+    platform::UNHEALTHY,
+    platform::ERROR_RATE,
     run::INTERRUPTED,
     source::FAILED,
 ];

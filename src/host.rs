@@ -31,7 +31,7 @@ pub use clock::Clock;
 pub use compose::config_hash as compose_hash;
 pub use docker::{
     Candidate, DockerClient, EngineError, Executed, Extent, Happening, Inspected, LayerBook, LogStream, LogsFrom,
-    Measured, PullStep, Standing, Stats, Surroundings, candidates, choose, encoded,
+    Measured, PullStep, Standing, Stats, Surroundings, address_in, candidates, choose, encoded,
 };
 pub use exec::{ExecError, Running};
 pub use fs::RootedFs;

@@ -10,6 +10,7 @@ mod findings;
 mod held;
 mod lives;
 mod logs;
+mod platforms;
 mod select;
 mod series;
 mod slot;
@@ -23,6 +24,7 @@ pub use findings::Findings;
 pub use held::{ImageUse, KeptVersion};
 pub use lives::{Growth, Life, Lives};
 pub use logs::{LogRing, LogStats};
+pub use platforms::PlatformCounters;
 pub use select::{Change, GpuRow, ProjectView, verdict};
 pub use series::{RANGES, Range, Series, SeriesId, SeriesStore};
 pub use slot::Slot;
@@ -36,8 +38,8 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
-    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Moment, Run, Sample, SourceId, Thresholds,
-    UpdatePolicy, UpdateSample, Volume, XidEvent,
+    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Moment, PlatformSample, Run, Sample, SourceId,
+    Thresholds, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -67,6 +69,10 @@ pub struct State {
     pub images_seen: ImagesSeen,
     /// Its inference servers.
     pub engines: Slot<EngineSample>,
+    /// Its orchestration platforms.
+    pub platforms: Slot<PlatformSample>,
+    /// What their counters rose by of late.
+    pub platform_counters: PlatformCounters,
     /// What registries have for its images.
     pub updates: Slot<UpdateSample>,
     /// What people decided about updates.
@@ -111,6 +117,8 @@ impl State {
             disk: Slot::default(),
             images_seen: ImagesSeen::default(),
             engines: Slot::default(),
+            platforms: Slot::default(),
+            platform_counters: PlatformCounters::default(),
             updates: Slot::default(),
             update_policy: Arc::default(),
             image_updates: HashMap::new(),
@@ -139,7 +147,7 @@ impl State {
                 if came_back && id == SourceId::Docker {
                     // What builds upon the engine may be waiting out its own failures.
                     effects.extend(
-                        [SourceId::Usage, SourceId::DockerDisk, SourceId::Logs, SourceId::Updates]
+                        [SourceId::Usage, SourceId::DockerDisk, SourceId::Platforms, SourceId::Logs, SourceId::Updates]
                             .map(Effect::RefreshNow),
                     );
                 }
@@ -239,6 +247,10 @@ impl State {
                     self.tracks.entry(id).or_default().answered();
                 }
                 self.engines.set(engines, at);
+            }
+            Sample::Platforms(platforms) => {
+                self.platform_counters.sampled(&platforms, at);
+                self.platforms.set(platforms, at);
             }
             Sample::Logs { followed } => self.logs.followed = followed,
             Sample::Updates(updates) => {

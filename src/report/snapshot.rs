@@ -18,8 +18,8 @@ use super::look::Look;
 use super::{SCHEMA, host_name, second};
 use crate::domain::{
     Container, ContainerId, ContainerUsage, Endpoint, Engine, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind,
-    HostSample, ImageUpdate, JournalRecord, ModelRef, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent,
-    units,
+    HostSample, ImageUpdate, JournalRecord, ModelRef, Platform, PlatformHealth, PlatformKind, Reading, RequestCounts,
+    SourceId, Unassessed, Verdict, Volume, Why, XidEvent, units,
 };
 use crate::store::{GpuRow, Slot, State, verdict};
 
@@ -56,6 +56,8 @@ pub struct Snapshot {
     pub engines: Reading<Vec<EngineReport>>,
     /// The models that they serve or hold.
     pub models: Reading<Vec<ModelReport>>,
+    /// Orchestration platforms.
+    pub platforms: Reading<Vec<PlatformReport>>,
     /// What needs someone, worst first.
     pub findings: Vec<FindingReport>,
     /// What cannot be told yet.
@@ -159,6 +161,23 @@ pub struct EngineReport {
     pub models: Reading<Vec<String>>,
 }
 
+/// One orchestration platform.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlatformReport {
+    /// What it is.
+    pub kind: PlatformKind,
+    /// Its version.
+    pub version: Reading<String>,
+    /// The name of the container that answers for it.
+    pub container: Arc<str>,
+    /// Where it is reached from this host.
+    pub endpoint: Reading<Endpoint>,
+    /// What it says of itself.
+    pub health: Reading<PlatformHealth>,
+    /// Its work since it was started.
+    pub requests: Reading<RequestCounts>,
+}
+
 /// One model of one server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelReport {
@@ -194,6 +213,9 @@ impl Snapshot {
             }),
             models: part(state, SourceId::Engines, &state.engines, |sample| {
                 sample.engines.iter().flat_map(models).collect()
+            }),
+            platforms: part(state, SourceId::Platforms, &state.platforms, |sample| {
+                sample.platforms.iter().map(|item| platform(state, item)).collect()
             }),
             findings: findings(state),
             unassessed: state.findings.unassessed().to_vec(),
@@ -285,18 +307,32 @@ fn container(state: &State, container: &Container) -> ContainerReport {
 }
 
 fn engine(state: &State, engine: &Engine) -> EngineReport {
-    let name =
-        |id: &ContainerId| state.container(id).map_or_else(|| id.short().into(), |container| container.name.clone());
     EngineReport {
         kind: engine.kind,
         version: engine.version.clone(),
         endpoint: engine.endpoint.clone(),
         pid: engine.pid,
-        container: state.container_of(engine).map(name),
+        container: state.container_of(engine).map(|id| container_name(state, id)),
         inference_requests_running: engine.requests_running.clone(),
         inference_requests_waiting: engine.requests_waiting.clone(),
         models: engine.models.clone().map(|models| models.into_iter().map(|model| model.name).collect()),
     }
+}
+
+fn platform(state: &State, platform: &Platform) -> PlatformReport {
+    PlatformReport {
+        kind: platform.kind,
+        version: platform.version.clone(),
+        container: container_name(state, &platform.container),
+        endpoint: platform.endpoint.clone(),
+        health: platform.health.clone(),
+        requests: platform.requests.clone(),
+    }
+}
+
+/// A container's name; its short id where the engine does not list it.
+fn container_name(state: &State, id: &ContainerId) -> Arc<str> {
+    state.container(id).map_or_else(|| id.short().into(), |container| container.name.clone())
 }
 
 fn models(engine: &Engine) -> impl Iterator<Item = ModelReport> {
