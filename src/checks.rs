@@ -8,7 +8,6 @@
 mod container;
 mod disk;
 mod duties;
-mod error_rate;
 mod fault;
 mod gpu;
 mod inference;

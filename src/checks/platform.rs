@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::container::about;
-use super::level::percent_beside;
-use super::{Assessment, Rule, error_rate};
+use super::level::{Level, Side, percent_beside};
+use super::{Assessment, Rule};
 use crate::domain::{
     Container, FindingId, Observation, Platform, PlatformHealth, Reading, Severity, SourceId, Unit, Why, units,
 };
@@ -18,7 +18,7 @@ pub(super) const ERROR_RATE: Rule = Rule {
     fix: &[],
     reads: Some(SourceId::Platforms),
     assess: |state, _, assessment| {
-        each(state, |platform, container| judge_rate(state, platform, container, assessment))
+        each(state, |platform, container| judge_rate(state, platform, container, assessment));
     },
 };
 
@@ -30,9 +30,16 @@ pub(super) const UNHEALTHY: Rule = Rule {
     fix: &["container.restart"],
     reads: Some(SourceId::Platforms),
     assess: |state, _, assessment| {
-        each(state, |platform, container| judge_health(state, platform, container, assessment))
+        each(state, |platform, container| judge_health(state, platform, container, assessment));
     },
 };
+
+/// Faults among requests: a warning above one in a hundred, critical above one in ten.
+const RATE: Level = Level { side: Side::Above, warning: 0.01, critical: 0.10, clear: 0.0025 };
+/// Among fewer requests a rate says nothing.
+const REQUESTS: u64 = 20;
+/// Fewer faults are chance.
+const FAULTS: u64 = 3;
 
 /// So long a platform must say so: while it comes up that is no fault.
 const HOLD_FOR: Duration = Duration::from_secs(30);
@@ -62,7 +69,11 @@ fn judge_rate(state: &State, platform: &Platform, container: &Container, assessm
         );
         return;
     };
-    let Some((rate, severity, limit)) = error_rate::judge(counts.total, counts.failed, open) else { return };
+    if counts.total < REQUESTS || counts.failed < FAULTS {
+        return;
+    }
+    let rate = counts.failed as f64 / counts.total as f64;
+    let Some((severity, limit)) = RATE.judge(rate, open) else { return };
     let title = format!("{} of {work} fail", percent_beside(rate, limit));
     assessment.see(Observation {
         evidence: vec![
@@ -147,6 +158,26 @@ mod tests {
         assert_eq!(script.finding("platform.error-rate", "n8n").seen.severity, Severity::Critical);
         script.at(2000).platforms([n8n(1140, 524)]).assess();
         assert!(script.open().is_empty(), "those faults are over");
+    }
+
+    /// How grave so many faults among so many runs are.
+    fn severity(total: u64, failed: u64) -> Option<Severity> {
+        let mut script = watched();
+        script.platforms([n8n(0, 0)]);
+        script.at(900).platforms([n8n(total, failed)]).assess();
+        script.state.findings.open_severity("platform.error-rate", "n8n")
+    }
+
+    #[test]
+    fn few_runs_and_few_faults_say_nothing() {
+        assert_eq!(severity(0, 0), None);
+        assert_eq!(severity(19, 19), None);
+        assert_eq!(severity(20, 2), None);
+        assert_eq!(severity(20, 3), Some(Severity::Critical));
+        assert_eq!(severity(300, 3), None, "a limit itself is not beyond it");
+        assert_eq!(severity(299, 3), Some(Severity::Warning));
+        assert_eq!(severity(100, 10), Some(Severity::Warning));
+        assert_eq!(severity(100, 11), Some(Severity::Critical));
     }
 
     #[test]
