@@ -17,6 +17,7 @@ mod tgi;
 mod vllm;
 
 pub use generate::{Generated, Untried, generate};
+pub use ollama::log::{EndedRequest, RequestLog};
 pub use spared::is_spared;
 
 use std::collections::HashMap;

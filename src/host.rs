@@ -13,6 +13,7 @@ mod exec;
 pub mod foreign;
 mod fs;
 mod http;
+mod journal;
 mod lane;
 mod nvml;
 pub mod process;
@@ -36,6 +37,7 @@ pub use docker::{
 pub use exec::{ExecError, Running};
 pub use fs::RootedFs;
 pub use http::{Answer, Http, HttpError, Origin, OriginError};
+pub use journal::Journal;
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};
 pub use reach::reach;

@@ -187,7 +187,8 @@ impl State {
             Event::Routine(standings) => self.routine = standings,
             Event::Journal(records) => self.journalled(records),
             Event::Runs(runs) => self.runs = runs,
-            Event::Tick { at } => self.advance(at),
+            // Of requests nothing is kept yet.
+            Event::Requests { at, .. } | Event::Tick { at } => self.advance(at),
         }
         effects
     }

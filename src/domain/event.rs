@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    ImagesSeen, JournalRecord, LogBatch, Moment, Observation, PlatformSample, Run, SourceId, Thresholds, Unassessed,
-    UpdatePolicy, UpdateSample, Volume, XidEvent,
+    ImagesSeen, JournalRecord, LogBatch, LoggedRequest, Moment, Observation, PlatformSample, Run, SourceId, Thresholds,
+    Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -93,6 +93,13 @@ pub enum Event {
     Xid(XidEvent),
     /// Log lines came.
     Logs(LogBatch),
+    /// Inference servers that count no requests themselves wrote of some.
+    Requests {
+        /// In order.
+        requests: Vec<LoggedRequest>,
+        /// When that was read.
+        at: Moment,
+    },
     /// Every rule looked at the state.
     Assessed {
         /// What they see now; a finding that is not among them is no longer seen.

@@ -5,6 +5,7 @@
 //! published without a proxy (`userland-proxy: false`), has no socket here and is not seen unless the config names it.
 //! Who is asked when stands in [`ledger`]; here the questions are put, some at a time, so that none waits for a hung one.
 
+mod journal;
 mod ledger;
 
 use std::pin::pin;
@@ -16,6 +17,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+use self::journal::Follower;
 use self::ledger::{Finding, Ledger, Question, Task};
 use super::{Read, Source, SourceContext, SourceSpec};
 use crate::domain::{EngineSample, Event, Failure, Sample, SourceId};
@@ -52,6 +54,7 @@ struct Engines {
     ports: Ports,
     events: mpsc::Sender<Event>,
     ledger: Ledger,
+    journal: Follower,
     /// Endpoints of the config that cannot be asked, and why.
     refused: Vec<String>,
     /// A whole turn is over.
@@ -76,6 +79,7 @@ impl Engines {
             ports: context.ports.clone(),
             events: context.events.clone(),
             ledger,
+            journal: Follower::default(),
             refused,
             begun: false,
             turn: None,
@@ -95,6 +99,7 @@ impl Engines {
             self.ledger.introduce(&owners);
         }
         self.ask().await;
+        self.journal.aim(&self.ledger.engines(), &self.ports, &self.events);
         self.begun = true;
         Ok(self.told(0))
     }
