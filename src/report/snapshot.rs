@@ -348,7 +348,9 @@ mod tests {
     use super::super::look::tests::plain;
     use super::*;
     use crate::domain::{DockerDisk, GpuProcess, Image, Residency};
-    use crate::make::{Script, container as make_container, container_id, docker_volume, gpu, image};
+    use crate::make::{
+        Script, container as make_container, container_id, docker_volume, gpu, image, platform as platform_of,
+    };
 
     /// A server in a container, on a card.
     fn served() -> Script {
@@ -444,6 +446,31 @@ mod tests {
     }
 
     #[test]
+    fn platforms_are_told_with_their_health_and_their_counters() {
+        let mut script = served();
+        let dify = Platform {
+            health: Reading::Known(PlatformHealth::NotReady { says: "status 503".to_owned() }),
+            requests: Reading::Unavailable("it has no metrics".into()),
+            ..platform_of(PlatformKind::Dify, "gone", 0, 0)
+        };
+        script.platforms([platform_of(PlatformKind::N8n, "ollama", 100, 3), dify]);
+        let json = json_of(&script);
+        let expected = json!({
+            "kind": "n8n", "version": "2.41.3", "container": "ollama", "health": {"state": "ready"},
+            "endpoint": {"unavailable": "no port of it is published"},
+            "requests": {"platform_requests_total": 100, "platform_requests_failed_total": 3},
+        });
+        assert_eq!(json["platforms"][0], expected);
+        let dify = &json["platforms"][1];
+        assert_eq!(dify["container"], json!(container_id("gone").short()), "the engine lists it no more");
+        assert_eq!(dify["health"], json!({"state": "not-ready", "says": "status 503"}));
+        assert_eq!(dify["requests"], json!({"unavailable": "it has no metrics"}));
+        let text = Snapshot::of(&script.state, false).text(&plain());
+        assert!(text.contains("3 of 100 workflow runs failed"), "{text}");
+        assert!(text.contains("not ready: status 503"), "{text}");
+    }
+
+    #[test]
     fn the_text_has_every_part() {
         let text = Snapshot::of(&served().state, false).text(&plain());
         for part in [
@@ -454,6 +481,7 @@ mod tests {
             "Disk held by Docker",
             "Inference servers",
             "qwen3:8b",
+            "Platforms",
             "Sources",
             "ollama",
         ] {
