@@ -14,6 +14,7 @@ mod gpu;
 mod inference;
 mod level;
 mod memory;
+mod platform;
 mod restart_loop;
 mod run;
 mod source;
@@ -62,6 +63,8 @@ pub const RULES: &[Rule] = &[
     disk::FULL_IN,
     memory::USED,
     inference::ERROR_RATE,
+    platform::UNHEALTHY,
+    platform::ERROR_RATE,
     run::INTERRUPTED,
     source::FAILED,
 ];

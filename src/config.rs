@@ -187,6 +187,7 @@ impl Config {
             | SourceId::Volumes
             | SourceId::Usage
             | SourceId::DockerDisk
+            | SourceId::Platforms
             | SourceId::Logs
             | SourceId::Updates => false,
         }

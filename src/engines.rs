@@ -18,6 +18,7 @@ mod tgi;
 mod vllm;
 
 pub use generate::{Generated, Untried, generate};
+pub use ollama::log::{EndedRequest, RequestLog};
 pub use spared::is_spared;
 
 use std::borrow::Cow;
@@ -177,7 +178,10 @@ impl Probe {
     }
 
     /// The answer to a path; asked once and remembered.
-    async fn get(&mut self, path: impl Into<Cow<'static, str>>) -> Result<Answer, HttpError> {
+    ///
+    /// # Errors
+    /// Why there is none. An answer with any status is no error.
+    pub async fn get(&mut self, path: impl Into<Cow<'static, str>>) -> Result<Answer, HttpError> {
         let path = path.into();
         if let Some(answer) = self.answers.get(&path) {
             return answer.clone();
@@ -194,13 +198,19 @@ impl Probe {
     }
 
     /// A successful answer as JSON, or why there is none.
-    async fn json<T: DeserializeOwned>(&mut self, path: &'static str) -> Result<T, Why> {
+    ///
+    /// # Errors
+    /// Why there is none, in the operator's words.
+    pub async fn json<T: DeserializeOwned>(&mut self, path: &'static str) -> Result<T, Why> {
         let answer = self.get(path).await;
         answer.and_then(|answer| answer.success()?.json()).map_err(|error| why(path, &error))
     }
 
     /// The text of a successful answer, or why there is none.
-    async fn text(&mut self, path: &'static str) -> Result<String, Why> {
+    ///
+    /// # Errors
+    /// Why there is none, in the operator's words.
+    pub async fn text(&mut self, path: &'static str) -> Result<String, Why> {
         let answer = self.get(path).await.map_err(|error| why(path, &error))?;
         Ok(answer.success().map_err(|error| why(path, &error))?.text().into_owned())
     }

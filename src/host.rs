@@ -13,6 +13,7 @@ mod exec;
 pub mod foreign;
 mod fs;
 mod http;
+mod journal;
 mod lane;
 mod nvml;
 pub mod process;
@@ -31,11 +32,12 @@ pub use clock::Clock;
 pub use compose::config_hash as compose_hash;
 pub use docker::{
     Candidate, DockerClient, EngineError, Executed, Extent, Happening, Inspected, LayerBook, LogStream, LogsFrom,
-    Measured, PullStep, Standing, Stats, Surroundings, candidates, choose, encoded,
+    Measured, PullStep, Standing, Stats, Surroundings, address_in, candidates, choose, encoded,
 };
 pub use exec::{ExecError, Running};
 pub use fs::RootedFs;
 pub use http::{Answer, Http, HttpError, Origin, OriginError, with_parameters};
+pub use journal::Journal;
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};
 pub use reach::reach;

@@ -11,6 +11,7 @@
 //! * [`host`]: the ports: files below a root that can be moved, the clock, threads for what blocks, HTTP on loopback, the
 //!   container engine, registries of images, NVIDIA's library; and [`host::foreign`], which strips what others wrote.
 //! * [`engines`]: a file for each kind of inference server: how it is told, and what it is asked.
+//! * [`platforms`]: a file for each kind of orchestration platform, read the same way.
 //! * [`sources`]: a file for each thing that is read, and [`sources::poller`], the one loop that repeats them.
 //! * [`history`]: hostler's own store: the journal, and what must be remembered between two runs.
 //! * [`actions`]: a file for each operation, which plans it, and [`actions::Runner`], the one that carries plans out.
@@ -65,6 +66,7 @@ pub mod domain;
 pub mod engines;
 pub mod history;
 pub mod host;
+pub mod platforms;
 pub mod report;
 pub mod runtime;
 pub mod sources;

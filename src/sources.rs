@@ -10,6 +10,7 @@ mod engines;
 mod gpu;
 mod host;
 mod logs;
+mod platforms;
 pub mod poller;
 mod roster;
 mod updates;
@@ -146,6 +147,7 @@ pub const SOURCES: &[SourceSpec] = &[
     usage::SPEC,
     disk::SPEC,
     engines::SPEC,
+    platforms::SPEC,
     logs::SPEC,
     updates::SPEC,
 ];

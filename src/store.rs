@@ -12,6 +12,7 @@ mod held;
 mod lives;
 mod logs;
 mod measures;
+mod platforms;
 mod select;
 mod series;
 mod slot;
@@ -27,6 +28,7 @@ pub use held::{ImageUse, KeptVersion};
 pub use lives::{Growth, Life, Lives};
 pub use logs::{LogRing, LogStats};
 pub use measures::{Measures, Performance, Window};
+pub use platforms::PlatformCounters;
 pub use select::{Change, GpuRow, ProjectView, verdict};
 pub use series::{RANGES, Range, Series, SeriesId, SeriesStore};
 pub use slot::Slot;
@@ -40,8 +42,8 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
-    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Moment, Run, Sample, SourceId, Thresholds,
-    UpdatePolicy, UpdateSample, Volume, XidEvent,
+    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Moment, PlatformSample, Run, Sample, SourceId,
+    Thresholds, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -73,6 +75,10 @@ pub struct State {
     pub engines: Slot<EngineSample>,
     /// How well they work.
     pub measures: Measures,
+    /// Its orchestration platforms.
+    pub platforms: Slot<PlatformSample>,
+    /// What their counters rose by of late.
+    pub platform_counters: PlatformCounters,
     /// What registries have for its images.
     pub updates: Slot<UpdateSample>,
     /// What people decided about updates.
@@ -118,6 +124,8 @@ impl State {
             images_seen: ImagesSeen::default(),
             engines: Slot::default(),
             measures: Measures::default(),
+            platforms: Slot::default(),
+            platform_counters: PlatformCounters::default(),
             updates: Slot::default(),
             update_policy: Arc::default(),
             image_updates: HashMap::new(),
@@ -146,7 +154,7 @@ impl State {
                 if came_back && id == SourceId::Docker {
                     // What builds upon the engine may be waiting out its own failures.
                     effects.extend(
-                        [SourceId::Usage, SourceId::DockerDisk, SourceId::Logs, SourceId::Updates]
+                        [SourceId::Usage, SourceId::DockerDisk, SourceId::Platforms, SourceId::Logs, SourceId::Updates]
                             .map(Effect::RefreshNow),
                     );
                 }
@@ -194,6 +202,7 @@ impl State {
             Event::Routine(standings) => self.routine = standings,
             Event::Journal(records) => self.journalled(records),
             Event::Runs(runs) => self.runs = runs,
+            // Of requests nothing is kept yet.
             Event::Tick { at } => self.advance(at),
         }
         effects
@@ -256,6 +265,10 @@ impl State {
                 self.measures.sampled(&engines.engines, at);
                 self.series.engines(&engines, &self.measures, at);
                 self.engines.set(engines, at);
+            }
+            Sample::Platforms(platforms) => {
+                self.platform_counters.sampled(&platforms, at);
+                self.platforms.set(platforms, at);
             }
             Sample::Logs { followed } => self.logs.followed = followed,
             Sample::Updates(updates) => {

@@ -258,7 +258,7 @@ mod tests {
     /// A box of which every source was read once and nothing is wrong.
     fn well() -> Script {
         let mut script = Script::new();
-        script.at(0).memory(0.5).volumes([("/", 0.5), ("/models", 0.4)]).gpus([]).engines([]);
+        script.at(0).memory(0.5).volumes([("/", 0.5), ("/models", 0.4)]).gpus([]).engines([]).platforms([]);
         script
             .sample(Sample::Usage(std::sync::Arc::default()))
             .sample(Sample::Logs { followed: 0 })

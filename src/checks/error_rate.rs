@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::counted;
 use super::level::{Level, Side, percent_beside};
 use crate::domain::{Observation, Severity, Thresholds, Unit, units};
 
@@ -13,15 +12,12 @@ const FAULTS: f64 = 3.0;
 /// An open finding clears a fifth below its limit.
 const CLEAR: f64 = 0.2;
 
-/// The window counts as seen when all but so much of it was: looks that failed are no reason to say nothing.
-const UNSEEN: Duration = Duration::from_mins(1);
-
 /// What was counted within a window.
 pub(super) struct Counts {
+    /// What it counts, in words: `requests`.
+    pub(super) work: &'static str,
     /// The window.
     pub(super) window: Duration,
-    /// The part of it that was seen, seconds.
-    pub(super) seconds: f64,
     pub(super) requests: f64,
     pub(super) faults: f64,
     /// Turned away because there was too much to do.
@@ -29,11 +25,6 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    /// Whether enough of the window was seen to judge it.
-    pub(super) fn is_seen(&self) -> bool {
-        self.seconds >= self.window.saturating_sub(UNSEEN).as_secs_f64()
-    }
-
     /// What is so, on top of an observation that names the subject.
     pub(super) fn judge(
         &self,
@@ -53,12 +44,7 @@ impl Counts {
         let rate = self.faults / self.requests;
         let (severity, limit) = level.judge(rate, open)?;
         let mut evidence = vec![
-            format!(
-                "{:.0} of {} in {}",
-                self.faults,
-                counted(self.requests as u64, "request"),
-                units::span(self.window)
-            ),
+            format!("{:.0} of {:.0} {} in {}", self.faults, self.requests, self.work, units::span(self.window)),
             format!("limit {}", units::percent(limit)),
         ];
         if self.overloads > 0.0 {
@@ -69,8 +55,7 @@ impl Counts {
             value: Some(rate),
             limit: Some(limit),
             unit: Some(Unit::Ratio),
-            look: &["logs"],
-            ..observation(severity, format!("{} of requests fail", percent_beside(rate, limit)))
+            ..observation(severity, format!("{} of {} fail", percent_beside(rate, limit), self.work))
         })
     }
 }

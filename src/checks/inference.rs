@@ -1,5 +1,7 @@
 //! Rules about inference servers.
 
+use std::time::Duration;
+
 use super::error_rate::Counts;
 use super::{Assessment, Rule, observation};
 use crate::domain::{Counter, Engine, Observation, Severity, SourceId};
@@ -19,6 +21,9 @@ pub(super) const ERROR_RATE: Rule = Rule {
     },
 };
 
+/// The window counts as seen when all but so much of it was: looks that failed are no reason to say nothing.
+const UNSEEN: Duration = Duration::from_mins(1);
+
 fn judge(state: &State, engine: &Engine, assessment: &mut Assessment) {
     let subject = engine.subject();
     let seen = state.measures.of(&engine.endpoint, Window::Quarter);
@@ -32,13 +37,13 @@ fn judge(state: &State, engine: &Engine, assessment: &mut Assessment) {
         return assessment.cannot_tell(ERROR_RATE.id, subject, why);
     };
     let counts = Counts {
+        work: "requests",
         window: Window::Quarter.span(),
-        seconds: seen.seconds,
         requests: seen.requests().unwrap_or(0.0),
         faults: seen.count(Counter::Faults).unwrap_or(0.0),
         overloads: seen.count(Counter::Overloads).unwrap_or(0.0),
     };
-    if !counts.is_seen() {
+    if seen.seconds < (Window::Quarter.span() - UNSEEN).as_secs_f64() {
         return assessment.cannot_tell(ERROR_RATE.id, subject, "15 minutes of its requests are not seen yet");
     }
     let open = state.findings.open_severity(ERROR_RATE.id, &subject);
@@ -52,6 +57,7 @@ fn about(state: &State, engine: &Engine, severity: Severity, title: String) -> O
         container: container.map(|container| container.id.clone()),
         project: container.and_then(|container| container.project.clone()),
         service: container.and_then(|container| container.service.clone()),
+        look: &["logs"],
         ..observation(ERROR_RATE.id, engine.subject(), severity, title)
     }
 }

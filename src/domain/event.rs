@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    ImagesSeen, JournalRecord, LogBatch, LoggedRequest, Moment, Observation, Run, SourceId, Thresholds, Unassessed,
-    UpdatePolicy, UpdateSample, Volume, XidEvent,
+    ImagesSeen, JournalRecord, LogBatch, LoggedRequest, Moment, Observation, PlatformSample, Run, SourceId, Thresholds,
+    Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -25,6 +25,8 @@ pub enum Sample {
     DockerDisk(Arc<DockerDisk>),
     /// From [`SourceId::Engines`].
     Engines(Arc<EngineSample>),
+    /// From [`SourceId::Platforms`].
+    Platforms(Arc<PlatformSample>),
     /// From [`SourceId::Logs`]: how many containers are followed.
     Logs {
         /// Containers whose log is being read.
@@ -45,6 +47,7 @@ impl Sample {
             Self::Usage(_) => SourceId::Usage,
             Self::DockerDisk(_) => SourceId::DockerDisk,
             Self::Engines(_) => SourceId::Engines,
+            Self::Platforms(_) => SourceId::Platforms,
             Self::Logs { .. } => SourceId::Logs,
             Self::Updates(_) => SourceId::Updates,
         }

@@ -30,6 +30,9 @@ pub enum SourceId {
     /// Inference servers that listen on this host.
     #[strum(serialize = "inference")]
     Engines,
+    /// Orchestration platforms in containers.
+    #[strum(serialize = "platforms")]
+    Platforms,
     /// The log lines of running containers.
     #[strum(serialize = "logs")]
     Logs,

@@ -1,7 +1,9 @@
 //! Ollama: every model that it holds, and which of them are in memory. It has no metrics and no authentication.
 //!
 //! `/api/tags` lists what is on disk, `/api/ps` what is loaded (`server/routes.go`, `api/types.go`). The `llama-server`
-//! that it starts for each loaded model is its own affair and never listed.
+//! that it starts for each loaded model is its own affair and never listed. Its requests are told by its [`log`] alone.
+
+pub(super) mod log;
 
 use jiff::Timestamp;
 use serde::Deserialize;

@@ -4,6 +4,7 @@
 //! request has an end: an engine that accepts and never answers costs [`DockerClient::PATIENCE`] and one connection, which
 //! is closed as soon as the request is given up. Start with [`DockerClient`].
 
+mod address;
 mod change;
 mod convert;
 mod disk;
@@ -18,6 +19,7 @@ mod logs;
 mod raw;
 mod stats;
 
+pub use address::address_in;
 pub use change::PullStep;
 pub use convert::Inspected;
 pub use disk::{Extent, Measured};

@@ -19,8 +19,9 @@ use super::check::{DutyReport, FindingReport, SourceReport, findings};
 use super::look::Look;
 use super::{SCHEMA, host_name, second};
 use crate::domain::{
-    Container, ContainerUsage, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind, HostSample, ImageUpdate,
-    JournalRecord, Reading, SourceId, Unassessed, Verdict, Volume, Why, XidEvent, units,
+    Container, ContainerId, ContainerUsage, Endpoint, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind,
+    HostSample, ImageUpdate, JournalRecord, Platform, PlatformHealth, PlatformKind, Reading, RequestCounts, SourceId,
+    Unassessed, Verdict, Volume, Why, XidEvent, units,
 };
 use crate::store::{GpuRow, Slot, State, verdict};
 
@@ -57,6 +58,8 @@ pub struct Snapshot {
     pub engines: Reading<Vec<EngineReport>>,
     /// The models that they serve or hold.
     pub models: Reading<Vec<ModelReport>>,
+    /// Orchestration platforms.
+    pub platforms: Reading<Vec<PlatformReport>>,
     /// What needs someone, worst first.
     pub findings: Vec<FindingReport>,
     /// What cannot be told yet.
@@ -139,6 +142,23 @@ pub struct ContainerReport {
     pub update: Reading<ImageUpdate>,
 }
 
+/// One orchestration platform.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlatformReport {
+    /// What it is.
+    pub kind: PlatformKind,
+    /// Its version.
+    pub version: Reading<String>,
+    /// The name of the container that answers for it.
+    pub container: Arc<str>,
+    /// Where it is reached from this host.
+    pub endpoint: Reading<Endpoint>,
+    /// What it says of itself.
+    pub health: Reading<PlatformHealth>,
+    /// Its work since it was started.
+    pub requests: Reading<RequestCounts>,
+}
+
 impl Snapshot {
     /// What `state` knows now. `demo` marks a made-up box.
     pub fn of(state: &State, demo: bool) -> Self {
@@ -162,6 +182,9 @@ impl Snapshot {
             }),
             models: part(state, SourceId::Engines, &state.engines, |sample| {
                 sample.engines.iter().flat_map(inference::models).collect()
+            }),
+            platforms: part(state, SourceId::Platforms, &state.platforms, |sample| {
+                sample.platforms.iter().map(|item| platform(state, item)).collect()
             }),
             findings: findings(state),
             unassessed: state.findings.unassessed().to_vec(),
@@ -252,6 +275,22 @@ fn container(state: &State, container: &Container) -> ContainerReport {
     }
 }
 
+fn platform(state: &State, platform: &Platform) -> PlatformReport {
+    PlatformReport {
+        kind: platform.kind,
+        version: platform.version.clone(),
+        container: container_name(state, &platform.container),
+        endpoint: platform.endpoint.clone(),
+        health: platform.health.clone(),
+        requests: platform.requests.clone(),
+    }
+}
+
+/// A container's name; its short id where the engine does not list it.
+pub(super) fn container_name(state: &State, id: &ContainerId) -> Arc<str> {
+    state.container(id).map_or_else(|| id.short().into(), |container| container.name.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -261,6 +300,7 @@ mod tests {
     use crate::domain::{DockerDisk, Engine, GpuProcess, Image, ModelRef, Residency};
     use crate::make::{
         Script, container as make_container, container_id, docker_volume, engine as make_engine, gpu, image,
+        platform as platform_of,
     };
 
     /// A server in a container, on a card.
@@ -354,6 +394,31 @@ mod tests {
     }
 
     #[test]
+    fn platforms_are_told_with_their_health_and_their_counters() {
+        let mut script = served();
+        let dify = Platform {
+            health: Reading::Known(PlatformHealth::NotReady { says: "status 503".to_owned() }),
+            requests: Reading::Unavailable("it has no metrics".into()),
+            ..platform_of(PlatformKind::Dify, "gone", 0, 0)
+        };
+        script.platforms([platform_of(PlatformKind::N8n, "ollama", 100, 3), dify]);
+        let json = json_of(&script);
+        let expected = json!({
+            "kind": "n8n", "version": "2.41.3", "container": "ollama", "health": {"state": "ready"},
+            "endpoint": {"unavailable": "no port of it is published"},
+            "requests": {"platform_requests_total": 100, "platform_requests_failed_total": 3},
+        });
+        assert_eq!(json["platforms"][0], expected);
+        let dify = &json["platforms"][1];
+        assert_eq!(dify["container"], json!(container_id("gone").short()), "the engine lists it no more");
+        assert_eq!(dify["health"], json!({"state": "not-ready", "says": "status 503"}));
+        assert_eq!(dify["requests"], json!({"unavailable": "it has no metrics"}));
+        let text = Snapshot::of(&script.state, false).text(&plain());
+        assert!(text.contains("3 of 100 workflow runs failed"), "{text}");
+        assert!(text.contains("not ready: status 503"), "{text}");
+    }
+
+    #[test]
     fn the_text_has_every_part() {
         let text = Snapshot::of(&served().state, false).text(&plain());
         for part in [
@@ -364,6 +429,7 @@ mod tests {
             "Disk held by Docker",
             "Inference servers",
             "qwen3:8b",
+            "Platforms",
             "Sources",
             "ollama",
         ] {

@@ -106,6 +106,7 @@ pub fn events(second: u64, at: Moment) -> Vec<Event> {
     if second.is_multiple_of(5) {
         events.push(sampled(Sample::Engines(Arc::new(engines::sample(second, &faults))), "3 listening"));
         events.push(sampled(Sample::Logs { followed: 14 }, "14 containers"));
+        events.push(sampled(Sample::Platforms(Arc::new(containers::platforms(second))), "2 platforms"));
     }
     events.push(Event::Logs(lines::batch(second, &faults, at.wall)));
     events

@@ -5,6 +5,7 @@
 //! published without a proxy (`userland-proxy: false`), has no socket here and is not seen unless the config names it.
 //! Who is asked when stands in [`ledger`]; here the questions are put, some at a time, so that none waits for a hung one.
 
+mod journal;
 mod ledger;
 mod options;
 
@@ -17,6 +18,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep};
 
+use self::journal::Follower;
 use self::ledger::{Finding, Ledger, Question, Task};
 use super::roster::Roster;
 use super::{Read, Source, SourceContext, SourceSpec};
@@ -55,6 +57,7 @@ struct Engines {
     events: mpsc::Sender<Event>,
     roster: watch::Receiver<Roster>,
     ledger: Ledger,
+    journal: Follower,
     /// Endpoints of the config that cannot be asked, and why.
     refused: Vec<String>,
     /// A whole turn is over.
@@ -80,6 +83,7 @@ impl Engines {
             events: context.events.clone(),
             roster: context.roster.subscribe(),
             ledger,
+            journal: Follower::default(),
             refused,
             begun: false,
             turn: None,
@@ -100,6 +104,7 @@ impl Engines {
         }
         self.ask().await;
         self.look_how_started().await?;
+        self.journal.aim(&self.ledger.engines(), &self.ports, &self.events);
         self.begun = true;
         Ok(self.told(0))
     }

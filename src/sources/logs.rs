@@ -2,13 +2,15 @@
 //!
 //! The lines of the json-file driver are read where they lie, which costs the engine nothing; for all other containers the
 //! engine is asked. [`follow`] has the turns and the bounded way to the store, [`files`] and [`streams`] the two ways to
-//! read, [`record`] makes records to lines, [`level`] tells how grave they are. A poll only says how many are followed: the
+//! read, [`record`] makes records to lines, [`level`] tells how grave they are, [`requests`] finds those that an inference
+//! server writes of. A poll only says how many are followed: the
 //! lines come by themselves.
 
 mod files;
 mod follow;
 mod level;
 mod record;
+mod requests;
 mod streams;
 
 use std::time::Duration;

@@ -86,8 +86,14 @@ pub(crate) const LAYERS: &[Layer] = &[
         pure: false,
     },
     Layer {
-        name: "sources",
+        name: "platforms",
         layers: &["domain", "host", "engines"],
+        crates: &["futures_util", "serde_json"],
+        pure: false,
+    },
+    Layer {
+        name: "sources",
+        layers: &["domain", "host", "engines", "platforms"],
         crates: &[
             "futures_util",
             "procfs_core",
@@ -180,7 +186,18 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         name: "runtime",
         layers: &[
-            "domain", "store", "checks", "host", "engines", "sources", "history", "actions", "ui", "report", "config",
+            "domain",
+            "store",
+            "checks",
+            "host",
+            "engines",
+            "platforms",
+            "sources",
+            "history",
+            "actions",
+            "ui",
+            "report",
+            "config",
             "terminal",
         ],
         crates: &[
@@ -209,8 +226,20 @@ pub(crate) const LAYERS: &[Layer] = &[
     Layer {
         name: "cli",
         layers: &[
-            "domain", "store", "checks", "host", "engines", "sources", "history", "actions", "ui", "report", "config",
-            "terminal", "runtime",
+            "domain",
+            "store",
+            "checks",
+            "host",
+            "engines",
+            "platforms",
+            "sources",
+            "history",
+            "actions",
+            "ui",
+            "report",
+            "config",
+            "terminal",
+            "runtime",
         ],
         crates: &[
             "clap",

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bollard::models::HostConfigLogConfig;
-use hostler::domain::{Event, FailureKind, LogLevel, LogLine, SourceId, Thresholds};
+use hostler::domain::{
+    Event, FailureKind, LogLevel, LogLine, LogSubject, LoggedRequest, RequestOutcome, SourceId, Thresholds,
+};
 use hostler::host::Ports;
 use hostler::sources::poller::{self, Wish};
 use hostler::sources::{SOURCES, SourceContext, SourceSettings};
@@ -16,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
-use crate::bed::{self, Container, DEADLINE, Engine, faults, foreign};
+use crate::bed::{self, Container, DEADLINE, Engine, Share, faults, foreign};
 
 /// The docker and logs sources under their pollers. Nothing happens while nobody waits in [`Reader::until`].
 struct Reader {
@@ -32,6 +34,8 @@ struct Reader {
 struct Seen {
     state: State,
     lines: Vec<LogLine>,
+    /// What servers wrote of their requests.
+    requests: Vec<LoggedRequest>,
     batches: mpsc::Receiver<hostler::domain::LogBatch>,
 }
 
@@ -64,7 +68,7 @@ impl Reader {
             tasks.spawn_local(poller::run(spec, source, period, ports.clock, sender.clone(), wished.clone()));
         }
         let state = State::new(ports.clock.now(), Arc::new(Thresholds::default()), sources);
-        let seen = Seen { state, lines: Vec::new(), batches };
+        let seen = Seen { state, lines: Vec::new(), requests: Vec::new(), batches };
         Self { runtime, tasks, seen, events, _wishes: wishes, _root: root }
     }
 
@@ -79,7 +83,11 @@ impl Reader {
                 }
                 tokio::select! {
                     event = events.recv() => {
-                        seen.state.apply(event.expect("the pollers run"));
+                        let event = event.expect("the pollers run");
+                        if let Event::Requests { requests, .. } = &event {
+                            seen.requests.extend(requests.iter().cloned());
+                        }
+                        seen.state.apply(event);
                     }
                     batch = seen.batches.recv() => {
                         let batch = batch.expect("the logs source runs");
@@ -326,4 +334,46 @@ fn without_an_engine_the_source_says_so() {
     });
     assert_eq!(failure.kind, FailureKind::Failed);
     assert!(failure.what.contains("/nowhere/docker.sock"), "{failure}");
+}
+
+#[test]
+fn requests_are_read_out_of_a_double_of_ollamas_log() {
+    let Some(engine) = bed::engine() else { return };
+    let access = |status: u16, time: &str, request: &str| {
+        format!("echo '[GIN] 2026/11/23 - 18:12:21 | {status} | {time:>13} |       127.0.0.1 | {request}'; ")
+    };
+    let chat = r#"POST     "/api/chat""#;
+    let before = engine.run("ollama", |spec| spec.shell(&(access(200, "1s", chat) + "sleep inf")));
+    bed::wait_until(DEADLINE, "the first one has written", || (!before.logs().is_empty()).then_some(()));
+    let share = Share::of(&engine);
+    let mut reader = Reader::of_files(&share.endpoint());
+    reader.until_line(
+        &before,
+        "[GIN] 2026/11/23 - 18:12:21 | 200 |            1s |       127.0.0.1 | POST     \"/api/chat\"",
+    );
+
+    let broken = "time=2026-11-23T18:12:21.104Z level=ERROR source=a.go:1 msg=\"llama-server chat error\" error=EOF";
+    let script = access(200, "2m3.5s", chat)
+        + &access(200, "31.2µs", r#"GET      "/api/ps""#)
+        + &access(500, "1.2s", chat)
+        + &access(503, "12µs", r#"POST     "/v1/chat/completions""#)
+        + &access(499, "3s", chat)
+        + &format!("echo '{broken}' >&2; sleep 1; ")
+        + &access(200, "4s", chat)
+        + "sleep inf";
+    let server = engine.run("ollama", |spec| spec.shell(&script));
+    let requests =
+        reader.until("its requests are told", |seen| (seen.requests.len() >= 6).then(|| seen.requests.clone()));
+    let subject = LogSubject::Container(server.id().into());
+    assert!(requests.iter().all(|request| request.server == subject), "what was there before is no news");
+    let told: Vec<_> = requests.iter().map(|request| (request.outcome, request.end_to_end_seconds)).collect();
+    let expected = [
+        (RequestOutcome::Answered, Some(123.5)),
+        (RequestOutcome::Failed, None),
+        (RequestOutcome::Overload, None),
+        (RequestOutcome::CallersMistake, None),
+        (RequestOutcome::Answered, None),
+        (RequestOutcome::BrokeOff, None),
+    ];
+    assert_eq!(told, expected);
 }

@@ -28,6 +28,7 @@ mod gpu;
 mod inspect;
 mod logs;
 mod make;
+mod platforms;
 #[path = "../pty/mod.rs"]
 mod pty;
 mod reducer;

@@ -15,8 +15,8 @@ use hostler::domain::{
     Container, ContainerId, ContainerState, DockerDisk, DockerEvent, DockerEventKind, DockerNetwork, DockerSample,
     DockerVolume, Effect, Endpoint, Engine, EngineInfo, EngineKind, EngineSample, Event, Exit, Failure, Finding, Gpu,
     GpuDriver, GpuMemory, GpuSample, Health, HealthState, HostSample, Image, JournalEntry, JournalRecord, LogBatch,
-    LogLevel, LogLine, LogOrigin, Memory, Moment, Reading, RestartPolicy, Sample, SourceId, Thresholds, Verdict,
-    Volume, Why, XidEvent,
+    LogLevel, LogLine, LogOrigin, Memory, Moment, Platform, PlatformHealth, PlatformKind, PlatformSample, Reading,
+    RequestCounts, RestartPolicy, Sample, SourceId, Thresholds, Verdict, Volume, Why, XidEvent,
 };
 use hostler::store::{SourceState, Sources, State, verdict};
 use jiff::{SignedDuration, Timestamp};
@@ -46,6 +46,7 @@ pub(crate) fn state() -> State {
         SourceId::Usage,
         SourceId::DockerDisk,
         SourceId::Engines,
+        SourceId::Platforms,
         SourceId::Logs,
         SourceId::Updates,
     ] {
@@ -138,6 +139,11 @@ impl Script {
     /// These are its inference servers.
     pub(crate) fn engines(&mut self, engines: impl IntoIterator<Item = Engine>) -> &mut Self {
         self.sample(Sample::Engines(EngineSample { engines: engines.into_iter().collect(), others: 0 }.into()))
+    }
+
+    /// These are its orchestration platforms.
+    pub(crate) fn platforms(&mut self, platforms: impl IntoIterator<Item = Platform>) -> &mut Self {
+        self.sample(Sample::Platforms(PlatformSample { platforms: platforms.into_iter().collect() }.into()))
     }
 
     /// A card reports a fault.
@@ -475,5 +481,17 @@ pub(crate) fn engine(kind: EngineKind, port: u16) -> Engine {
         kv_cache_tokens: Reading::Unavailable(Why::NOT_SUPPORTED),
         tally: Reading::Unavailable(Why::NOT_SUPPORTED),
         options: Reading::Unavailable(Why::NOT_SUPPORTED),
+    }
+}
+
+/// A platform in the container of this name that is well and has done so much.
+pub(crate) fn platform(kind: PlatformKind, container: &str, total: u64, failed: u64) -> Platform {
+    Platform {
+        kind,
+        version: Reading::Known("2.41.3".to_owned()),
+        container: container_id(container),
+        endpoint: Reading::Unavailable("no port of it is published".into()),
+        health: Reading::Known(PlatformHealth::Ready),
+        requests: Reading::Known(RequestCounts { total, failed }),
     }
 }

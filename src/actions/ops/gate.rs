@@ -1,6 +1,5 @@
 //! The gate: a container has come up well, or the update that made it is taken back.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{Bench, Done, Trouble, last_lines};
 use crate::domain::{ContainerId, Exit, Probe, units};
 use crate::engines::{self, Generated, Untried};
-use crate::host::{DockerClient, EngineError, Origin, reach};
+use crate::host::{DockerClient, EngineError, Origin, address_in, reach};
 
 /// The time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -99,10 +98,7 @@ async fn look(bench: &Bench<'_>, (name, inside): (&str, bool), probe: &Probe) ->
 /// Where a port is asked: at this host's loopback, or at the container's own address.
 fn origin(it: &Value, port: u16, inside: bool) -> Result<Origin, Trouble> {
     let origin = if inside {
-        let networks = it.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
-        let address = |endpoint: &Value| endpoint.get("IPAddress")?.as_str()?.parse::<IpAddr>().ok();
-        let address = networks.into_iter().flatten().find_map(|(_, endpoint)| address(endpoint));
-        Origin::of_container(address.ok_or_else(|| Trouble("the container has no address".to_owned()))?, port)
+        Origin::of_container(address_in(it).ok_or_else(|| Trouble("the container has no address".to_owned()))?, port)
     } else {
         Origin::new(([127, 0, 0, 1], port).into())
     };

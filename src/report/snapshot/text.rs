@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::super::check::{findings_text, heading, sources_text};
 use super::super::look::{Columns, Look, Tone};
 use super::{
-    ContainerReport, DiskReport, EngineReport, GpuReport, HostReport, ModelReport, ProcessReport, Snapshot,
-    VolumeReport,
+    ContainerReport, DiskReport, EngineReport, GpuReport, HostReport, ModelReport, PlatformReport, ProcessReport,
+    Snapshot, VolumeReport,
 };
-use crate::domain::{HealthState, HostSample, Reading, Residency, units};
+use crate::domain::{HealthState, HostSample, PlatformHealth, Reading, Residency, units};
 
 type Cell = (Tone, String);
 
@@ -22,6 +22,7 @@ pub(super) fn text(snapshot: &Snapshot, look: &Look) -> String {
     text.push_str(&disk(&snapshot.docker_disk, look));
     text.push_str(&part("Inference servers", &snapshot.engines, look, |engine| vec![engine_row(engine)]));
     text.push_str(&part("Models", &snapshot.models, look, |model| vec![model_row(model)]));
+    text.push_str(&part("Platforms", &snapshot.platforms, look, |platform| vec![platform_row(platform)]));
     text.push_str(&findings_text(&snapshot.findings, snapshot.verdict, snapshot.at, look));
     text.push_str(&sources_text(&snapshot.sources, look));
     text
@@ -226,5 +227,17 @@ fn model_row(report: &ModelReport) -> Vec<Cell> {
         plain(residency),
         plain(facts.into_iter().flatten().collect::<Vec<_>>().join(", ")),
         (Tone::Muted, report.engine.title().to_owned()),
+    ]
+}
+
+fn platform_row(report: &PlatformReport) -> Vec<Cell> {
+    let work = report.kind.work();
+    vec![
+        plain(
+            format!("{} {}", report.kind.title(), or_none(&report.version, Clone::clone)).trim_end_matches([' ', '-']),
+        ),
+        plain(&*report.container),
+        or_why(&report.health, PlatformHealth::words),
+        or_why(&report.requests, |counts| format!("{} of {} {work} failed", counts.failed, counts.total)),
     ]
 }

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::{CYCLE, Faults, wave};
 use crate::domain::{
     Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
-    DockerSample, EngineInfo, Exit, Health, HealthState, PortReach, PublishedPort, Reading, RestartPolicy,
+    DockerSample, EngineInfo, Exit, Health, HealthState, Platform, PlatformHealth, PlatformKind, PlatformSample,
+    PortReach, PublishedPort, Reading, RequestCounts, RestartPolicy,
 };
 
 const MIB: u64 = 1 << 20;
@@ -63,6 +64,29 @@ const BOX: &[Made] = &[
         ..made("", "ollama", "ollama/ollama:0.33.0", true, (0.002, 2_870))
     },
 ];
+
+/// Every platform: n8n, and Dify, whose API is reached by its own containers alone.
+pub(super) fn platforms(second: u64) -> PlatformSample {
+    let known = |text: &str| Reading::Known(text.to_owned());
+    let runs = 41_207 + second / 7;
+    let n8n = Platform {
+        kind: PlatformKind::N8n,
+        version: known("1.118.2"),
+        container: id("n8n-main"),
+        endpoint: Reading::Unavailable("not published on loopback".into()),
+        health: Reading::Known(PlatformHealth::Ready),
+        requests: Reading::Known(RequestCounts { total: runs, failed: runs / 400 }),
+    };
+    let dify = Platform {
+        kind: PlatformKind::Dify,
+        version: known("1.13.3"),
+        container: id("api"),
+        endpoint: Reading::Unavailable("no port of it is published".into()),
+        health: Reading::Known(PlatformHealth::Answering),
+        requests: Reading::Unavailable("it has no metrics that can be asked for".into()),
+    };
+    PlatformSample { platforms: vec![n8n, dify] }
+}
 
 /// Every image, and its id.
 pub(super) fn images() -> impl Iterator<Item = (&'static str, String)> {

@@ -14,10 +14,13 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::files::{Files, Gathered, Target};
+use super::requests::Requests;
 use super::streams::{Streams, Wanted};
 use super::{REST, Report, TURN};
-use crate::domain::{Container, ContainerId, ContainerState, DockerSample, Failure, LogBatch, LogLine, LogOrigin};
-use crate::host::{Reader, Unread};
+use crate::domain::{
+    Container, ContainerId, ContainerState, DockerSample, Event, Failure, LogBatch, LogLine, LogOrigin,
+};
+use crate::host::{Clock, Reader, Unread};
 use crate::sources::SourceContext;
 use crate::sources::roster::Roster;
 
@@ -29,6 +32,8 @@ pub(super) struct Follower {
     /// What was written before this time is backlog.
     since: Timestamp,
     to: mpsc::Sender<LogBatch>,
+    events: mpsc::Sender<Event>,
+    clock: Clock,
     report: watch::Sender<Report>,
     /// The containers that the present aim was taken from.
     known: Option<Arc<DockerSample>>,
@@ -46,6 +51,8 @@ pub(super) struct Follower {
     without_log: usize,
     /// Turns since something was written, or the containers changed.
     quiet: u32,
+    /// What servers wrote of their requests.
+    requests: Requests,
     /// Lines that the channel could not take.
     dropped: u64,
 }
@@ -79,6 +86,8 @@ impl Follower {
             streams: Streams::new(),
             since: context.ports.clock.now().wall,
             to: context.log_lines.clone(),
+            events: context.events.clone(),
+            clock: context.ports.clock,
             report,
             known: None,
             origins: HashMap::new(),
@@ -89,6 +98,7 @@ impl Follower {
             files_up: 0,
             without_log: 0,
             quiet: 0,
+            requests: Requests::default(),
             dropped: 0,
         }
     }
@@ -146,6 +156,7 @@ impl Follower {
         if self.origins.len() > sample.containers.len() {
             self.origins.retain(|id, _| exists(id));
             self.refused.retain(|id, _| exists(id));
+            self.requests.retain(exists);
         }
         let (mut targets, mut wanted) = (Vec::new(), Vec::new());
         (self.files_up, self.without_log) = (0, 0);
@@ -223,6 +234,8 @@ impl Follower {
         self.quiet = if lines.is_empty() { self.quiet.saturating_add(1) } else { 0 };
         lines.sort_by_key(|line| line.at);
         let live = lines.split_off(lines.partition_point(|line| line.at < self.since));
+        self.requests.read(&live);
+        self.requests.send(&self.events, self.clock.now());
         self.send(lines, true) && self.send(live, false) && (self.dropped == 0 || self.offer(LogBatch::default()))
     }
 

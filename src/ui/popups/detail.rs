@@ -112,6 +112,18 @@ fn crash_lines(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>>
         .collect()
 }
 
+/// What a platform in it says of itself.
+fn platform_line(scene: &Scene<'_>, container: &Container) -> Option<Pieces<'static>> {
+    let platforms = &scene.state.platforms.get()?.platforms;
+    let platform = platforms.iter().find(|platform| platform.container == container.id)?;
+    let version = platform.version.known().map(|version| format!(" {version}")).unwrap_or_default();
+    let health = match &platform.health {
+        Reading::Known(health) => health.words(),
+        Reading::Unavailable(why) => format!("unavailable, because {why}"),
+    };
+    Some(labelled("platform", format!("{}{version}, {health}", platform.kind.title())))
+}
+
 fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>> {
     let usage = scene.state.usage.get().and_then(|usages| usages.by_id.get(&container.id));
     let mut lines = crash_lines(scene, container);
@@ -131,6 +143,7 @@ fn of_container(scene: &Scene<'_>, container: &Container) -> Vec<Pieces<'static>
         let place = lines.len() - 2;
         lines.splice(place..place, told);
     }
+    lines.extend(platform_line(scene, container));
     if let (Some(project), Some(service)) = (&container.project, &container.service) {
         lines.push(labelled("compose", format!("{project}, service {service}")));
     }
