@@ -13,6 +13,7 @@ mod gpu;
 mod inference;
 mod level;
 mod memory;
+mod model;
 mod restart_loop;
 mod run;
 mod source;
@@ -61,6 +62,11 @@ pub const RULES: &[Rule] = &[
     disk::FULL_IN,
     memory::USED,
     inference::ERROR_RATE,
+    model::BROKEN,
+    model::SECRET_READABLE,
+    model::ORPHANS,
+    model::NAMING,
+    model::RETRAIN_DUE,
     run::INTERRUPTED,
     source::FAILED,
 ];

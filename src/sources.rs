@@ -9,6 +9,7 @@ mod docker;
 mod engines;
 mod gpu;
 mod host;
+mod library;
 mod logs;
 pub mod poller;
 mod roster;
@@ -17,6 +18,7 @@ mod usage;
 mod volumes;
 
 pub use docker::Finder;
+pub use library::{Day, LibrarySettings, NamingConvention, NoConvention};
 pub use roster::{Known, Roster};
 
 use std::sync::Arc;
@@ -106,6 +108,8 @@ pub struct SourceSettings {
     pub engine_endpoints: Vec<String>,
     /// Registries are asked for newer images.
     pub check_updates: bool,
+    /// The models on disk.
+    pub library: LibrarySettings,
     /// What is never cleaned up, and so never counted as rubbish.
     pub protected: Protected,
 }
@@ -118,6 +122,7 @@ impl Default for SourceSettings {
             nvml_library: None,
             engine_endpoints: Vec::new(),
             check_updates: true,
+            library: LibrarySettings::default(),
             protected: Protected::default(),
         }
     }
@@ -148,4 +153,5 @@ pub const SOURCES: &[SourceSpec] = &[
     engines::SPEC,
     logs::SPEC,
     updates::SPEC,
+    library::SPEC,
 ];

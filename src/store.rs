@@ -36,8 +36,8 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
-    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Moment, Run, Sample, SourceId, Thresholds,
-    UpdatePolicy, UpdateSample, Volume, XidEvent,
+    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, LibrarySample, Moment, Run, Sample, SourceId,
+    Thresholds, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -69,6 +69,8 @@ pub struct State {
     pub engines: Slot<EngineSample>,
     /// What registries have for its images.
     pub updates: Slot<UpdateSample>,
+    /// The models on disk.
+    pub library: Slot<LibrarySample>,
     /// What people decided about updates.
     pub update_policy: Arc<UpdatePolicy>,
     /// How the image of each container stands, by the three above.
@@ -112,6 +114,7 @@ impl State {
             images_seen: ImagesSeen::default(),
             engines: Slot::default(),
             updates: Slot::default(),
+            library: Slot::default(),
             update_policy: Arc::default(),
             image_updates: HashMap::new(),
             tracks: HashMap::new(),
@@ -245,6 +248,7 @@ impl State {
                 self.updates.set(updates, at);
                 self.compare_images();
             }
+            Sample::Library(library) => self.library.set(library, at),
         }
     }
 

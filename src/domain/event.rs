@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    ImagesSeen, JournalRecord, LogBatch, Moment, Observation, Run, SourceId, Thresholds, Unassessed, UpdatePolicy,
-    UpdateSample, Volume, XidEvent,
+    ImagesSeen, JournalRecord, LibrarySample, LogBatch, Moment, Observation, Run, SourceId, Thresholds, Unassessed,
+    UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -32,6 +32,8 @@ pub enum Sample {
     },
     /// From [`SourceId::Updates`].
     Updates(Arc<UpdateSample>),
+    /// From [`SourceId::Library`].
+    Library(Arc<LibrarySample>),
 }
 
 impl Sample {
@@ -47,6 +49,7 @@ impl Sample {
             Self::Engines(_) => SourceId::Engines,
             Self::Logs { .. } => SourceId::Logs,
             Self::Updates(_) => SourceId::Updates,
+            Self::Library(_) => SourceId::Library,
         }
     }
 }

@@ -4,9 +4,11 @@
 //! an old value never stands in the place of a new one.
 
 mod disk;
+mod library;
 mod text;
 
 pub use disk::{CacheReport, DiskReport, ImageReport};
+pub use library::LibraryReport;
 
 use std::sync::Arc;
 
@@ -56,6 +58,8 @@ pub struct Snapshot {
     pub engines: Reading<Vec<EngineReport>>,
     /// The models that they serve or hold.
     pub models: Reading<Vec<ModelReport>>,
+    /// The models on disk.
+    pub library: Reading<LibraryReport>,
     /// What needs someone, worst first.
     pub findings: Vec<FindingReport>,
     /// What cannot be told yet.
@@ -195,6 +199,7 @@ impl Snapshot {
             models: part(state, SourceId::Engines, &state.engines, |sample| {
                 sample.engines.iter().flat_map(models).collect()
             }),
+            library: part(state, SourceId::Library, &state.library, |sample| LibraryReport::from(sample)),
             findings: findings(state),
             unassessed: state.findings.unassessed().to_vec(),
             sources: SourceReport::all(state),

@@ -26,6 +26,7 @@ mod engines;
 mod faults;
 mod gpu;
 mod inspect;
+mod library;
 mod logs;
 mod make;
 #[path = "../pty/mod.rs"]
@@ -35,3 +36,4 @@ mod registry;
 mod screen;
 mod updates;
 mod views;
+mod weights;
