@@ -197,7 +197,7 @@ mod tests {
     fn names_and_training_are_told_by_what_the_config_wants() {
         // The script's first moment is on 23 November 2026.
         let tuned = |day| Some(Tuned { trained_at: Some(day), retrain_days: 30, ..Tuned::default() });
-        let model = |name: &str, tuned, naming| StoredModel { tuned, naming, ..stored_model(name) };
+        let model = |name: &str, tuned, naming| StoredModel { naming, tuned, ..stored_model(name) };
         let script = look(
             vec![
                 model("old", tuned(date(2026, 10, 24)), None),

@@ -186,10 +186,8 @@ proptest! {
             let length = bytes.len();
             bytes[at % length] = byte;
         }
-        if let Ok(found) = read(&bytes) {
-            if let Some(shape) = found.shape {
-                prop_assert!(shape.kv_bytes(u64::MAX, 16.0) >= 0.0);
-            }
+        if let Some(shape) = read(&bytes).ok().and_then(|found| found.shape) {
+            prop_assert!(shape.kv_bytes(u64::MAX, 16.0) >= 0.0);
         }
         bytes.truncate(cut);
         let _ = read(&bytes);
