@@ -14,6 +14,7 @@ mod gpu;
 mod inference;
 mod level;
 mod memory;
+mod model;
 mod platform;
 mod restart_loop;
 mod run;
@@ -65,6 +66,11 @@ pub const RULES: &[Rule] = &[
     inference::ERROR_RATE,
     platform::UNHEALTHY,
     platform::ERROR_RATE,
+    model::BROKEN,
+    model::SECRET_READABLE,
+    model::ORPHANS,
+    model::NAMING,
+    model::RETRAIN_DUE,
     run::INTERRUPTED,
     source::FAILED,
 ];

@@ -7,6 +7,7 @@
 
 mod check;
 mod error;
+mod models;
 mod own;
 mod print;
 mod raw;
@@ -183,6 +184,7 @@ impl Config {
             SourceId::Docker => self.sources.docker_endpoint.is_some(),
             SourceId::Gpu => self.sources.nvml_library.is_some(),
             SourceId::Engines => !self.sources.engine_endpoints.is_empty(),
+            SourceId::Library => !self.sources.library.folders.is_empty(),
             SourceId::Host
             | SourceId::Volumes
             | SourceId::Usage

@@ -20,6 +20,7 @@ mod images_seen;
 mod inspection;
 mod journal;
 mod kept;
+mod library;
 mod log;
 mod moment;
 mod op;
@@ -38,8 +39,8 @@ mod xid;
 
 pub use action::{ACTIONS, ActionId, ActionSpec, Risk, Subject};
 pub use container::{
-    Container, ContainerId, ContainerState, ContainerUsage, ContainerUsages, DockerEvent, DockerEventKind,
-    DockerSample, EngineInfo, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
+    Container, ContainerId, ContainerMount, ContainerState, ContainerUsage, ContainerUsages, DockerEvent,
+    DockerEventKind, DockerSample, EngineInfo, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
 };
 pub use cuda::{CudaMatch, CudaNeed};
 pub use data::{DataPlace, DatabaseKind};
@@ -64,6 +65,10 @@ pub use images_seen::{ImageSeen, ImagesSeen};
 pub use inspection::{Inspection, InspectionLine};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use kept::{is_trial, kept_name, kept_of, kept_reference, kept_repository, trial_name};
+pub use library::{
+    Leftovers, LibraryPlace, LibraryProblem, LibraryProblemKind, LibrarySample, ModelShape, ModelStore, Naming,
+    PerLayer, SecretFile, StoredModel, Tuned, Weights, WeightsFormat,
+};
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use moment::Moment;
 pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb};

@@ -12,6 +12,7 @@ pub mod edit;
 mod exec;
 pub mod foreign;
 mod fs;
+mod homes;
 mod http;
 mod journal;
 mod lane;
@@ -26,6 +27,7 @@ pub mod spawn;
 mod tail;
 mod tls;
 mod user;
+pub mod weights;
 mod zone;
 
 pub use clock::Clock;
@@ -35,13 +37,14 @@ pub use docker::{
     Measured, PullStep, Standing, Stats, Surroundings, address_in, candidates, choose, encoded,
 };
 pub use exec::{ExecError, Running};
-pub use fs::RootedFs;
+pub use fs::{FileFacts, FileKind, RootedFs};
+pub use homes::ModelHomes;
 pub use http::{Answer, Http, HttpError, Origin, OriginError, with_parameters};
 pub use journal::Journal;
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};
 pub use reach::reach;
-pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit};
+pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit, sha256};
 pub use space::{Space, statvfs};
 pub use tail::{FirstLook, Grown, Tail, TailLimits, Tailer};
 pub use user::login_name;
@@ -58,6 +61,8 @@ pub struct Ports {
     pub sampler: Lane,
     /// Carries `statvfs`, which hangs on a dead network mount.
     pub volumes: Lane,
+    /// Carries looks at models on disk, which may lie on a dead network mount.
+    pub library: Lane,
     /// Carries NVML calls, which can hang in the driver and cannot be aborted.
     pub nvml: Lane,
     /// Speaks to servers on this host's loopback.
@@ -76,6 +81,7 @@ impl Ports {
             fs,
             sampler,
             volumes: Lane::new("volumes"),
+            library: Lane::new("library"),
             nvml: Lane::new("nvml"),
             http: Http::default(),
         }

@@ -78,5 +78,8 @@ pub mod ui;
 #[cfg(test)]
 extern crate self as hostler;
 #[cfg(test)]
+#[path = "../tests/all/weights.rs"]
+mod made_weights;
+#[cfg(test)]
 #[path = "../tests/all/make.rs"]
 mod make;

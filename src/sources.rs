@@ -9,6 +9,7 @@ mod docker;
 mod engines;
 mod gpu;
 mod host;
+mod library;
 mod logs;
 mod platforms;
 pub mod poller;
@@ -18,6 +19,7 @@ mod usage;
 mod volumes;
 
 pub use docker::Finder;
+pub use library::{Day, LibrarySettings, NamingConvention, NoConvention};
 pub use roster::{Known, Roster};
 
 use std::sync::Arc;
@@ -107,6 +109,8 @@ pub struct SourceSettings {
     pub engine_endpoints: Vec<String>,
     /// Registries are asked for newer images.
     pub check_updates: bool,
+    /// The models on disk.
+    pub library: LibrarySettings,
     /// What is never cleaned up, and so never counted as rubbish.
     pub protected: Protected,
 }
@@ -119,6 +123,7 @@ impl Default for SourceSettings {
             nvml_library: None,
             engine_endpoints: Vec::new(),
             check_updates: true,
+            library: LibrarySettings::default(),
             protected: Protected::default(),
         }
     }
@@ -150,4 +155,5 @@ pub const SOURCES: &[SourceSpec] = &[
     platforms::SPEC,
     logs::SPEC,
     updates::SPEC,
+    library::SPEC,
 ];

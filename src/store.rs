@@ -42,8 +42,8 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
-    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Moment, PlatformSample, Run, Sample, SourceId,
-    Thresholds, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, LibrarySample, Moment, PlatformSample, Run,
+    Sample, SourceId, Thresholds, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -81,6 +81,8 @@ pub struct State {
     pub platform_counters: PlatformCounters,
     /// What registries have for its images.
     pub updates: Slot<UpdateSample>,
+    /// The models on disk.
+    pub library: Slot<LibrarySample>,
     /// What people decided about updates.
     pub update_policy: Arc<UpdatePolicy>,
     /// How the image of each container stands, by the three above.
@@ -127,6 +129,7 @@ impl State {
             platforms: Slot::default(),
             platform_counters: PlatformCounters::default(),
             updates: Slot::default(),
+            library: Slot::default(),
             update_policy: Arc::default(),
             image_updates: HashMap::new(),
             tracks: HashMap::new(),
@@ -275,6 +278,7 @@ impl State {
                 self.updates.set(updates, at);
                 self.compare_images();
             }
+            Sample::Library(library) => self.library.set(library, at),
         }
     }
 

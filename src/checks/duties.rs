@@ -262,7 +262,8 @@ mod tests {
         script
             .sample(Sample::Usage(std::sync::Arc::default()))
             .sample(Sample::Logs { followed: 0 })
-            .sample(Sample::Updates(std::sync::Arc::default()));
+            .sample(Sample::Updates(std::sync::Arc::default()))
+            .sample(Sample::Library(std::sync::Arc::default()));
         script.disk(DockerDisk::default());
         script.docker([container("web").always(), container("job").exited(0, -60)]).assess();
         script

@@ -63,7 +63,7 @@ impl Checker<'_> {
     }
 
     /// The written value if it lies in `range`, else the default.
-    fn within<W: Copy, T: PartialOrd>(
+    pub(super) fn within<W: Copy, T: PartialOrd>(
         &mut self,
         written: Option<&Spanned<W>>,
         value: impl Fn(W) -> T,
@@ -191,10 +191,12 @@ impl Checker<'_> {
     fn sources(&mut self, raw: &RawConfig, defaults: &SourceSettings) -> SourceSettings {
         let check_updates = raw.updates.check.unwrap_or(defaults.check_updates);
         let protected = self.protected(raw.actions.protect.as_deref().unwrap_or_default());
+        let library = self.library(&raw.models, &defaults.library);
         let raw = &raw.sources;
         let (fastest, slowest) = (Duration::from_millis(250), Duration::from_mins(1));
         SourceSettings {
             check_updates,
+            library,
             protected,
             refresh: self.span(raw.refresh.as_ref(), fastest..=slowest, defaults.refresh),
             docker_endpoint: self
@@ -241,7 +243,7 @@ impl Checker<'_> {
         Some(address)
     }
 
-    fn filled(&mut self, written: &Spanned<String>) -> Option<String> {
+    pub(super) fn filled(&mut self, written: &Spanned<String>) -> Option<String> {
         let text = written.get_ref().trim();
         if text.is_empty() {
             self.fault(written, "this is empty; leave the key out to go without it".to_owned());

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use jiff::civil::Date;
 use toml::Spanned;
 
 use super::Config;
 use super::raw::{
-    Celsius, Count, Keys, Ratio, RawAction, RawActions, RawConfig, RawSources, RawSubject, RawThresholds, RawUi,
-    RawUpdates, Span,
+    Celsius, Count, Keys, Ratio, RawAction, RawActions, RawConfig, RawModels, RawSources, RawSubject, RawThresholds,
+    RawTuned, RawUi, RawUpdates, Span,
 };
 use crate::actions::OwnAction;
-use crate::domain::{Risk, Subject};
+use crate::domain::{Risk, Subject, Tuned};
+use crate::sources::{Day, LibrarySettings};
 use crate::ui::command::Command;
 
 /// The config as TOML. Keys without a value (such as an engine that is to be found by itself) stand as comments.
@@ -34,6 +36,14 @@ pub(super) fn complete(config: &Config) -> RawConfig {
     let mut raw = raw(config);
     raw.sources.docker.get_or_insert_with(|| anywhere(String::new()));
     raw.sources.nvml_library.get_or_insert_with(|| anywhere(String::new()));
+    raw.models.naming.get_or_insert_with(|| anywhere(String::new()));
+    raw.models.tuned = vec![RawTuned {
+        name: anywhere(String::new()),
+        base: Some(String::new()),
+        trained_at: Some(Day(Date::ZERO)),
+        corpus: Some(String::new()),
+        retrain_days: Some(anywhere(Count(0))),
+    }];
     raw.action = vec![RawAction {
         id: anywhere(String::new()),
         title: anywhere(String::new()),
@@ -88,6 +98,7 @@ fn raw(config: &Config) -> RawConfig {
             wait_days: Some(anywhere(Count(config.actions.wait_days))),
             notes: Some(config.actions.notes),
         },
+        models: models(&sources.library),
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),
@@ -103,6 +114,23 @@ fn raw(config: &Config) -> RawConfig {
         },
         keys: keys(config),
         action: config.actions.own.iter().map(own).collect(),
+    }
+}
+
+/// What is said about models on disk.
+fn models(library: &LibrarySettings) -> RawModels {
+    let tuned = |(name, tuned): (&String, &Tuned)| RawTuned {
+        name: anywhere(name.clone()),
+        base: tuned.base.clone(),
+        trained_at: tuned.trained_at.map(Day),
+        corpus: tuned.corpus.clone(),
+        retrain_days: Some(anywhere(Count(tuned.retrain_days))),
+    };
+    RawModels {
+        folders: Some(library.folders.iter().cloned().map(anywhere).collect()),
+        naming: library.naming.as_ref().map(|naming| anywhere(naming.to_string())),
+        retrain_days: Some(anywhere(Count(library.retrain_days))),
+        tuned: library.tuned.iter().map(tuned).collect(),
     }
 }
 
@@ -199,7 +227,15 @@ mod tests {
             assert!(TEMPLATE.lines().any(|line| line == format!("[{name}]")), "[{name}]");
             for (key, value) in table.as_table().unwrap() {
                 let heading = format!("[{name}.{key}]");
-                let known = if value.is_table() { TEMPLATE.lines().any(|line| line == heading) } else { has(key) };
+                let list = value.as_array().and_then(|list| list.first()?.as_table());
+                let known = match list {
+                    // Things of which there may be several have no default: they stand there as an example.
+                    Some(of_one) => {
+                        TEMPLATE.contains(&format!("#   [[{name}.{key}]]")) && of_one.keys().all(|key| has(key))
+                    }
+                    None if value.is_table() => TEMPLATE.lines().any(|line| line == heading),
+                    None => has(key),
+                };
                 assert!(known, "{name}.{key}");
             }
         }

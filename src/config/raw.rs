@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{Config, Fault, GlyphChoice, Place};
 use crate::domain::Risk;
+use crate::sources::Day;
 use crate::ui::command::Command;
 
 /// The whole file.
@@ -26,6 +27,7 @@ pub(super) struct RawConfig {
     pub(super) sources: RawSources,
     pub(super) thresholds: RawThresholds,
     pub(super) updates: RawUpdates,
+    pub(super) models: RawModels,
     pub(super) actions: RawActions,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
@@ -79,6 +81,28 @@ pub(super) struct RawUpdates {
     pub(super) check: Option<bool>,
     pub(super) wait_days: Option<Spanned<Count>>,
     pub(super) notes: Option<bool>,
+}
+
+/// `[models]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawModels {
+    pub(super) folders: Option<Vec<Spanned<String>>>,
+    pub(super) naming: Option<Spanned<String>>,
+    pub(super) retrain_days: Option<Spanned<Count>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) tuned: Vec<RawTuned>,
+}
+
+/// `[[models.tuned]]`: a model that was fine-tuned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTuned {
+    pub(super) name: Spanned<String>,
+    pub(super) base: Option<String>,
+    pub(super) trained_at: Option<Day>,
+    pub(super) corpus: Option<String>,
+    pub(super) retrain_days: Option<Spanned<Count>>,
 }
 
 /// `[actions]`.

@@ -66,6 +66,8 @@ pub struct Container {
     pub cpu_limit: Option<f64>,
     /// Published ports.
     pub ports: Vec<PublishedPort>,
+    /// Folders of the engine's host, volumes among them, that it has in its own file system.
+    pub mounts: Vec<ContainerMount>,
     /// The log driver, such as `json-file`.
     pub log_driver: String,
     /// The log file on the host, where the driver writes one.
@@ -210,6 +212,15 @@ impl PortReach {
             Self::Any => "any",
         }
     }
+}
+
+/// A folder of the engine's host in the file system of a container.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ContainerMount {
+    /// Where it lies on the host; that of a volume is the engine's to choose.
+    pub source: String,
+    /// Where the container has it.
+    pub destination: String,
 }
 
 /// The engine and all its containers.

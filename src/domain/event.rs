@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    ImagesSeen, JournalRecord, LogBatch, LoggedRequest, Moment, Observation, PlatformSample, Run, SourceId, Thresholds,
-    Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    ImagesSeen, JournalRecord, LibrarySample, LogBatch, LoggedRequest, Moment, Observation, PlatformSample, Run,
+    SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -34,6 +34,8 @@ pub enum Sample {
     },
     /// From [`SourceId::Updates`].
     Updates(Arc<UpdateSample>),
+    /// From [`SourceId::Library`].
+    Library(Arc<LibrarySample>),
 }
 
 impl Sample {
@@ -50,6 +52,7 @@ impl Sample {
             Self::Platforms(_) => SourceId::Platforms,
             Self::Logs { .. } => SourceId::Logs,
             Self::Updates(_) => SourceId::Updates,
+            Self::Library(_) => SourceId::Library,
         }
     }
 }

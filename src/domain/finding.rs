@@ -37,6 +37,8 @@ pub enum Unit {
     Restarts,
     /// Errors counted.
     Errors,
+    /// Bytes.
+    Bytes,
 }
 
 /// What a rule sees at one moment, before hold-for, silence and history.

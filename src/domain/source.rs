@@ -39,6 +39,9 @@ pub enum SourceId {
     /// What registries have for the images in use.
     #[strum(serialize = "images.updates")]
     Updates,
+    /// The models on disk.
+    #[strum(serialize = "models.library")]
+    Library,
 }
 
 impl SourceId {

@@ -8,10 +8,14 @@
     reason = "the one place that reads the machine's files"
 )]
 
+mod facts;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub use facts::{FileFacts, FileKind};
 
 /// Reads files below one root.
 #[derive(Debug, Clone)]

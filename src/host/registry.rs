@@ -369,7 +369,8 @@ fn told_digest(said: &Said) -> Option<String> {
     whole.then(|| digest.to_owned())
 }
 
-fn sha256(bytes: &[u8]) -> String {
+/// The digest of `bytes` as registries write it: `sha256:…`.
+pub fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::from("sha256:");
     for byte in Sha256::digest(bytes) {

@@ -5,10 +5,12 @@
 
 mod disk;
 mod inference;
+mod library;
 mod text;
 
 pub use disk::{CacheReport, DiskReport, ImageReport};
 pub use inference::{EngineReport, ModelReport, PerformanceReport, Quantiles};
+pub use library::LibraryReport;
 
 use std::sync::Arc;
 
@@ -60,6 +62,8 @@ pub struct Snapshot {
     pub models: Reading<Vec<ModelReport>>,
     /// Orchestration platforms.
     pub platforms: Reading<Vec<PlatformReport>>,
+    /// The models on disk.
+    pub library: Reading<LibraryReport>,
     /// What needs someone, worst first.
     pub findings: Vec<FindingReport>,
     /// What cannot be told yet.
@@ -186,6 +190,7 @@ impl Snapshot {
             platforms: part(state, SourceId::Platforms, &state.platforms, |sample| {
                 sample.platforms.iter().map(|item| platform(state, item)).collect()
             }),
+            library: part(state, SourceId::Library, &state.library, |sample| LibraryReport::from(sample)),
             findings: findings(state),
             unassessed: state.findings.unassessed().to_vec(),
             sources: SourceReport::all(state),

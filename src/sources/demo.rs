@@ -6,6 +6,7 @@
 mod containers;
 mod disk;
 mod engines;
+mod library;
 mod lines;
 mod machine;
 mod updates;
@@ -101,6 +102,8 @@ pub fn events(second: u64, at: Moment) -> Vec<Event> {
     }
     if second.is_multiple_of(10) {
         events.push(sampled(Sample::Updates(Arc::new(updates::sample(at.wall))), updates::DETAIL));
+        let library = library::sample(at.wall);
+        events.push(sampled(Sample::Library(Arc::new(library)), library::DETAIL));
     }
     events.push(sampled(Sample::Usage(Arc::new(containers::usages(second, &faults))), "cgroup v2"));
     if second.is_multiple_of(5) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,13 +87,31 @@ impl Source for Volumes {
 
 /// Reads the mount table of this process and asks each real file system for its size.
 fn read(fs: &RootedFs) -> Result<Vec<Volume>, Failure> {
+    let mounts = mounts(fs)?;
+    let mut volumes: Vec<Volume> = real_mounts(&mounts).into_iter().filter_map(|mount| volume(fs, mount)).collect();
+    volumes.sort_by(|a, b| a.mount.cmp(&b.mount));
+    Ok(volumes)
+}
+
+/// The mount table of this process.
+pub(super) fn mounts(fs: &RootedFs) -> Result<Vec<MountInfo>, Failure> {
     const TABLE: &str = "/proc/self/mountinfo";
     let text = fs.read(TABLE).map_err(|error| Failure::failed(format!("{TABLE}: {error}")))?;
     let MountInfos(mounts) =
         MountInfos::from_buf_read(Cursor::new(text)).map_err(|error| Failure::failed(format!("{TABLE}: {error}")))?;
-    let mut volumes: Vec<Volume> = real_mounts(&mounts).into_iter().filter_map(|mount| volume(fs, mount)).collect();
-    volumes.sort_by(|a, b| a.mount.cmp(&b.mount));
-    Ok(volumes)
+    Ok(mounts)
+}
+
+/// The mount that a file of this path and device (`major:minor`) lies on, and the mount point under which its file system is
+/// known as a volume. The path decides, unless it leads through links to another device.
+pub(super) fn mounted<'a>(mounts: &'a [MountInfo], path: &Path, device: &str) -> Option<(&'a MountInfo, &'a Path)> {
+    // Of two on one point the later one covers the other.
+    let around = mounts.iter().filter(|mount| path.starts_with(&mount.mount_point));
+    let by_path = around.max_by_key(|mount| mount.mount_point.as_os_str().len());
+    let by_device = || mounts.iter().find(|mount| mount.majmin == device);
+    let mount = by_path.filter(|mount| mount.majmin == device).or_else(by_device).or(by_path)?;
+    let known = real_mounts(mounts).into_iter().find(|real| real.majmin == mount.majmin).unwrap_or(mount);
+    Some((mount, &known.mount_point))
 }
 
 /// One mount for each real device: the shortest mount point, and never one of a single file.
@@ -152,5 +171,18 @@ mod tests {
             real_mounts(&mounts).into_iter().map(|mount| mount.mount_point.display().to_string()).collect();
         points.sort();
         assert_eq!(points, ["/", "/backup", "/models"]);
+    }
+
+    #[test]
+    fn a_path_lies_on_the_nearest_mount_and_is_told_by_the_name_of_the_volume() {
+        let MountInfos(mounts) = MountInfos::from_buf_read(Cursor::new(TABLE)).unwrap();
+        let of = |path: &str, device: &str| {
+            mounted(&mounts, Path::new(path), device).map(|(_, volume)| volume.display().to_string())
+        };
+        assert_eq!(of("/models/qwen3", "259:4"), Some("/models".to_owned()));
+        assert_eq!(of("/var/lib/docker/volumes/x", "254:1"), Some("/".to_owned()));
+        assert_eq!(of("/srv/a-link", "259:4"), Some("/models".to_owned()));
+        assert_eq!(of("/models/a-subvolume", "0:99"), Some("/models".to_owned()));
+        assert_eq!(of("relative", "0:99"), None);
     }
 }

@@ -97,12 +97,15 @@ pub(crate) const LAYERS: &[Layer] = &[
         crates: &[
             "futures_util",
             "procfs_core",
+            // The naming convention of models, and the files beside those that were fine-tuned.
+            "regex",
             "serde_json",
             "tokio::join",
             "tokio::select",
             "tokio::sync",
             "tokio::task",
             "tokio::time",
+            "toml",
             "tracing",
         ],
         pure: false,

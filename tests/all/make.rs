@@ -14,9 +14,10 @@ use hostler::checks;
 use hostler::domain::{
     Container, ContainerId, ContainerState, DockerDisk, DockerEvent, DockerEventKind, DockerNetwork, DockerSample,
     DockerVolume, Effect, Endpoint, Engine, EngineInfo, EngineKind, EngineSample, Event, Exit, Failure, Finding, Gpu,
-    GpuDriver, GpuMemory, GpuSample, Health, HealthState, HostSample, Image, JournalEntry, JournalRecord, LogBatch,
-    LogLevel, LogLine, LogOrigin, Memory, Moment, Platform, PlatformHealth, PlatformKind, PlatformSample, Reading,
-    RequestCounts, RestartPolicy, Sample, SourceId, Thresholds, Verdict, Volume, Why, XidEvent,
+    GpuDriver, GpuMemory, GpuSample, Health, HealthState, HostSample, Image, JournalEntry, JournalRecord, Leftovers,
+    LibraryPlace, LogBatch, LogLevel, LogLine, LogOrigin, Memory, ModelStore, Moment, Platform, PlatformHealth,
+    PlatformKind, PlatformSample, Reading, RequestCounts, RestartPolicy, Sample, SourceId, StoredModel, Thresholds,
+    Verdict, Volume, Why, XidEvent,
 };
 use hostler::store::{SourceState, Sources, State, verdict};
 use jiff::{SignedDuration, Timestamp};
@@ -49,6 +50,7 @@ pub(crate) fn state() -> State {
         SourceId::Platforms,
         SourceId::Logs,
         SourceId::Updates,
+        SourceId::Library,
     ] {
         sources.expect(source, SourceState::waiting(Duration::from_secs(Script::INTERVAL), false));
     }
@@ -273,6 +275,7 @@ pub(crate) fn container(name: &str) -> Maker {
         memory_limit_bytes: None,
         cpu_limit: None,
         ports: Vec::new(),
+        mounts: Vec::new(),
         log_driver: "json-file".to_owned(),
         log_path: None,
         tty: false,
@@ -493,5 +496,44 @@ pub(crate) fn platform(kind: PlatformKind, container: &str, total: u64, failed: 
         endpoint: Reading::Unavailable("no port of it is published".into()),
         health: Reading::Known(PlatformHealth::Ready),
         requests: Reading::Known(RequestCounts { total, failed }),
+    }
+}
+
+/// A model of Ollama of 1 GiB, whose weights were not looked at.
+pub(crate) fn stored_model(name: &str) -> StoredModel {
+    StoredModel {
+        name: name.to_owned(),
+        store: ModelStore::Ollama,
+        place: "/m".to_owned(),
+        path: format!("/m/manifests/{name}"),
+        weights: Reading::Unavailable(Why::NOT_SUPPORTED),
+        family: None,
+        version: None,
+        size_bytes: GIB,
+        own_bytes: GIB,
+        digest: None,
+        blobs: Vec::new(),
+        modified: Some(wall(-30 * 86_400)),
+        last_used: Reading::Unavailable(Why::NOT_SUPPORTED),
+        alias_of: None,
+        also_named: Vec::new(),
+        naming: None,
+        tuned: None,
+        damage: None,
+    }
+}
+
+/// A place of Ollama's models in which nothing is left over.
+pub(crate) fn library_place(path: &str) -> LibraryPlace {
+    LibraryPlace {
+        path: path.to_owned(),
+        store: ModelStore::Ollama,
+        because: "the config names it".to_owned(),
+        volume: Reading::Known("/".to_owned()),
+        total_bytes: GIB,
+        orphans: Reading::Known(Leftovers::default()),
+        partial: Leftovers::default(),
+        secrets: Vec::new(),
+        problems: Vec::new(),
     }
 }

@@ -10,13 +10,14 @@ use std::net::IpAddr;
 use bollard::models::{
     ContainerInspectResponse, ContainerState as EngineState, ContainerStateStatusEnum as Status, ContainerSummary,
     ContainerSummaryHealthStatusEnum, ContainerSummaryStateEnum as Listed, DeviceRequest, Health as EngineHealth,
-    HealthStatusEnum, HealthcheckResult, HostConfig, PortBinding, RestartPolicy as EngineRestartPolicy,
+    HealthStatusEnum, HealthcheckResult, HostConfig, MountPoint, PortBinding, RestartPolicy as EngineRestartPolicy,
     RestartPolicyNameEnum,
 };
 use jiff::Timestamp;
 
 use crate::domain::{
-    Container, ContainerId, ContainerState, Exit, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
+    Container, ContainerId, ContainerMount, ContainerState, Exit, Health, HealthState, PortReach, PublishedPort,
+    RestartPolicy,
 };
 use crate::host::foreign;
 
@@ -74,6 +75,7 @@ fn container(it: ContainerInspectResponse) -> Option<Container> {
                 bindings.iter().flatten().filter_map(move |binding| port(inner, binding))
             }),
         ),
+        mounts: it.mounts.unwrap_or_default().iter().filter_map(mount).collect(),
         log_driver: foreign::name(host.log_config.as_ref().and_then(|log| log.typ.as_deref()).unwrap_or_default()),
         // It is opened as it stands, so one that would have to be stripped is none.
         log_path: it.log_path.filter(|path| !path.is_empty() && foreign::clean(path, path.len()) == *path),
@@ -118,12 +120,21 @@ pub(super) fn listed(it: ContainerSummary) -> Option<Container> {
                 reach: reach(port.ip.as_deref().unwrap_or_default()),
             })
         })),
+        mounts: it.mounts.unwrap_or_default().iter().filter_map(mount).collect(),
         log_driver: String::new(),
         log_path: None,
         tty: false,
         cgroup: None,
         wants_gpu: false,
     })
+}
+
+/// A mount whose folder on the host is known. It is looked at as it stands, so a path that would have to be stripped is none.
+fn mount(mount: &MountPoint) -> Option<ContainerMount> {
+    let plain = |path: &Option<String>| {
+        path.as_ref().filter(|path| path.starts_with('/') && foreign::clean(path, path.len()) == **path).cloned()
+    };
+    Some(ContainerMount { source: plain(&mount.source)?, destination: plain(&mount.destination)? })
 }
 
 /// An instant of the engine; `None` for its zero time, the year 1, and for what is no time.

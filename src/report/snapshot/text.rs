@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::super::check::{findings_text, heading, sources_text};
 use super::super::look::{Columns, Look, Tone};
 use super::{
-    ContainerReport, DiskReport, EngineReport, GpuReport, HostReport, ModelReport, PlatformReport, ProcessReport,
-    Snapshot, VolumeReport,
+    ContainerReport, DiskReport, EngineReport, GpuReport, HostReport, LibraryReport, ModelReport, PlatformReport,
+    ProcessReport, Snapshot, VolumeReport,
 };
-use crate::domain::{HealthState, HostSample, PlatformHealth, Reading, Residency, units};
+use crate::domain::{HealthState, HostSample, PlatformHealth, Reading, Residency, StoredModel, units};
 
 type Cell = (Tone, String);
 
@@ -23,6 +23,7 @@ pub(super) fn text(snapshot: &Snapshot, look: &Look) -> String {
     text.push_str(&part("Inference servers", &snapshot.engines, look, |engine| vec![engine_row(engine)]));
     text.push_str(&part("Models", &snapshot.models, look, |model| vec![model_row(model)]));
     text.push_str(&part("Platforms", &snapshot.platforms, look, |platform| vec![platform_row(platform)]));
+    text.push_str(&library(&snapshot.library, look));
     text.push_str(&findings_text(&snapshot.findings, snapshot.verdict, snapshot.at, look));
     text.push_str(&sources_text(&snapshot.sources, look));
     text
@@ -201,6 +202,28 @@ fn disk(report: &Reading<DiskReport>, look: &Look) -> String {
             (Tone::Muted, unmeasured),
         ]]
     })
+}
+
+fn library(report: &Reading<LibraryReport>, look: &Look) -> String {
+    part("Models on disk", &report.clone().map(|report| report.models), look, |model| vec![stored_row(model)])
+}
+
+fn stored_row(model: &StoredModel) -> Vec<Cell> {
+    let weights = model.weights.known();
+    let quantization = weights.and_then(|weights| weights.quantization.clone());
+    let bits = weights.and_then(|weights| weights.bits_per_weight.get());
+    vec![
+        plain(&model.name),
+        plain(model.store.title()),
+        plain(units::bytes(model.size_bytes)),
+        plain(quantization.unwrap_or_else(|| "-".to_owned())),
+        plain(bits.map_or_else(String::new, |bits| format!("{bits:.2} bits/weight"))),
+        match (&model.damage, &model.alias_of) {
+            (Some(damage), _) => (Tone::Warning, damage.clone()),
+            (None, Some(other)) => (Tone::Muted, format!("is {other}")),
+            (None, None) => (Tone::Muted, String::new()),
+        },
+    ]
 }
 
 fn engine_row(report: &EngineReport) -> Vec<Cell> {

@@ -232,6 +232,7 @@ fn container(made: &Made, second: u64, faults: &Faults, now: Timestamp) -> Conta
         start_error: None,
         memory_limit_bytes: made.limit_mib.map(|mib| mib * MIB),
         cpu_limit: worker.then_some(2.0),
+        mounts: Vec::new(),
         ports: made
             .port
             .into_iter()

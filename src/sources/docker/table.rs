@@ -159,6 +159,7 @@ mod tests {
 
     fn container(id: &str, state: ContainerState) -> Container {
         Container {
+            mounts: Vec::new(),
             id: id.into(),
             name: format!("name-{id}").into(),
             project: None,

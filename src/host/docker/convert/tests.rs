@@ -220,3 +220,23 @@ fn gpus_are_asked_for_in_several_ways() {
     assert!(!wants(runtime, &[]));
     assert!(!wants(serde_json::json!({}), &["NVIDIA_VISIBLE_DEVICES=all"]));
 }
+
+#[test]
+fn only_mounts_whose_folder_can_be_named_are_kept() {
+    let point = |source: Option<&str>, destination: &str| MountPoint {
+        source: source.map(str::to_owned),
+        destination: Some(destination.to_owned()),
+        ..MountPoint::default()
+    };
+    let kept = mount(&point(Some("/srv/ollama"), "/root/.ollama")).unwrap();
+    assert_eq!((kept.source.as_str(), kept.destination.as_str()), ("/srv/ollama", "/root/.ollama"));
+    for (source, destination) in [
+        (None, "/tmp"),
+        (Some(""), "/tmp"),
+        (Some("relative"), "/tmp"),
+        (Some("/srv/\u{1b}[31mred"), "/data"),
+        (Some("/srv"), "/da\u{202e}ta"),
+    ] {
+        assert_eq!(mount(&point(source, destination)), None, "{source:?} {destination:?}");
+    }
+}
