@@ -35,6 +35,7 @@ mod source;
 mod tally;
 mod thresholds;
 pub mod units;
+mod vram;
 mod xid;
 
 pub use action::{ACTIONS, ActionId, ActionSpec, Risk, Subject};
@@ -81,4 +82,5 @@ pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};
 pub use tally::{Bucket, Counter, Histogram, Spread, Tally};
 pub use thresholds::Thresholds;
+pub use vram::{KV_TYPES, KvBits, MemoryNeed, kv_bits, longest_context};
 pub use xid::{XidClass, xid_class, xid_name};

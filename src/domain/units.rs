@@ -33,6 +33,13 @@ pub fn seconds(seconds: f64) -> String {
     }
 }
 
+/// A number of parameters as models are named: `134.5M`, `8.0B`.
+pub fn parameters(count: u64) -> String {
+    let count = count as f64;
+    let (scaled, unit) = if count >= 999.95e6 { (count / 1e9, 'B') } else { (count / 1e6, 'M') };
+    format!("{scaled:.1}{unit}")
+}
+
 /// A rate in decimal units, as network gear counts: `1.2 MB/s`; `0 B/s` when nothing moves.
 pub fn rate(bytes_per_second: f64) -> String {
     let mut text = scaled(bytes_per_second.max(0.0), 1000.0, &["B", "kB", "MB", "GB", "TB"], " ");
@@ -117,6 +124,13 @@ fn scaled(value: f64, step: f64, units: &[&str], gap: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_are_written_as_models_are_named() {
+        assert_eq!(parameters(134_515_008), "134.5M");
+        assert_eq!(parameters(8_030_261_248), "8.0B");
+        assert_eq!(parameters(999_990_000), "1.0B");
+    }
 
     #[test]
     fn bytes_take_the_unit_that_reads_best() {

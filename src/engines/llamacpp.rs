@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::metrics::{self, Wanted};
 use super::{Description, EngineSpec, Load, MODELS, ModelList, Probe, owner_of_models, prometheus, why};
-use crate::domain::{Counter, EngineKind, ModelRef, Reading, Residency, Why};
+use crate::domain::{Counter, EngineKind, ModelRef, Reading, Residency, Why, units};
 use crate::host::{Answer, HttpError, foreign, with_parameters};
 
 pub(super) const SPEC: EngineSpec = EngineSpec {
@@ -118,20 +118,13 @@ fn described(model: &Model, props: Option<&Props>) -> ModelRef {
     ModelRef {
         name: foreign::name(&model.id),
         family: None,
-        parameters: meta.and_then(|meta| meta.n_params).map(parameters),
+        parameters: meta.and_then(|meta| meta.n_params).map(units::parameters),
         quantization: meta.and_then(|meta| meta.ftype.as_deref()).map(foreign::name),
         size_bytes: meta.and_then(|meta| meta.size),
         memory_bytes: None,
         context_tokens: of_props.or(meta.and_then(|meta| meta.n_ctx)),
         residency,
     }
-}
-
-/// A number of parameters as models are named: `134.5M`, `8.0B`.
-fn parameters(count: u64) -> String {
-    let count = count as f64;
-    let (scaled, unit) = if count >= 999.95e6 { (count / 1e9, 'B') } else { (count / 1e6, 'M') };
-    format!("{scaled:.1}{unit}")
 }
 
 async fn load(probe: &mut Probe, models: &[ModelRef]) -> Result<Load, Why> {
@@ -210,13 +203,6 @@ fn counts(pages: &[&str]) -> Load {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parameters_are_written_as_models_are_named() {
-        assert_eq!(parameters(134_515_008), "134.5M");
-        assert_eq!(parameters(8_030_261_248), "8.0B");
-        assert_eq!(parameters(999_990_000), "1.0B");
-    }
 
     #[test]
     fn a_router_tells_which_models_are_loaded() {

@@ -108,6 +108,10 @@ pub fn events(second: u64, at: Moment) -> Vec<Event> {
     events.push(sampled(Sample::Usage(Arc::new(containers::usages(second, &faults))), "cgroup v2"));
     if second.is_multiple_of(5) {
         events.push(sampled(Sample::Engines(Arc::new(engines::sample(second, &faults))), "3 listening"));
+        let requests = engines::requests(second);
+        if !requests.is_empty() {
+            events.push(Event::Requests { requests, at });
+        }
         events.push(sampled(Sample::Logs { followed: 14 }, "14 containers"));
         events.push(sampled(Sample::Platforms(Arc::new(containers::platforms(second))), "2 platforms"));
     }

@@ -177,6 +177,12 @@ impl Performance {
         sketch.quantile(((rank + 0.5) / (count - 1.0).max(1.0)).min(1.0)).ok()?
     }
 
+    /// The mean of all values; `None` where there were none.
+    pub fn mean(&self, spread: Spread) -> Option<f64> {
+        let sketch = self.spreads[spread as usize].as_ref()?;
+        Some(sketch.sum()? / sketch.count() as f64)
+    }
+
     /// How many values there were.
     pub fn values(&self, spread: Spread) -> u64 {
         self.spreads[spread as usize].as_ref().map_or(0, |sketch| sketch.count() as u64)

@@ -38,6 +38,21 @@ pub fn width(pieces: &[Piece<'_>]) -> u16 {
     pieces.iter().map(|piece| text_width(&piece.text)).sum()
 }
 
+/// A text in lines of at most `columns` characters, broken at spaces where there are any.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest: Vec<char> = text.chars().collect();
+    while !rest.is_empty() {
+        let most = rest.len().min(columns.max(1));
+        let space =
+            rest[..most].iter().rposition(|character| *character == ' ').filter(|at| rest.len() > columns && *at > 0);
+        let tail = rest.split_off(space.unwrap_or(most));
+        lines.push(rest.iter().collect::<String>().trim_start().to_owned());
+        rest = tail;
+    }
+    lines
+}
+
 /// The cells that a text takes.
 pub fn text_width(text: &str) -> u16 {
     if text.is_ascii() { text.len() as u16 } else { text.width() as u16 }

@@ -55,6 +55,10 @@ pub enum RowKey {
     Network(Arc<str>),
     /// An inference server.
     Engine(Endpoint),
+    /// A place that keeps models on disk, by its path.
+    Place(Arc<str>),
+    /// A model on disk that no server serves, by its path.
+    Stored(Arc<str>),
     /// A model of an inference server.
     Model(Endpoint, String),
     /// A log line.

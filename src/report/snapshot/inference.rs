@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::domain::{ContainerId, Counter, Endpoint, Engine, EngineKind, EngineOption, ModelRef, Reading, Spread, Why};
-use crate::store::{Bottleneck, Performance, State, Window};
+use crate::store::{Advice, Bottleneck, MemorySplit, Performance, State, Window};
 
 /// One inference server.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +32,10 @@ pub struct EngineReport {
     pub performance: Reading<PerformanceReport>,
     /// What holds it back.
     pub bottleneck: Bottleneck,
+    /// What could be set otherwise, with its arithmetic.
+    pub advice: Vec<Advice>,
+    /// Where its video memory goes; null where that is not known.
+    pub memory: Option<MemorySplit>,
     /// The names of its models.
     pub models: Reading<Vec<String>>,
     /// How it was started, secrets masked.
@@ -118,6 +122,8 @@ pub(super) fn engine(state: &State, engine: &Engine) -> EngineReport {
             (None, None) => Reading::Unavailable("its counters were looked at only once".into()),
         },
         bottleneck: state.bottleneck(engine),
+        advice: state.tuning(engine),
+        memory: state.memory_split(engine),
         models: engine.models.clone().map(|models| models.into_iter().map(|model| model.name).collect()),
         options: engine.options.clone(),
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Faults, containers, wave};
 use crate::domain::{
-    Counter, Endpoint, Engine, EngineKind, EngineOption, EngineSample, Histogram, ModelRef, Reading, Residency, Spread,
-    Tally, Why,
+    Counter, Endpoint, Engine, EngineKind, EngineOption, EngineSample, Histogram, LogSubject, LoggedRequest, ModelRef,
+    Reading, RequestOutcome, Residency, Spread, Tally, Why,
 };
 
 const GIB: u64 = 1 << 30;
@@ -28,7 +28,7 @@ fn vllm(second: u64) -> Engine {
         kv_cache_tokens: Reading::Known(118_784),
         tally: Reading::Known(vllm_tally(second).into()),
         options: options(&[
-            ("--model", "/models/llama-3.3-8b/v4-awq"),
+            ("--model", "/models/llama-3.3-8b-v4-awq"),
             ("--max-model-len", "32768"),
             ("--gpu-memory-utilization", "0.92"),
             ("--max-num-seqs", "16"),
@@ -41,7 +41,7 @@ fn vllm(second: u64) -> Engine {
 
 fn ollama(faults: &Faults) -> Engine {
     let models = vec![
-        model("qwen3-32b:q4_K_M", ["qwen3", "32.8B", "Q4_K_M"], 19.8, 16_384, loaded(16.9)),
+        model("qwen3-32b:q4_K_M", ["qwen3", "32.8B", "Q4_K_M"], 18.4, 40_960, loaded(16.9)),
         model("deepseek-r1:32b", ["qwen2", "32.8B", "Q4_K_M"], 19.9, 131_072, Residency::OnDisk),
         model("llama3.1:8b", ["llama", "8.0B", "Q4_K_M"], 4.9, 131_072, Residency::OnDisk),
     ];
@@ -73,6 +73,20 @@ fn embedder(second: u64) -> Engine {
         options: options(&[("--model", "/models/bge-m3-f16.gguf"), ("--embedding", ""), ("--ctx-size", "8192")]),
         ..engine(EngineKind::LlamaCpp, 8081)
     }
+}
+
+/// What Ollama's log tells: a request now and then.
+pub(super) fn requests(second: u64) -> Vec<LoggedRequest> {
+    let seconds = 6.0 + 9.0 * wave(second, 31.0, 0.3);
+    let request = LoggedRequest {
+        server: LogSubject::Container(containers::id("ollama")),
+        outcome: RequestOutcome::Answered,
+        first_token_seconds: None,
+        end_to_end_seconds: Some(seconds),
+        prompt_tokens: None,
+        generated_tokens: None,
+    };
+    if second.is_multiple_of(20) { vec![request] } else { Vec::new() }
 }
 
 /// A server of which nothing is known yet.

@@ -1,15 +1,15 @@
 //! All that is known of one thing, as labelled lines.
 
 mod held;
+mod models;
 
 use super::super::Scene;
-use super::super::canvas::{Pieces, piece};
+use super::super::canvas::{Pieces, piece, wrap};
 use super::super::crash::{self, Room};
 use super::super::format;
 use super::super::list::RowKey;
-use super::super::tabs::models;
 use super::super::theme::Role;
-use crate::domain::{Container, DutyStanding, Engine, Finding, GpuProcess, Reading, Residency, units};
+use crate::domain::{Container, DutyStanding, Engine, Finding, GpuProcess, Reading, units};
 
 /// An open detail.
 #[derive(Debug, Clone)]
@@ -44,12 +44,8 @@ pub(super) fn lines_in(scene: &Scene<'_>, of: &RowKey, columns: usize) -> (Strin
             let row = rows.iter().find(|row| row.process.pid == *pid && row.gpu.uuid == *gpu);
             row.map_or_else(gone, |row| (format!("process {pid}"), of_process(scene, row.process, row.engine)))
         }
-        RowKey::Engine(endpoint) | RowKey::Model(endpoint, _) => {
-            let engines = scene.state.engines.get().map(|sample| &sample.engines);
-            let engine = engines.and_then(|engines| engines.iter().find(|engine| engine.endpoint == *endpoint));
-            engine.map_or_else(gone, |engine| {
-                (format!("{} {endpoint}", engine.kind.title()), of_engine(scene, engine, columns))
-            })
+        RowKey::Engine(_) | RowKey::Model(..) | RowKey::Stored(_) | RowKey::Place(_) => {
+            models::of(scene, of, columns).unwrap_or_else(gone)
         }
         RowKey::Line(number) => scene.state.logs.get(*number).map_or_else(gone, |line| {
             let mut lines = vec![
@@ -78,19 +74,9 @@ fn labelled(label: &'static str, value: impl Into<String>) -> Pieces<'static> {
     vec![piece(Role::Muted, format!("{label:<12}")), piece(Role::Text, value.into())]
 }
 
-/// A text in lines of at most `columns` characters, broken at spaces where there are any.
+/// A text in lines of at most `columns` characters.
 pub(in crate::ui) fn wrapped(text: &str, columns: usize) -> Vec<Pieces<'static>> {
-    let mut lines = Vec::new();
-    let mut rest: Vec<char> = text.chars().collect();
-    while !rest.is_empty() {
-        let most = rest.len().min(columns);
-        let space =
-            rest[..most].iter().rposition(|character| *character == ' ').filter(|at| rest.len() > columns && *at > 0);
-        let tail = rest.split_off(space.unwrap_or(most));
-        lines.push(vec![piece(Role::Text, rest.iter().collect::<String>().trim_start().to_owned())]);
-        rest = tail;
-    }
-    lines
+    wrap(text, columns).into_iter().map(|line| vec![piece(Role::Text, line)]).collect()
 }
 
 fn read<T: Copy>(value: &Reading<T>, write: impl FnOnce(T) -> String) -> String {
@@ -270,42 +256,4 @@ fn of_process(scene: &Scene<'_>, process: &GpuProcess, engine: Option<&Engine>) 
         labelled("memory", read(&process.memory_used_bytes, units::bytes)),
         labelled("sm", read(&process.sm_ratio, units::percent)),
     ]
-}
-
-fn of_engine(scene: &Scene<'_>, engine: &Engine, columns: usize) -> Vec<Pieces<'static>> {
-    let version = match &engine.version {
-        Reading::Known(version) => version.clone(),
-        Reading::Unavailable(why) => format!("unavailable, because {why}"),
-    };
-    let container = scene.state.container_of(engine).and_then(|id| scene.container_name(id));
-    let mut lines = vec![
-        labelled("version", version),
-        labelled(
-            "container",
-            container.map_or_else(|| "none: a process of the host".to_owned(), |name| name.to_string()),
-        ),
-        labelled("running", read(&engine.requests_running, |count| count.to_string())),
-        labelled("waiting", read(&engine.requests_waiting, |count| count.to_string())),
-        labelled("kv cache", read(&engine.kv_cache_used_ratio, |used| format!("{} in use", units::percent(used)))),
-        Vec::new(),
-    ];
-    lines.extend(models::about(scene, engine, u16::try_from(columns).unwrap_or(u16::MAX)));
-    lines.push(Vec::new());
-    match &engine.models {
-        Reading::Known(models) => {
-            for model in models {
-                let residency = match &model.residency {
-                    Residency::Unknown => String::new(),
-                    Residency::OnDisk => "  on disk".to_owned(),
-                    Residency::Loaded { vram_bytes, .. } => vram_bytes.map_or_else(
-                        || "  loaded".to_owned(),
-                        |bytes| format!("  loaded, {} of video memory", units::bytes(bytes)),
-                    ),
-                };
-                lines.push(vec![piece(Role::Strong, model.name.clone()), piece(Role::Muted, residency)]);
-            }
-        }
-        Reading::Unavailable(why) => lines.push(labelled("models", format!("unavailable, because {why}"))),
-    }
-    lines
 }

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::super::super::Scene;
-use super::super::super::canvas::{Canvas, Piece, Pieces, piece, text_width};
+use super::super::super::canvas::{Canvas, Piece, Pieces, piece, wrap};
 use super::super::super::theme::Role;
 use super::super::super::widgets::rule;
 use super::engines::{Row, hold_role};
@@ -18,6 +18,8 @@ pub(super) fn column(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, row
     let place = container.map_or_else(|| "on the host".to_owned(), |name| format!("in {name}"));
     let verdict = verdict(scene, &row.bottleneck, area.width - 4);
     let mut rest = block(canvas, area, &title, &[piece(Role::Muted, place)], &verdict);
+    rest = memory_block(canvas, rest, scene, engine);
+    rest = block(canvas, rest, "Advice", &[], &advice(scene, engine, area.width - 4));
     rest = block(canvas, rest, "Last 5 minutes", &[], &times(scene, engine));
     block(canvas, rest, "Started with", &[], &options(engine, area.width - 4));
 }
@@ -25,7 +27,7 @@ pub(super) fn column(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, row
 /// All of it as lines, for a popup.
 pub(super) fn lines(scene: &Scene<'_>, engine: &Engine, width: u16) -> Vec<Pieces<'static>> {
     let mut lines = verdict(scene, &scene.state.bottleneck(engine), width);
-    for more in [times(scene, engine), options(engine, width)] {
+    for more in [advice(scene, engine, width), times(scene, engine), options(engine, width)] {
         if !more.is_empty() {
             lines.push(Vec::new());
             lines.extend(more);
@@ -61,14 +63,63 @@ fn block(canvas: &mut Canvas<'_>, area: Rect, title: &str, right: &[Piece<'_>], 
 
 fn verdict(scene: &Scene<'_>, found: &Bottleneck, width: u16) -> Vec<Pieces<'static>> {
     let mut lines: Vec<Pieces<'static>> = vec![vec![piece(hold_role(found.hold), found.hold.word())]];
-    let clauses = found.evidence.iter().flat_map(|clause| wrapped(clause, width));
+    let clauses = found.evidence.iter().flat_map(|clause| wrap(clause, width.into()));
     lines.extend(clauses.map(|text| vec![piece(Role::Muted, text)]));
     if let Some(change) = &found.change {
         let arrow = scene.ui.glyphs().then;
         let mut first = true;
-        for text in wrapped(change, width.saturating_sub(2)) {
+        for text in wrap(change, width.saturating_sub(2).into()) {
             let lead = if std::mem::take(&mut first) { format!("{arrow} ") } else { "  ".to_owned() };
             lines.push(vec![piece(Role::Accent, lead), piece(Role::Text, text)]);
+        }
+    }
+    lines
+}
+
+/// Where the memory of its processes goes: weights, cache, the rest, as a bar.
+fn memory_block(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, engine: &Engine) -> Rect {
+    let Some(split) = scene.state.memory_split(engine) else { return area };
+    if area.height < 6 {
+        return area;
+    }
+    let parts = [
+        ("weights", Some(split.weights_bytes), Role::Memory),
+        ("kv cache", split.kv_bytes, Role::Bandwidth),
+        ("other", Some(split.other_bytes), Role::Power),
+    ];
+    let parts = parts.into_iter().filter_map(|(label, bytes, role)| Some((label, bytes?, role)));
+    let mut line: Pieces<'_> = Vec::new();
+    for (label, bytes, _) in parts.clone() {
+        let gap = if line.is_empty() { "" } else { "   " };
+        line.push(piece(Role::Muted, format!("{gap}{label} ")));
+        line.push(piece(Role::Text, units::bytes(bytes)));
+    }
+    let room = split
+        .conversations
+        .map(|(count, tokens)| vec![piece(Role::Text, format!("room for {count} conversations of {tokens} tokens"))]);
+    let lines: Vec<Pieces<'_>> = [Some(line), Some(Vec::new()), room].into_iter().flatten().collect();
+    let rest = block(canvas, area, "Where the memory goes", &[], &lines);
+    let (all, width) = (split.total_bytes().max(1), area.width - 4);
+    let mut x = area.x + 2;
+    for (_, bytes, role) in parts {
+        let cells = ((bytes as f64 / all as f64) * f64::from(width)).round() as u16;
+        let cells = cells.min(area.x + 2 + width - x);
+        canvas.repeat(x, area.y + 2, cells, canvas.glyphs.meter, role);
+        x += cells;
+    }
+    rest
+}
+
+fn advice(scene: &Scene<'_>, engine: &Engine, width: u16) -> Vec<Pieces<'static>> {
+    let dot = scene.ui.glyphs().dot;
+    let mut lines: Vec<Pieces<'static>> = Vec::new();
+    for advice in scene.state.tuning(engine) {
+        let texts = [(advice.what, Role::Text), (advice.change, Role::Muted)];
+        for (text, role) in texts {
+            for (index, words) in wrap(&text, width.saturating_sub(2).into()).into_iter().enumerate() {
+                let lead = if index == 0 && role == Role::Text { format!("{dot} ") } else { "  ".to_owned() };
+                lines.push(vec![piece(Role::Accent, lead), piece(role, words)]);
+            }
         }
     }
     lines
@@ -135,7 +186,7 @@ fn options(engine: &Engine, width: u16) -> Vec<Pieces<'static>> {
         Reading::Known(options) => options,
         Reading::Unavailable(why) => {
             let text = format!("unavailable, because {why}");
-            return wrapped(&text, width).map(|text| vec![piece(Role::Faint, text)]).collect();
+            return wrap(&text, width.into()).into_iter().map(|text| vec![piece(Role::Faint, text)]).collect();
         }
     };
     let one = |option: &EngineOption| {
@@ -146,21 +197,4 @@ fn options(engine: &Engine, width: u16) -> Vec<Pieces<'static>> {
         }
     };
     options.iter().map(one).collect()
-}
-
-/// A text in lines of at most so many cells, broken between words.
-fn wrapped(text: &str, width: u16) -> impl Iterator<Item = String> {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.len() - 1;
-        if !lines[last].is_empty() && text_width(&lines[last]) + 1 + text_width(word) > width {
-            lines.push(word.to_owned());
-        } else {
-            if !lines[last].is_empty() {
-                lines[last].push(' ');
-            }
-            lines[last].push_str(word);
-        }
-    }
-    lines.into_iter()
 }
