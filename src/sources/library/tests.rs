@@ -275,12 +275,14 @@ fn a_snapshot_of_the_hub_is_what_its_links_lead_to() {
         it.link(&format!("{repository}/snapshots/{commit}/config.json"), "../../blobs/c");
     }
     it.link(&format!("{repository}/snapshots/{new}/shadow"), "../../../../../etc/shadow");
+    it.link(&format!("{repository}/snapshots/{new}/README.md"), "../../blobs/none");
     it.link(&format!("models--x--broken/snapshots/{old}/model.safetensors"), "../../blobs/none");
     it.write("datasets--x--y/blobs/z", [1; 5000]);
     let sample = it.look();
     let current = named(&sample, "Qwen/Qwen3-8B");
     assert_eq!((current.digest.as_deref(), current.family.as_deref()), (Some(new.as_str()), Some("qwen3")));
     assert_eq!(current.weights.known().unwrap().parameters.get(), Some(20_000));
+    assert_eq!(current.damage, None, "nobody needs its README");
     let before = named(&sample, "Qwen/Qwen3-8B@aaaaaaaaaaaa");
     assert!(before.own_bytes >= 20_000 && before.own_bytes < 30_000, "{}", before.own_bytes);
     let broken = named(&sample, "x/broken").damage.as_deref();
