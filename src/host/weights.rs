@@ -22,6 +22,9 @@ pub const MOST_READ_BYTES: u64 = 32 << 20;
 /// Why a header cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeightsError {
+    /// Nobody has read it yet.
+    #[error("is not read yet")]
+    Waiting,
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Unread(io::ErrorKind),

@@ -404,3 +404,19 @@ fn tokens_are_told_by_who_can_read_them() {
     mode(&it.root.path().join("cache"), 0o700);
     assert_eq!(open(&mut it), [(token, false), (stored, false)]);
 }
+
+#[test]
+fn names_and_sizes_do_not_wait_for_headers() {
+    let mut it = Box::new("/models", ModelStore::Folder);
+    it.write("a.gguf", weights());
+    it.memory.headers_wait = true;
+    let sample = it.look();
+    let model = named(&sample, "a.gguf");
+    assert!(sample.reads_on && model.own_bytes > 9000 && model.damage.is_none());
+    assert_eq!(model.weights.why().unwrap().to_string(), "a.gguf: is not read yet");
+    it.memory.headers_wait = false;
+    assert_eq!(it.look().files_read, 1);
+    // What is known by now is told at once.
+    it.memory.headers_wait = true;
+    assert!(named(&it.look(), "a.gguf").weights.known().is_some());
+}
