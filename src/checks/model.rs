@@ -141,7 +141,7 @@ mod tests {
 
     fn look(models: Vec<StoredModel>, place: LibraryPlace) -> Script {
         let mut script = Script::new();
-        let sample = LibrarySample { models, places: vec![place], files_read: 0 };
+        let sample = LibrarySample { models, places: vec![place], files_read: 0, reads_on: false };
         script.at(0).sample(Sample::Library(sample.into())).assess();
         script
     }

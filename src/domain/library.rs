@@ -25,6 +25,8 @@ pub struct LibrarySample {
     pub places: Vec<LibraryPlace>,
     /// Files of which more than their size had to be read this time; the rest was known from the time before.
     pub files_read: usize,
+    /// Headers are still being read: names and sizes are known, and are not held back.
+    pub reads_on: bool,
 }
 
 impl LibrarySample {

@@ -22,9 +22,12 @@ pub const MOST_READ_BYTES: u64 = 32 << 20;
 /// Why a header cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WeightsError {
+    /// Nobody has read it yet.
+    #[error("is not read yet")]
+    Waiting,
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
-    Unread(String),
+    Unread(io::ErrorKind),
     /// It does not begin as such files do.
     #[error("is no {} file", Into::<&str>::into(*.0))]
     Other(WeightsFormat),
@@ -46,7 +49,7 @@ pub enum WeightsError {
 
 impl From<io::Error> for WeightsError {
     fn from(error: io::Error) -> Self {
-        Self::Unread(error.to_string())
+        Self::Unread(error.kind())
     }
 }
 

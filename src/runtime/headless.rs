@@ -70,10 +70,11 @@ async fn first_round(core: &mut Core, queue: &mut Queue, scope: Scope, began: In
     core.assess(core.clock.now());
 }
 
-/// Whether the engine has listed what it holds and still measures it.
+/// Whether the engine has listed what it holds and still measures it, or headers of models are still being read.
 fn is_measuring(state: &State) -> bool {
     state.disk.get().is_some_and(|disk| disk.measured.is_none())
-        && state.sources.get(SourceId::DockerDisk).is_some_and(|source| source.failure.is_none())
+        || state.library.get().is_some_and(|library| library.reads_on)
+            && state.sources.get(SourceId::DockerDisk).is_some_and(|source| source.failure.is_none())
 }
 
 /// Takes events in until `end`, with the rules looking each second.

@@ -23,13 +23,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::roster::{self, Roster};
 use super::{Read, Source, SourceContext, SourceSpec};
-use crate::domain::{Failure, LibrarySample, Sample, SourceId, Tuned, units};
-use crate::host::{ModelHomes, Reader, RootedFs};
+use crate::domain::{Event, Failure, LibrarySample, Sample, SourceId, Tuned, units};
+use crate::host::{Clock, ModelHomes, Reader, RootedFs};
 use memory::Memory;
+use roots::Root;
 
 pub use naming::{NamingConvention, NoConvention};
 pub use tuned::Day;
@@ -67,6 +68,10 @@ struct Library {
     homes: ModelHomes,
     settings: LibrarySettings,
     roster: watch::Receiver<Roster>,
+    clock: Clock,
+    events: mpsc::Sender<Event>,
+    /// A look was had at all headers.
+    looked: bool,
 }
 
 impl Library {
@@ -77,8 +82,28 @@ impl Library {
             homes: ModelHomes::of_this_process(),
             settings: context.settings.library.clone(),
             roster: context.roster.subscribe(),
+            clock: context.ports.clock,
+            events: context.events.clone(),
+            looked: false,
         }
     }
+}
+
+impl Library {
+    /// Looks at every place; with or without the headers that are not known yet.
+    async fn look(&mut self, roots: Vec<Root>, headers_wait: bool) -> Result<LibrarySample, Failure> {
+        let (fs, settings) = (self.fs.clone(), self.settings.clone());
+        let look = move |memory: &mut Memory| {
+            memory.headers_wait = headers_wait;
+            scan::scan(&fs, &roots, &settings, memory)
+        };
+        let looked = self.reader.read(look).await;
+        looked.map_err(|why| Failure::failed(format!("a folder of models does not answer: {why}")))
+    }
+}
+
+fn taken(sample: LibrarySample) -> Sample {
+    Sample::Library(Arc::new(sample))
 }
 
 impl Source for Library {
@@ -87,13 +112,16 @@ impl Source for Library {
             // Without an engine there are no containers that could hold models.
             let containers = roster::known(&mut self.roster).await.ok().map(|known| known.sample);
             let roots = roots::roots(&self.homes, &self.settings.folders, containers.as_deref());
-            let (fs, settings) = (self.fs.clone(), self.settings.clone());
-            let sample = self
-                .reader
-                .read(move |memory| scan::scan(&fs, &roots, &settings, memory))
-                .await
-                .map_err(|why| Failure::failed(format!("a folder of models does not answer: {why}")))?;
-            Ok(Read { detail: detail(&sample), sample: Sample::Library(Arc::new(sample)) })
+            if !self.looked {
+                // The words of two hundred vocabularies take a while: what is known without them is not held back.
+                let sample = self.look(roots.clone(), true).await?;
+                let event = Event::Sampled { detail: detail(&sample), sample: taken(sample), at: self.clock.now() };
+                // Nobody may be there any more.
+                let _gone = self.events.send(event).await;
+            }
+            let sample = self.look(roots, false).await?;
+            self.looked = true;
+            Ok(Read { detail: detail(&sample), sample: taken(sample) })
         })
     }
 }

@@ -5,7 +5,7 @@ mod shape;
 mod types;
 
 use std::collections::HashMap;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufRead as _, BufReader, Read, Seek};
 
 use super::{Header, MOST_READ_BYTES, WeightsError};
 use crate::domain::WeightsFormat;
@@ -210,6 +210,32 @@ impl<R: Read + Seek> Walk<R> {
         self.spend(length.min(MOST_TEXT))
     }
 
+    /// Passes over so many texts: a vocabulary has hundreds of thousands, so those that lie in the buffer are leapt over there.
+    fn skip_texts(&mut self, mut count: u64) -> Result<(), WeightsError> {
+        while count > 0 {
+            let buffer = self.file.fill_buf()?;
+            let mut passed = 0;
+            while let Some((length, rest)) = buffer.get(passed..).and_then(<[u8]>::split_first_chunk::<8>)
+                && let length = u64::from_le_bytes(*length)
+                && length <= rest.len() as u64
+                && count > 0
+            {
+                passed += 8 + length as usize;
+                count -= 1;
+            }
+            if passed == 0 {
+                // It begins in this buffer and ends behind it.
+                self.skip_text()?;
+                count -= 1;
+            } else {
+                self.claim(passed as u64)?;
+                self.spend(passed as u64)?;
+                self.file.consume(passed);
+            }
+        }
+        Ok(())
+    }
+
     /// A text, stripped; what is longer than [`MOST_TEXT`] is cut.
     fn text(&mut self) -> Result<String, WeightsError> {
         let length = self.u64()?;
@@ -244,9 +270,7 @@ impl<R: Read + Seek> Walk<R> {
     fn list(&mut self, wanted: bool) -> Result<Option<Value>, WeightsError> {
         let (kind, count) = (self.u32()?, self.u64()?);
         if kind == 8 {
-            for _ in 0..count {
-                self.skip_text()?;
-            }
+            self.skip_texts(count)?;
             return Ok(None);
         }
         let width = width(kind)?;

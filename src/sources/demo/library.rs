@@ -49,7 +49,7 @@ pub(super) fn sample(now: Timestamp) -> LibrarySample {
         place(FOLDER, "the config names it", untold),
         place(OLLAMA, "Ollama's service keeps them there", Reading::Known(Leftovers::default())),
     ];
-    LibrarySample { models, places, files_read: 0 }
+    LibrarySample { models, places, files_read: 0, reads_on: false }
 }
 
 fn model(made: &Made, now: Timestamp) -> StoredModel {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::files::{FileId, Met, problem, shown, skip, walk, within};
 use super::scan::{Draft, Scan, model};
 use super::tuned;
-use super::weights::{Group, groups};
+use super::weights::{Group, groups, is_weights};
 use crate::domain::{LibraryPlace, LibraryProblemKind, StoredModel};
 use crate::host::{FileKind, RootedFs};
 
@@ -123,10 +123,6 @@ fn leads_to(fs: &RootedFs, root: &Path, link: &Met, links: &HashMap<&Path, &Met>
         }
     }
     Lead::Round
-}
-
-fn is_weights(name: &str) -> bool {
-    [".gguf", ".safetensors"].iter().any(|end| name.ends_with(end))
 }
 
 /// The same model by the name of a link: without the link it would still be there.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::files::{Met, is_plain, skip, walk, within};
 use super::scan::{Draft, Scan, by_key, model};
-use super::weights::{Group, groups};
+use super::weights::{Group, groups, is_weights};
 use crate::domain::{Leftovers, LibraryPlace, LibraryProblemKind, Reading, Why};
 use crate::host::{FileKind, RootedFs};
 
@@ -54,7 +54,7 @@ fn repository(scan: &mut Scan<'_>, folder: &Path, name: &str, place: &mut Librar
     for (commit, links) in snapshots {
         let name =
             if Some(&commit) == current.as_ref() { name.to_owned() } else { format!("{name}@{}", short(&commit)) };
-        let mut damage = None;
+        let mut missing = Vec::new();
         let mut files = Vec::new();
         for link in links {
             match target(scan.fs, folder, &link) {
@@ -64,13 +64,13 @@ fn repository(scan: &mut Scan<'_>, folder: &Path, name: &str, place: &mut Librar
                         used.insert(path.clone());
                         files.push(Met { name: link.name, path, facts: *facts });
                     }
-                    None => damage = damage.or_else(|| Some(format!("its file {} has no blob", link.name))),
+                    None => missing.push(link.name),
                 },
                 Target::Away => skip(place, &link.path, "it is a link that leads to no blob of its repository"),
             }
         }
         let snapshot = folder.join("snapshots").join(&commit);
-        drafts.extend(of_snapshot(scan, place, &snapshot, (&name, &commit), damage, &files));
+        drafts.extend(of_snapshot(scan, place, &snapshot, (&name, &commit), &missing, &files));
     }
     if let Reading::Known(orphans) = &mut place.orphans {
         let unused = blobs.iter().filter(|(path, _)| !used.contains(*path));
@@ -85,13 +85,14 @@ fn of_snapshot(
     place: &mut LibraryPlace,
     snapshot: &Path,
     (name, commit): (&str, &str),
-    damage: Option<String>,
+    missing: &[String],
     files: &[Met],
 ) -> Vec<Draft> {
     let groups = groups(files);
     if groups.is_empty() {
         // Without weights it is a model only if it should have some.
-        let damaged = damage.map(|damage| {
+        let damaged = missing.iter().find(|name| is_weights(name)).map(|missing| {
+            let damage = has_no_blob(missing);
             let mut stored = model(place, name.to_owned(), snapshot);
             stored.weights = Reading::Unavailable(Why::new(damage.clone()));
             stored.last_used = Reading::Unavailable(Why::from("it has no weights"));
@@ -105,7 +106,11 @@ fn of_snapshot(
         let name =
             if single { name.to_owned() } else { format!("{name}/{}", group.name).trim_end_matches('/').to_owned() };
         let mut stored = model(place, name, snapshot);
-        (stored.digest, stored.damage) = (Some(commit.to_owned()), damage.clone());
+        stored.digest = Some(commit.to_owned());
+        // Of several models in one repository a missing file harms the one that it belongs to.
+        let stem = group.name.strip_suffix(".gguf").unwrap_or(&group.name);
+        let harms = |name: &&String| if single { is_needed(name) } else { is_weights(name) && name.starts_with(stem) };
+        stored.damage = missing.iter().find(harms).map(|name| has_no_blob(name));
         let belongs = |file: &&Met| single || group.weights.iter().any(|(path, _)| *path == file.path);
         let own: Vec<&Met> = files.iter().filter(belongs).collect();
         stored.size_bytes = own.iter().map(|file| file.facts.size_bytes).sum();
@@ -115,6 +120,15 @@ fn of_snapshot(
         Draft { model: stored, files: own.iter().map(|file| file.facts.id).collect() }
     };
     groups.iter().map(draft).collect()
+}
+
+fn has_no_blob(name: &str) -> String {
+    format!("its file {name} has no blob")
+}
+
+/// Whether a model cannot be served without this file.
+fn is_needed(name: &str) -> bool {
+    is_weights(name) || [".json", ".model"].iter().any(|end| name.ends_with(end))
 }
 
 /// Where a file of a snapshot leads.

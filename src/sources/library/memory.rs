@@ -27,6 +27,8 @@ pub(super) struct Memory {
     headers: Known<HeaderRead>,
     configs: Known<Option<HubConfig>>,
     pub(super) sidecars: Known<Result<Sidecar, String>>,
+    /// Headers that are not known are left for the next look.
+    pub(super) headers_wait: bool,
 }
 
 impl Memory {
@@ -51,6 +53,9 @@ impl Memory {
         facts: &FileFacts,
         format: WeightsFormat,
     ) -> Arc<HeaderRead> {
+        if self.headers_wait && !self.headers.knows(path, facts) {
+            return Arc::new(HeaderRead { header: Err(WeightsError::Waiting), unnoticed: true });
+        }
         self.headers.get(path, facts, || {
             let (header, unnoticed) = match weights::read(fs, path, format) {
                 Ok((header, unnoticed)) => (Ok(header), unnoticed),
@@ -74,6 +79,10 @@ impl Memory {
 
 /// What tells that a file is still the same.
 type Stamp = ((u64, u64), u64, Option<Timestamp>);
+
+fn stamp(facts: &FileFacts) -> Stamp {
+    (facts.id, facts.size_bytes, facts.modified)
+}
 
 /// Files of one kind, by path.
 pub(super) struct Known<T> {
@@ -104,9 +113,13 @@ impl<T> Known<T> {
         self.read
     }
 
+    fn knows(&self, path: &Path, facts: &FileFacts) -> bool {
+        self.by_path.get(path).is_some_and(|entry| entry.stamp == stamp(facts))
+    }
+
     /// What a file says: as it is known, else as `read` finds it, which also tells whether that will be true another time.
     pub(super) fn get(&mut self, path: &Path, facts: &FileFacts, read: impl FnOnce() -> (T, bool)) -> Arc<T> {
-        let stamp = (facts.id, facts.size_bytes, facts.modified);
+        let stamp = stamp(facts);
         if let Some(entry) = self.by_path.get_mut(path).filter(|entry| entry.stamp == stamp) {
             entry.met = true;
             return entry.value.clone();

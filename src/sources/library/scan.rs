@@ -61,7 +61,7 @@ pub(super) fn scan(fs: &RootedFs, roots: &[Root], settings: &LibrarySettings, me
     }
     let models = scan.finish(drafts);
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    LibrarySample { models, places: found, files_read: memory.end() }
+    LibrarySample { models, places: found, reads_on: memory.headers_wait, files_read: memory.end() }
 }
 
 /// The roots that are there, or should be, each folder once.

@@ -275,12 +275,14 @@ fn a_snapshot_of_the_hub_is_what_its_links_lead_to() {
         it.link(&format!("{repository}/snapshots/{commit}/config.json"), "../../blobs/c");
     }
     it.link(&format!("{repository}/snapshots/{new}/shadow"), "../../../../../etc/shadow");
+    it.link(&format!("{repository}/snapshots/{new}/README.md"), "../../blobs/none");
     it.link(&format!("models--x--broken/snapshots/{old}/model.safetensors"), "../../blobs/none");
     it.write("datasets--x--y/blobs/z", [1; 5000]);
     let sample = it.look();
     let current = named(&sample, "Qwen/Qwen3-8B");
     assert_eq!((current.digest.as_deref(), current.family.as_deref()), (Some(new.as_str()), Some("qwen3")));
     assert_eq!(current.weights.known().unwrap().parameters.get(), Some(20_000));
+    assert_eq!(current.damage, None, "nobody needs its README");
     let before = named(&sample, "Qwen/Qwen3-8B@aaaaaaaaaaaa");
     assert!(before.own_bytes >= 20_000 && before.own_bytes < 30_000, "{}", before.own_bytes);
     let broken = named(&sample, "x/broken").damage.as_deref();
@@ -401,4 +403,20 @@ fn tokens_are_told_by_who_can_read_them() {
     assert_eq!(open(&mut it), [(token.clone(), true), (stored.clone(), false)]);
     mode(&it.root.path().join("cache"), 0o700);
     assert_eq!(open(&mut it), [(token, false), (stored, false)]);
+}
+
+#[test]
+fn names_and_sizes_do_not_wait_for_headers() {
+    let mut it = Box::new("/models", ModelStore::Folder);
+    it.write("a.gguf", weights());
+    it.memory.headers_wait = true;
+    let sample = it.look();
+    let model = named(&sample, "a.gguf");
+    assert!(sample.reads_on && model.own_bytes > 9000 && model.damage.is_none());
+    assert_eq!(model.weights.why().unwrap().to_string(), "a.gguf: is not read yet");
+    it.memory.headers_wait = false;
+    assert_eq!(it.look().files_read, 1);
+    // What is known by now is told at once.
+    it.memory.headers_wait = true;
+    assert!(named(&it.look(), "a.gguf").weights.known().is_some());
 }

@@ -64,6 +64,11 @@ pub(super) fn groups(files: &[Met]) -> Vec<Group> {
     all
 }
 
+/// Whether a file of this name holds weights.
+pub(super) fn is_weights(name: &str) -> bool {
+    [".gguf", ".safetensors"].iter().any(|end| name.ends_with(end))
+}
+
 fn group(
     name: String,
     folder: bool,
@@ -116,15 +121,11 @@ impl Scan<'_> {
             .map(|(path, facts)| (path, facts, self.memory.header(self.fs, path, facts, group.format)))
             .collect();
         let looked = read.iter().map(|(_, facts, header)| (**facts, header.unnoticed)).collect();
-        let faults = read.iter().filter_map(|(path, facts, read)| Some((*path, fault(&read.header, facts)?)));
-        let fault = faults.into_iter().next();
-        if let Some((path, error)) = fault {
+        let mut faults = read.iter().filter_map(|(path, facts, read)| Some((*path, fault(&read.header, facts)?)));
+        if let Some((path, error)) = faults.next() {
             let words = format!("{}: {error}", short(path));
-            if let WeightsError::Unread(_) = error {
-                // The error has lost its kind: the file is asked once more.
-                if let Err(error) = self.fs.open_unnoticed(path) {
-                    note(place, path, &error);
-                }
+            if let WeightsError::Unread(kind) = error {
+                note(place, path, &kind.into());
             }
             let damaged =
                 matches!(error, WeightsError::CutShort { .. } | WeightsError::Damaged(_) | WeightsError::Other(_));
