@@ -35,7 +35,7 @@ pub use docker::{
 };
 pub use exec::{ExecError, Running};
 pub use fs::RootedFs;
-pub use http::{Answer, Http, HttpError, Origin, OriginError};
+pub use http::{Answer, Http, HttpError, Lines, Origin, OriginError};
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};
 pub use reach::reach;

@@ -8,8 +8,8 @@ use toml::Spanned;
 
 use super::Config;
 use super::raw::{
-    Celsius, Count, Keys, Ratio, RawAction, RawActions, RawConfig, RawSources, RawSubject, RawThresholds, RawUi,
-    RawUpdates, Span,
+    Celsius, Count, Keys, Ratio, RawAction, RawActions, RawConfig, RawModels, RawSources, RawSubject, RawThresholds,
+    RawUi, RawUpdates, Span,
 };
 use crate::actions::OwnAction;
 use crate::domain::{Risk, Subject};
@@ -99,6 +99,7 @@ fn raw(config: &Config) -> RawConfig {
                 .collect(),
             protect: Some(sources.protected.patterns().iter().map(|name| anywhere(name.to_string())).collect()),
         },
+        models: RawModels { aliases: Some(config.actions.aliases.iter().cloned().map(anywhere).collect()) },
         keys: keys(config),
         action: config.actions.own.iter().map(own).collect(),
     }

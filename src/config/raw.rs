@@ -27,6 +27,7 @@ pub(super) struct RawConfig {
     pub(super) thresholds: RawThresholds,
     pub(super) updates: RawUpdates,
     pub(super) actions: RawActions,
+    pub(super) models: RawModels,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -90,6 +91,13 @@ pub(super) struct RawActions {
     /// By container.
     pub(super) probes: BTreeMap<Spanned<String>, Spanned<String>>,
     pub(super) protect: Option<Vec<Spanned<String>>>,
+}
+
+/// `[models]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawModels {
+    pub(super) aliases: Option<Vec<Spanned<String>>>,
 }
 
 /// `[[action]]`: one of the operator's own.

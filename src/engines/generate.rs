@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{NEEDS_KEY, Probe, identify};
+use super::{NEEDS_KEY, Probe, identify, is_same};
 use crate::domain::{EngineKind, ModelRef, Reading, Residency};
 use crate::host::{Answer, Http, HttpError, Origin, foreign};
 
@@ -32,6 +32,12 @@ pub enum Untried {
     /// It holds no model that generates.
     #[error("it holds no model to try")]
     NoModel,
+    /// The model that was named only embeds.
+    #[error("{0} only embeds")]
+    Embeds(String),
+    /// The model that was named is not there.
+    #[error("it has no model {0}")]
+    NoSuchModel(String),
     /// It wants a key.
     #[error("it asks for an API key")]
     NeedsKey,
@@ -45,12 +51,17 @@ pub enum Untried {
     },
 }
 
-/// Has the server at `origin` generate a few tokens, with the model that costs least: one that is loaded, else the smallest.
-/// It may take so long, because a model may have to be loaded first.
+/// Has the server at `origin` generate a few tokens, with the `named` model, else with the one that costs least: one that is
+/// loaded, else the smallest. It may take so long, because a model may have to be loaded first.
 ///
 /// # Errors
 /// Why that cannot be done, or failed.
-pub async fn generate(http: &Http, origin: Origin, patience: Duration) -> Result<Generated, Untried> {
+pub async fn generate(
+    http: &Http,
+    origin: Origin,
+    named: Option<&str>,
+    patience: Duration,
+) -> Result<Generated, Untried> {
     let mut probe = Probe::new(http, origin);
     let spec = match identify(&mut probe).await {
         Ok(Some(spec)) => spec,
@@ -62,7 +73,17 @@ pub async fn generate(http: &Http, origin: Origin, patience: Duration) -> Result
         Reading::Unavailable(why) if why == NEEDS_KEY => return Err(Untried::NeedsKey),
         Reading::Unavailable(why) => return Err(Untried::NotThere(why.to_string())),
     };
-    let model = cheapest(&models).ok_or(Untried::NoModel)?.name.clone();
+    let model = match named {
+        None => cheapest(&models).ok_or(Untried::NoModel)?,
+        Some(name) => {
+            let known = models.iter().find(|model| is_same(&model.name, name));
+            known.ok_or_else(|| Untried::NoSuchModel(name.to_owned()))?
+        }
+    };
+    if embeds(model) {
+        return Err(Untried::Embeds(model.name.clone()));
+    }
+    let model = model.name.clone();
     let ask = Ask { http, origin, model: &model, patience };
     let said = if spec.kind == EngineKind::Ollama { ask.ollama().await } else { ask.openai().await };
     match said {
@@ -75,12 +96,14 @@ pub async fn generate(http: &Http, origin: Origin, patience: Duration) -> Result
     }
 }
 
+/// Whether a model only embeds, as its family or its name says.
+fn embeds(model: &ModelRef) -> bool {
+    let family = model.family.as_deref().unwrap_or_default();
+    family.contains("bert") || model.name.contains("embed")
+}
+
 /// The model to try: models that only embed are left alone.
 fn cheapest(models: &[ModelRef]) -> Option<&ModelRef> {
-    let embeds = |model: &ModelRef| {
-        let family = model.family.as_deref().unwrap_or_default();
-        family.contains("bert") || model.name.contains("embed")
-    };
     let dearness = |model: &&ModelRef| {
         (!matches!(model.residency, Residency::Loaded { .. }), model.size_bytes.unwrap_or(u64::MAX))
     };

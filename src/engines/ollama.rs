@@ -3,6 +3,8 @@
 //! `/api/tags` lists what is on disk, `/api/ps` what is loaded (`server/routes.go`, `api/types.go`). The `llama-server`
 //! that it starts for each loaded model is its own affair and never listed.
 
+pub(super) mod control;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 
