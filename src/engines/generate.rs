@@ -14,6 +14,9 @@ use crate::host::{Answer, Http, HttpError, Origin, foreign};
 const TOKENS: u32 = 8;
 const PROMPT: &str = "Say hello.";
 
+/// The most that is kept of what it says instead of generating, bytes.
+const SAID_BYTES: usize = 200;
+
 /// What came of a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generated {
@@ -91,7 +94,9 @@ pub async fn generate(
             Ok(Generated { text: foreign::clean(text.trim(), 80).into_owned(), model })
         }
         Ok(_) => Err(Untried::Failed { why: "an empty answer".to_owned(), model }),
-        Err(HttpError::Status(401 | 403)) => Err(Untried::NeedsKey),
+        Err(Unsaid::Http(HttpError::Status(401 | 403)) | Unsaid::Refused(HttpError::Status(401 | 403), _)) => {
+            Err(Untried::NeedsKey)
+        }
         Err(error) => Err(Untried::Failed { why: error.to_string(), model }),
     }
 }
@@ -110,6 +115,31 @@ fn cheapest(models: &[ModelRef]) -> Option<&ModelRef> {
     models.iter().filter(|model| !embeds(model)).min_by_key(dearness)
 }
 
+/// Why a server said nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unsaid {
+    /// There was no answer, or none that is understood.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// It refused, and said so in these words.
+    #[error("{0}: {1}")]
+    Refused(HttpError, String),
+}
+
+/// A successful answer; else what it says instead: `error` as Ollama writes it, or `error.message` as `OpenAI` does.
+fn success(answer: &Answer) -> Result<&Answer, Unsaid> {
+    let error = match answer.success() {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    let said = answer.json::<serde_json::Value>().unwrap_or_default();
+    let said = said.get("error").and_then(|it| it.as_str().or_else(|| it.get("message")?.as_str()));
+    Err(match said {
+        Some(said) => Unsaid::Refused(error, foreign::clean(said, SAID_BYTES).into_owned()),
+        None => Unsaid::Http(error),
+    })
+}
+
 struct Ask<'a> {
     http: &'a Http,
     origin: Origin,
@@ -119,7 +149,7 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     /// Ollama's own interface (`docs/api.md`, "Generate a completion").
-    async fn ollama(&self) -> Result<String, HttpError> {
+    async fn ollama(&self) -> Result<String, Unsaid> {
         #[derive(Deserialize)]
         struct Said {
             response: String,
@@ -127,11 +157,11 @@ impl Ask<'_> {
         let body =
             json!({ "model": self.model, "prompt": PROMPT, "stream": false, "options": { "num_predict": TOKENS } });
         let answer = self.post("/api/generate", &body).await?;
-        Ok(answer.success()?.json::<Said>()?.response)
+        Ok(success(&answer)?.json::<Said>()?.response)
     }
 
     /// `OpenAI`'s: the chat, or, for a model without a template for one, the plain completion.
-    async fn openai(&self) -> Result<String, HttpError> {
+    async fn openai(&self) -> Result<String, Unsaid> {
         #[derive(Deserialize)]
         struct Said {
             choices: Vec<Choice>,
@@ -154,7 +184,7 @@ impl Ask<'_> {
             let plain = json!({ "model": self.model, "prompt": PROMPT, "max_tokens": TOKENS });
             answer = self.post("/v1/completions", &plain).await?;
         }
-        let said: Said = answer.success()?.json()?;
+        let said: Said = success(&answer)?.json()?;
         let of = |choice: Choice| match choice.message {
             Some(message) => message.content.filter(|text| !text.is_empty()).or(message.reasoning_content),
             None => choice.text,

@@ -85,8 +85,8 @@ fn named_back(server: &OllamaServer) -> (Duration, Duration) {
     let began = Timestamp::now();
     // It ends with a failure: nothing generates there.
     command.env("DOCKER_HOST", "unix:///nowhere.sock").env("HOME", home.path()).output().unwrap();
-    let run = fs::read_dir(home.path().join("state/runs")).unwrap().map(|entry| entry.unwrap().path());
-    let text = fs::read_to_string(run.filter(|path| path.extension().is_some_and(|it| it == "jsonl")).next().unwrap());
+    let mut runs = fs::read_dir(home.path().join("state/runs")).unwrap().map(|entry| entry.unwrap().path());
+    let text = fs::read_to_string(runs.find(|path| path.extension().is_some_and(|it| it == "jsonl")).unwrap());
     let text = text.unwrap();
     let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let mut finished = records.filter(|record| record["kind"] == "finished");

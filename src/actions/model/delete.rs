@@ -12,7 +12,7 @@ use super::place::{Place, Server, only};
 use super::promote::is_alias;
 use super::versions::Names;
 use crate::actions::{Action, Desk, Refusal, Wish, hex, ops};
-use crate::domain::{ActionSpec, EngineKind, Item, ModelName, ModelOp, Op, Plan, Residency, Risk, Step, units};
+use crate::domain::{ActionSpec, EngineKind, Item, ModelName, ModelOp, Op, Plan, Risk, Step, units};
 use crate::engines::{HeldModel, Ollama};
 use crate::host::{RootedFs, edit};
 
@@ -47,7 +47,9 @@ impl Action for Delete {
             let Some(held) = names.model(name) else { return Err(Refusal::new(format!("{name} is gone"))) };
             let mut plan = super::begin(desk, self.spec(), wish, vec![server.lock(name)]).await?;
             plan.title = format!("Delete {name} at {}", server.word());
-            let loaded = matches!(model.residency, Residency::Loaded { .. });
+            // What another name holds stays where it is.
+            let alone = names.others(&held.digest, name).next().is_none();
+            let loaded = alone && Ollama::new(&desk.ports.http, server.origin).loaded().await?.contains(&held.digest);
             let against = against(desk, &server, name, loaded);
             let mut step = Step::new(
                 STEP,

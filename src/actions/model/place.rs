@@ -171,7 +171,8 @@ fn missing(servers: &[Server], written: &Written<'_>) -> Refusal {
     });
     let silent: String = silent.collect();
     let known = servers.iter().flat_map(|server| server.models.known().into_iter().flatten());
-    let near = nearest(name, known.map(|model| model.name.as_str()));
+    let whole = name.parse::<ModelName>().map_or_else(|_| name.to_owned(), |name| name.to_string());
+    let near = nearest(&whole, known.map(|model| model.name.as_str()));
     Refusal::new(format!("there is no model `{name}`{near}{silent}"))
 }
 

@@ -5,7 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use super::place::{Place, resolve};
 use crate::actions::{Action, Desk, Refusal, Wish, capitalised};
 use crate::domain::{ActionSpec, EngineKind, Item, ModelOp, Op, Plan, Residency, Step, units};
-use crate::engines::Router;
+use crate::engines::{Ollama, Router};
 
 /// One of both.
 pub(in crate::actions) struct Change {
@@ -34,7 +34,7 @@ impl Action for Change {
             plan.title = format!("{} {what}", capitalised(self.spec().title));
             for place in &places {
                 may_be_told(desk, place).await?;
-                let loaded = matches!(place.model.residency, Residency::Loaded { .. });
+                let loaded = is_loaded(desk, place).await?;
                 if loaded == self.loads {
                     let how = if loaded { "in memory already" } else { "not in memory" };
                     plan.kept.push(format!("{} is {how}", place.shown()));
@@ -67,6 +67,16 @@ impl Change {
         step.items.push(Item { name: shown, detail, ..Item::default() });
         step
     }
+}
+
+/// Whether it is in memory, also under another name that means the same model.
+async fn is_loaded(desk: &Desk, place: &Place) -> Result<bool, Refusal> {
+    if place.server.kind != EngineKind::Ollama {
+        return Ok(matches!(place.model.residency, Residency::Loaded { .. }));
+    }
+    let ollama = Ollama::new(&desk.ports.http, place.server.origin);
+    let (digest, loaded) = (ollama.digest(&place.model.name).await?, ollama.loaded().await?);
+    Ok(digest.is_some_and(|digest| loaded.contains(&digest)))
 }
 
 /// Whether its server loads and unloads models when it is told to.

@@ -116,9 +116,12 @@ impl<'a> Names<'a> {
         let surplus = (versions.len() + 1).saturating_sub(most as usize);
         let (mut steps, mut last) = (Vec::new(), Vec::new());
         let going: Vec<Version> = versions.into_iter().take(surplus).collect();
+        // The name itself means something else by then.
+        let moves = name.to_string();
         for version in &going {
             let Version { name, digest, .. } = version;
-            let stays = |other: &&str| !going.iter().any(|version| is_same(&version.name, other));
+            let goes = |other: &str| going.iter().any(|version| is_same(&version.name, other));
+            let stays = |other: &&str| !is_same(other, &moves) && !goes(other);
             match self.others(digest, name).find(stays) {
                 Some(other) => {
                     let title = format!("let {name} go: {other} is the same model");

@@ -106,21 +106,21 @@ impl<'a> Ollama<'a> {
         Ok(self.models().await?.into_iter().find(|model| is_same(&model.name, name)).map(|model| model.digest))
     }
 
-    /// Names of the models in memory.
+    /// Digests of the models in memory: each is listed under the name by which it was asked for first.
     ///
     /// # Errors
     /// When it does not answer, or not as it is known to.
     pub async fn loaded(&self) -> Result<Vec<String>, ControlError> {
         #[derive(Deserialize)]
         struct Running {
-            models: Option<Vec<Named>>,
+            models: Option<Vec<Loaded>>,
         }
         #[derive(Deserialize)]
-        struct Named {
-            name: String,
+        struct Loaded {
+            digest: String,
         }
         let running: Running = self.http.get(self.origin, RUNNING).await?.success()?.json()?;
-        Ok(running.models.unwrap_or_default().iter().map(|model| foreign::name(&model.name)).collect())
+        Ok(running.models.unwrap_or_default().iter().map(|model| foreign::name(&model.digest)).collect())
     }
 
     /// What it says of a model: the text from which it could be made again, whose `FROM` names its largest blob.

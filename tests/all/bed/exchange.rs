@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How long one HTTP request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Status code and body of the answer. HTTP 1.0, so the answer ends where the connection ends.
 pub(crate) fn exchange(address: SocketAddr, method: &str, path: &str, body: &[u8]) -> io::Result<(u16, String)> {

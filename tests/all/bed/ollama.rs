@@ -123,8 +123,8 @@ impl OllamaServer {
         self.done("POST", "/api/generate", &body)
     }
 
-    /// Names and digests of the models in memory.
-    pub(crate) fn loaded(&self) -> HashMap<String, String> {
+    /// Names and digests of the models in memory, the one that was asked last first.
+    pub(crate) fn loaded(&self) -> Vec<(String, String)> {
         named(&self.done("GET", "/api/ps", &json!(null)))
     }
 
@@ -135,7 +135,7 @@ impl OllamaServer {
 
     /// Digests by name.
     pub(crate) fn digests(&self) -> HashMap<String, String> {
-        named(&self.done("GET", "/api/tags", &json!(null)))
+        named(&self.done("GET", "/api/tags", &json!(null))).into_iter().collect()
     }
 
     /// The digest of what has this name; empty where nothing has.
@@ -165,15 +165,15 @@ impl Drop for OllamaServer {
     }
 }
 
-/// Digests by name in a list of models.
-fn named(list: &str) -> HashMap<String, String> {
+/// Names and digests in a list of models.
+fn named(list: &str) -> Vec<(String, String)> {
     let list: Value = serde_json::from_str(list).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     list["models"].as_array().unwrap().iter().map(|model| (text(&model["name"]), text(&model["digest"]))).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// A part that a relay plays itself: the bytes that it answers with.
