@@ -12,6 +12,7 @@ mod decide;
 mod gate;
 mod kept;
 mod lifecycle;
+mod model;
 mod newer;
 mod notes;
 mod ops;
@@ -38,7 +39,7 @@ use tokio::sync::OnceCell;
 
 use crate::domain::{ActionSpec, Failure, Plan, Protected};
 use crate::history::StateDir;
-use crate::host::{DockerClient, EngineError, Ports};
+use crate::host::{DockerClient, EngineError, Origin, Ports};
 
 /// One maintenance operation.
 pub trait Action: Sync {
@@ -69,6 +70,12 @@ pub const REGISTRY: &[&dyn Action] = &[
     &remove::Volume,
     &decide::Pin,
     &decide::Skip,
+    &model::LOAD,
+    &model::UNLOAD,
+    &model::Promote,
+    &model::Rollback,
+    &model::Pull,
+    &model::Delete,
 ];
 
 /// What somebody wants done.
@@ -83,6 +90,7 @@ pub struct Wish {
     /// Optional steps that are left out.
     pub without: Vec<String>,
     /// The tag to which an image goes, or which is passed over; `None` for the one that it has, and for all that are newer.
+    /// Of a model: the alias to which it is promoted.
     pub to: Option<String>,
 }
 
@@ -126,6 +134,8 @@ pub struct Desk {
     endpoint: Option<String>,
     /// NVIDIA's library that the config names, if it does.
     nvml_library: Option<String>,
+    /// Where the config says that inference servers listen.
+    engine_endpoints: Vec<Origin>,
     docker: OnceCell<DockerClient>,
 }
 
@@ -146,6 +156,8 @@ pub struct ActionSettings {
     pub wait_days: u32,
     /// The makers of an image are asked what they say of a version before it is updated.
     pub notes: bool,
+    /// The stable names of models that clients use: names of Ollama, or symbolic links (absolute paths).
+    pub aliases: Vec<String>,
     /// The operator's own actions, no two with one id, and none with the id of one of hostler's.
     pub own: Vec<OwnAction>,
 }
@@ -160,6 +172,7 @@ impl Default for ActionSettings {
             probes: BTreeMap::new(),
             wait_days: 0,
             notes: true,
+            aliases: Vec::new(),
             own: Vec::new(),
         }
     }
@@ -175,6 +188,7 @@ impl Desk {
             protected: Protected::default(),
             endpoint,
             nvml_library: None,
+            engine_endpoints: Vec::new(),
             docker: OnceCell::new(),
         }
     }
@@ -189,6 +203,13 @@ impl Desk {
     #[must_use]
     pub fn nvml_library(self, library: Option<String>) -> Self {
         Self { nvml_library: library, ..self }
+    }
+
+    /// The same desk where the config names these inference servers; what is no address on this host is left out.
+    #[must_use]
+    pub fn engines(self, endpoints: &[String]) -> Self {
+        let engine_endpoints = endpoints.iter().filter_map(|endpoint| endpoint.parse().ok()).collect();
+        Self { engine_endpoints, ..self }
     }
 
     /// The container engine, connected to at the first use.
@@ -218,8 +239,9 @@ impl Desk {
     const FILE_PATIENCE: Duration = Duration::from_secs(20);
 }
 
-/// Actions that may be about a tag.
-const WITH_TAG: [&str; 4] = ["container.update", "container.trial", "container.rollback", "container.skip"];
+/// Actions that may be about a tag, or an alias.
+const WITH_TAG: [&str; 5] =
+    ["container.update", "container.trial", "container.rollback", "container.skip", "model.promote"];
 
 /// What an action would do.
 ///

@@ -22,6 +22,8 @@ mod journal;
 mod kept;
 mod library;
 mod log;
+mod model_name;
+mod model_op;
 mod moment;
 mod op;
 mod plan;
@@ -71,6 +73,8 @@ pub use library::{
     PerLayer, SecretFile, StoredModel, Tuned, Weights, WeightsFormat,
 };
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
+pub use model_name::{ModelName, NoModelName, TagTooLong};
+pub use model_op::{ModelOp, Over, ServedModel};
 pub use moment::Moment;
 pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb};
 pub use plan::{Choice, Item, Plan, Step};

@@ -3,9 +3,11 @@
 //! Each file is one [`EngineSpec`]; [`ENGINES`] lists them. Only requests that change nothing and cost next to nothing
 //! are made: a `GET` can load a model (llama.cpp's router), generate a token (the `/health` of `SGLang`) or call every upstream
 //! for money (that of `LiteLLM`), so a path is asked for here only where its server is known to bear it, and an unknown
-//! server is asked for one path alone, [`MODELS`].
+//! server is asked for one path alone, [`MODELS`]. What a server is told to do, because somebody asked for it, stands apart:
+//! [`Ollama`], [`Router`].
 
 mod generate;
+mod listening;
 mod litellm;
 mod llamacpp;
 mod metrics;
@@ -18,6 +20,9 @@ mod tgi;
 mod vllm;
 
 pub use generate::{Generated, Untried, generate};
+pub use listening::{is_child, is_spared_with, reachable};
+pub use llamacpp::router::{Router, RouterError};
+pub use ollama::control::{ControlError, HeldModel, Ollama, Pulling, is_same};
 pub use ollama::log::{EndedRequest, RequestLog};
 pub use spared::is_spared;
 

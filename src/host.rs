@@ -39,7 +39,7 @@ pub use docker::{
 pub use exec::{ExecError, Running};
 pub use fs::{FileFacts, FileKind, RootedFs};
 pub use homes::ModelHomes;
-pub use http::{Answer, Http, HttpError, Origin, OriginError, with_parameters};
+pub use http::{Answer, Http, HttpError, Lines, Origin, OriginError, with_parameters};
 pub use journal::Journal;
 pub use lane::{Lane, Reader, Unread};
 pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};

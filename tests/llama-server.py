@@ -2,6 +2,7 @@
 
 The package index has no llama-server that runs on any processor, but it has the server's own code as a
 Python module. tests/run installs this file as `llama-server`; the process serves until it is killed.
+Ollama, which starts it too, gives it more options than there are here: those are passed over.
 """
 
 import argparse
@@ -10,18 +11,18 @@ import signal
 import xllamacpp
 
 parser = argparse.ArgumentParser(prog="llama-server")
-parser.add_argument("--model", required=True)
+parser.add_argument("--model", "-m", required=True)
 parser.add_argument("--alias", help="name of the model in the answers (default: its path)")
 parser.add_argument("--host", default="127.0.0.1")
 parser.add_argument("--port", type=int, default=8080)
 parser.add_argument("--api-key")
-parser.add_argument("--ctx-size", type=int, default=4096)
-parser.add_argument("--parallel", type=int, default=2, help="number of slots")
+parser.add_argument("--ctx-size", "-c", type=int, default=4096)
+parser.add_argument("--parallel", "-np", type=int, default=2, help="number of slots")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--metrics", action="store_true")
 parser.add_argument("--no-slots", action="store_true")
 parser.add_argument("--props", action="store_true")
-options = parser.parse_args()
+options, _ = parser.parse_known_args()
 
 params = xllamacpp.CommonParams()
 params.model.path = options.model

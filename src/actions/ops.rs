@@ -9,6 +9,7 @@ mod decide;
 mod edit;
 mod gate;
 mod images;
+mod model;
 mod recreate;
 mod removal;
 mod trial;
@@ -17,6 +18,7 @@ pub(super) use data::may_go_back;
 pub(super) use edit::replaced;
 pub(super) use gate::gpus_inside;
 pub(super) use images::split;
+pub(super) use model::short;
 pub(super) use recreate::is_kept;
 pub(super) use trial::leads_to_engine;
 
@@ -25,7 +27,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::Desk;
-use crate::domain::{ContainerId, ContainerRef, Failure, Guard, Op, Run, RunEntry, RunRecord, Verb};
+use crate::domain::{ContainerId, ContainerRef, Failure, Guard, ModelOp, Op, Run, RunEntry, RunRecord, Verb};
 use crate::history::{Attachment, RunFile};
 use crate::host::{DockerClient, EngineError, LogsFrom, foreign};
 
@@ -136,7 +138,13 @@ pub(super) fn may_be_broken_off(op: &Op) -> bool {
             | Op::BackUp { .. }
             | Op::CopyVolume { .. }
             | Op::Command { .. }
+            | Op::Model(ModelOp::Pull { .. } | ModelOp::Load { .. } | ModelOp::Generate { .. })
     )
+}
+
+/// Whether the container engine carries it out.
+pub(super) fn needs_engine(op: &Op) -> bool {
+    !matches!(op, Op::Command { .. } | Op::Pin { .. } | Op::Skip { .. } | Op::Model(_))
 }
 
 /// Carries out one operation of a run with this file. The engine is asked for only where it is needed.
@@ -145,6 +153,7 @@ pub(super) async fn perform(op: &Op, desk: &Desk, run: &Run, file: &mut RunFile)
         Op::Command { command } => command::run(desk, file, command).await,
         Op::Pin { subject, pinned } => decide::pin(desk, subject, *pinned),
         Op::Skip { subject, versions, skipped } => decide::skip(desk, subject, versions, *skipped),
+        Op::Model(op) => model::perform(desk, file, op).await,
         op => on_the_engine(op, &mut Bench::open(desk, run, file).await?).await,
     }
 }
@@ -152,7 +161,7 @@ pub(super) async fn perform(op: &Op, desk: &Desk, run: &Run, file: &mut RunFile)
 async fn on_the_engine(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> {
     match op {
         // Carried out already, without it.
-        Op::Command { .. } | Op::Pin { .. } | Op::Skip { .. } => Ok(Done::default()),
+        Op::Command { .. } | Op::Pin { .. } | Op::Skip { .. } | Op::Model(_) => Ok(Done::default()),
         Op::Lifecycle { verb, container, stop_seconds } => lifecycle(bench, *verb, container, *stop_seconds).await,
         Op::RemoveContainer { container, volumes } => remove_container(bench, container, *volumes).await,
         Op::ArchiveLogs { containers } => archive_logs(bench, containers).await,

@@ -35,7 +35,15 @@ pub(super) fn unfinished(runs: &[Run], names: &[String]) -> Result<(), Refusal> 
     let is_about = |run: &Run, name: &String| {
         run.plan.targets.contains(name) || run.plan.locks.contains(&format!("container/{name}"))
     };
-    let died = runs.iter().find(|run| run.has_died() && names.iter().any(|name| is_about(run, name)));
+    interrupted(runs, |run| names.iter().any(|name| is_about(run, name)))
+}
+
+/// Looks among `runs` for one that was interrupted and is about the same.
+///
+/// # Errors
+/// When there is one, with what to do about it.
+pub(super) fn interrupted(runs: &[Run], is_about: impl Fn(&Run) -> bool) -> Result<(), Refusal> {
+    let died = runs.iter().find(|run| run.has_died() && is_about(run));
     let Some(Run { id, plan, .. }) = died else { return Ok(()) };
     let title = &plan.title;
     Err(Refusal::new(format!(

@@ -191,8 +191,11 @@ impl<'a> Runner<'a> {
         self.end(outcome, format!("{why}{}", freed.unwrap_or_default()))
     }
 
-    /// Waits until the engine answers; not for ever.
+    /// Waits until the engine answers, where the plan needs it; not for ever.
     async fn engine_is_back(&mut self) -> bool {
+        if !self.needs_engine() {
+            return true;
+        }
         let began = Instant::now();
         loop {
             let answer = match self.desk.docker().await {
@@ -207,6 +210,12 @@ impl<'a> Runner<'a> {
             self.tell(RunEntry::Progress { text, done: waited.as_secs(), total: ENGINE_PATIENCE.as_secs() }, false);
             sleep(LOOK_EVERY * 5).await;
         }
+    }
+
+    /// Whether anything in the plan is done, or taken back, by the container engine.
+    fn needs_engine(&self) -> bool {
+        let ops = self.run.plan.steps.iter().flat_map(|step| step.undo.iter().chain([&step.op]));
+        ops.into_iter().any(ops::needs_engine)
     }
 
     /// One operation that takes back. An engine that is about to restart still answers, and then fails at what it is asked: so
@@ -263,7 +272,7 @@ impl<'a> Runner<'a> {
     /// Whether data allows to take it back.
     async fn may_go_back(&mut self) -> Result<(), Trouble> {
         // What is not taken back by itself has no data that must go back with it.
-        if self.insisted || !self.run.plan.rolls_back {
+        if self.insisted || !self.run.plan.rolls_back || !self.needs_engine() {
             return Ok(());
         }
         let mut bench = Bench::open(self.desk, &self.run, &mut self.file).await?;

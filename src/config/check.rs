@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::raw::{Keys, Ratio, RawAction, RawActions, RawConfig, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
 use crate::actions::{ActionSettings, NoProbePath, OwnAction, ProbePath};
-use crate::domain::{ActionSpec, NamePattern, Protected, Thresholds, units};
+use crate::domain::{ActionSpec, ModelName, NamePattern, Protected, Thresholds, units};
 use crate::sources::SourceSettings;
 use crate::ui::command::Command;
 use crate::ui::keymap::{Keymap, KeymapError};
@@ -100,6 +100,7 @@ impl Checker<'_> {
     fn actions(&mut self, raw: &RawConfig, defaults: &ActionSettings) -> ActionSettings {
         let (keep, days) = (defaults.keep, defaults.wait_days);
         let (wait_days, notes) = (raw.updates.wait_days.as_ref(), raw.updates.notes);
+        let aliases = self.aliases(raw.models.aliases.as_deref().unwrap_or_default());
         let (raw, own) = (&raw.actions, &raw.action);
         let archive = ((defaults.archive_bytes >> 30) as u32, u32::to_string);
         let archive_gib = self.within(raw.archive_gib.as_ref(), |count| count.0, 0..=1024, archive);
@@ -107,12 +108,28 @@ impl Checker<'_> {
             archive_bytes: u64::from(archive_gib) << 30,
             gate: self.span(raw.gate.as_ref(), SECOND..=HOUR, defaults.gate),
             steady: self.span(raw.steady.as_ref(), Duration::ZERO..=HOUR, defaults.steady),
+            aliases,
             own: self.own(own),
             keep: self.within(raw.keep.as_ref(), |count| count.0, 1..=20, (keep, u32::to_string)),
             notes: notes.unwrap_or(defaults.notes),
             wait_days: self.within(wait_days, |count| count.0, 0..=365, (days, u32::to_string)),
             probes: self.probes(raw),
         }
+    }
+
+    /// Names of Ollama as it writes them, and whole paths.
+    fn aliases(&mut self, written: &[Spanned<String>]) -> Vec<String> {
+        let mut aliases: Vec<String> = Vec::new();
+        for written in written {
+            let alias = written.get_ref();
+            let is_path = alias.starts_with('/') && alias.len() > 1 && !alias.chars().any(char::is_control);
+            match alias.parse::<ModelName>() {
+                _ if is_path => aliases.push(alias.clone()),
+                Ok(name) => aliases.push(name.to_string()),
+                Err(error) => self.fault(written, format!("{error}; or the whole path of a symbolic link")),
+            }
+        }
+        aliases
     }
 
     fn probes(&mut self, raw: &RawActions) -> BTreeMap<String, ProbePath> {

@@ -98,7 +98,7 @@ fn raw(config: &Config) -> RawConfig {
             wait_days: Some(anywhere(Count(config.actions.wait_days))),
             notes: Some(config.actions.notes),
         },
-        models: models(&sources.library),
+        models: models(&sources.library, &config.actions.aliases),
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),
@@ -118,7 +118,7 @@ fn raw(config: &Config) -> RawConfig {
 }
 
 /// What is said about models on disk.
-fn models(library: &LibrarySettings) -> RawModels {
+fn models(library: &LibrarySettings, aliases: &[String]) -> RawModels {
     let tuned = |(name, tuned): (&String, &Tuned)| RawTuned {
         name: anywhere(name.clone()),
         base: tuned.base.clone(),
@@ -127,6 +127,7 @@ fn models(library: &LibrarySettings) -> RawModels {
         retrain_days: Some(anywhere(Count(tuned.retrain_days))),
     };
     RawModels {
+        aliases: Some(aliases.iter().cloned().map(anywhere).collect()),
         folders: Some(library.folders.iter().cloned().map(anywhere).collect()),
         naming: library.naming.as_ref().map(|naming| anywhere(naming.to_string())),
         retrain_days: Some(anywhere(Count(library.retrain_days))),

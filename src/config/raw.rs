@@ -27,8 +27,8 @@ pub(super) struct RawConfig {
     pub(super) sources: RawSources,
     pub(super) thresholds: RawThresholds,
     pub(super) updates: RawUpdates,
-    pub(super) models: RawModels,
     pub(super) actions: RawActions,
+    pub(super) models: RawModels,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -87,6 +87,7 @@ pub(super) struct RawUpdates {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct RawModels {
+    pub(super) aliases: Option<Vec<Spanned<String>>>,
     pub(super) folders: Option<Vec<Spanned<String>>>,
     pub(super) naming: Option<Spanned<String>>,
     pub(super) retrain_days: Option<Spanned<Count>>,

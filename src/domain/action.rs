@@ -40,6 +40,8 @@ pub enum Subject {
     Image,
     /// Volumes, by name.
     Volume,
+    /// Models of inference servers, as `NAME` or `ENGINE:PORT/NAME`.
+    Model,
     /// The whole box: no target is named.
     Box,
 }
@@ -83,6 +85,17 @@ const fn on_containers(
     key: Option<&'static str>,
 ) -> ActionSpec {
     ActionSpec { id, title, about, on: Subject::Container, risk, key }
+}
+
+/// The same for models.
+const fn on_models(
+    id: ActionId,
+    title: &'static str,
+    about: &'static str,
+    risk: Risk,
+    key: Option<&'static str>,
+) -> ActionSpec {
+    ActionSpec { id, title, about, on: Subject::Model, risk, key }
 }
 
 /// The registered actions, in the order of the palette.
@@ -147,6 +160,36 @@ pub const ACTIONS: &[ActionSpec] = &[
     },
     on_containers("container.pin", "pin", "offers no update of it; again: unpins it", Risk::Safe, Some("p")),
     on_containers("container.skip", "skip", "passes over what is newer; again: offers it", Risk::Safe, None),
+    on_models("model.load", "load", "loads a model into memory", Risk::Safe, None),
+    on_models("model.unload", "unload", "lets a model go from memory", Risk::Disruptive, None),
+    on_models(
+        "model.promote",
+        "promote",
+        "makes it what a stable name means; taken back unless it generates",
+        Risk::Disruptive,
+        Some("p"),
+    ),
+    on_models(
+        "model.rollback",
+        "roll back",
+        "lets a name mean again what it meant before",
+        Risk::Disruptive,
+        Some("b"),
+    ),
+    on_models(
+        "model.pull",
+        "pull",
+        "fetches it, or what is newer; the present one is kept",
+        Risk::Disruptive,
+        Some("+"),
+    ),
+    on_models(
+        "model.delete",
+        "delete",
+        "removes a model and the bytes that only it holds",
+        Risk::Destructive,
+        Some("D"),
+    ),
 ];
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, Reading, Tally};
 
 /// A kind of inference server, told by what it answers, never by its port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr)]
 pub enum EngineKind {
     /// Ollama.
     #[serde(rename = "ollama")]
@@ -42,6 +42,19 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
+    /// The word by which JSON and targets name it: `ollama`, `llama.cpp`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ollama => "ollama",
+            Self::Vllm => "vllm",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Sglang => "sglang",
+            Self::Tgi => "tgi",
+            Self::LiteLlm => "litellm",
+            Self::OpenAi => "openai",
+        }
+    }
+
     /// The name as its makers write it.
     pub fn title(self) -> &'static str {
         self.into()

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ContainerId, DataPlace, RestartPolicy};
+use super::{ContainerId, DataPlace, ModelOp, RestartPolicy};
 
 /// A container that a plan is about: what it was when the plan was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -337,6 +337,8 @@ pub enum Op {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         inside: bool,
     },
+    /// Does something to a model; no container engine is asked.
+    Model(ModelOp),
     /// Looks whether the container of this name sees as many GPUs as the one before.
     SeeGpus {
         /// The container's name.

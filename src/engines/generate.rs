@@ -6,13 +6,16 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{NEEDS_KEY, Probe, identify};
+use super::{NEEDS_KEY, Probe, identify, is_same};
 use crate::domain::{EngineKind, ModelRef, Reading, Residency};
 use crate::host::{Answer, Http, HttpError, Origin, foreign};
 
 /// So many tokens are asked for.
 const TOKENS: u32 = 8;
 const PROMPT: &str = "Say hello.";
+
+/// The most that is kept of what it says instead of generating, bytes.
+const SAID_BYTES: usize = 200;
 
 /// What came of a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,12 @@ pub enum Untried {
     /// It holds no model that generates.
     #[error("it holds no model to try")]
     NoModel,
+    /// The model that was named only embeds.
+    #[error("{0} only embeds")]
+    Embeds(String),
+    /// The model that was named is not there.
+    #[error("it has no model {0}")]
+    NoSuchModel(String),
     /// It wants a key.
     #[error("it asks for an API key")]
     NeedsKey,
@@ -45,12 +54,17 @@ pub enum Untried {
     },
 }
 
-/// Has the server at `origin` generate a few tokens, with the model that costs least: one that is loaded, else the smallest.
-/// It may take so long, because a model may have to be loaded first.
+/// Has the server at `origin` generate a few tokens, with the `named` model, else with the one that costs least: one that is
+/// loaded, else the smallest. It may take so long, because a model may have to be loaded first.
 ///
 /// # Errors
 /// Why that cannot be done, or failed.
-pub async fn generate(http: &Http, origin: Origin, patience: Duration) -> Result<Generated, Untried> {
+pub async fn generate(
+    http: &Http,
+    origin: Origin,
+    named: Option<&str>,
+    patience: Duration,
+) -> Result<Generated, Untried> {
     let mut probe = Probe::new(http, origin);
     let spec = match identify(&mut probe).await {
         Ok(Some(spec)) => spec,
@@ -62,7 +76,17 @@ pub async fn generate(http: &Http, origin: Origin, patience: Duration) -> Result
         Reading::Unavailable(why) if why == NEEDS_KEY => return Err(Untried::NeedsKey),
         Reading::Unavailable(why) => return Err(Untried::NotThere(why.to_string())),
     };
-    let model = cheapest(&models).ok_or(Untried::NoModel)?.name.clone();
+    let model = match named {
+        None => cheapest(&models).ok_or(Untried::NoModel)?,
+        Some(name) => {
+            let known = models.iter().find(|model| is_same(&model.name, name));
+            known.ok_or_else(|| Untried::NoSuchModel(name.to_owned()))?
+        }
+    };
+    if embeds(model) {
+        return Err(Untried::Embeds(model.name.clone()));
+    }
+    let model = model.name.clone();
     let ask = Ask { http, origin, model: &model, patience };
     let said = if spec.kind == EngineKind::Ollama { ask.ollama().await } else { ask.openai().await };
     match said {
@@ -70,21 +94,50 @@ pub async fn generate(http: &Http, origin: Origin, patience: Duration) -> Result
             Ok(Generated { text: foreign::clean(text.trim(), 80).into_owned(), model })
         }
         Ok(_) => Err(Untried::Failed { why: "an empty answer".to_owned(), model }),
-        Err(HttpError::Status(401 | 403)) => Err(Untried::NeedsKey),
+        Err(Unsaid::Http(HttpError::Status(401 | 403)) | Unsaid::Refused(HttpError::Status(401 | 403), _)) => {
+            Err(Untried::NeedsKey)
+        }
         Err(error) => Err(Untried::Failed { why: error.to_string(), model }),
     }
 }
 
+/// Whether a model only embeds, as its family or its name says.
+fn embeds(model: &ModelRef) -> bool {
+    let family = model.family.as_deref().unwrap_or_default();
+    family.contains("bert") || model.name.contains("embed")
+}
+
 /// The model to try: models that only embed are left alone.
 fn cheapest(models: &[ModelRef]) -> Option<&ModelRef> {
-    let embeds = |model: &ModelRef| {
-        let family = model.family.as_deref().unwrap_or_default();
-        family.contains("bert") || model.name.contains("embed")
-    };
     let dearness = |model: &&ModelRef| {
         (!matches!(model.residency, Residency::Loaded { .. }), model.size_bytes.unwrap_or(u64::MAX))
     };
     models.iter().filter(|model| !embeds(model)).min_by_key(dearness)
+}
+
+/// Why a server said nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unsaid {
+    /// There was no answer, or none that is understood.
+    #[error(transparent)]
+    Http(#[from] HttpError),
+    /// It refused, and said so in these words.
+    #[error("{0}: {1}")]
+    Refused(HttpError, String),
+}
+
+/// A successful answer; else what it says instead: `error` as Ollama writes it, or `error.message` as `OpenAI` does.
+fn success(answer: &Answer) -> Result<&Answer, Unsaid> {
+    let error = match answer.success() {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    let said = answer.json::<serde_json::Value>().unwrap_or_default();
+    let said = said.get("error").and_then(|it| it.as_str().or_else(|| it.get("message")?.as_str()));
+    Err(match said {
+        Some(said) => Unsaid::Refused(error, foreign::clean(said, SAID_BYTES).into_owned()),
+        None => Unsaid::Http(error),
+    })
 }
 
 struct Ask<'a> {
@@ -96,7 +149,7 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     /// Ollama's own interface (`docs/api.md`, "Generate a completion").
-    async fn ollama(&self) -> Result<String, HttpError> {
+    async fn ollama(&self) -> Result<String, Unsaid> {
         #[derive(Deserialize)]
         struct Said {
             response: String,
@@ -104,11 +157,11 @@ impl Ask<'_> {
         let body =
             json!({ "model": self.model, "prompt": PROMPT, "stream": false, "options": { "num_predict": TOKENS } });
         let answer = self.post("/api/generate", &body).await?;
-        Ok(answer.success()?.json::<Said>()?.response)
+        Ok(success(&answer)?.json::<Said>()?.response)
     }
 
     /// `OpenAI`'s: the chat, or, for a model without a template for one, the plain completion.
-    async fn openai(&self) -> Result<String, HttpError> {
+    async fn openai(&self) -> Result<String, Unsaid> {
         #[derive(Deserialize)]
         struct Said {
             choices: Vec<Choice>,
@@ -131,7 +184,7 @@ impl Ask<'_> {
             let plain = json!({ "model": self.model, "prompt": PROMPT, "max_tokens": TOKENS });
             answer = self.post("/v1/completions", &plain).await?;
         }
-        let said: Said = answer.success()?.json()?;
+        let said: Said = success(&answer)?.json()?;
         let of = |choice: Choice| match choice.message {
             Some(message) => message.content.filter(|text| !text.is_empty()).or(message.reasoning_content),
             None => choice.text,

@@ -3,6 +3,7 @@
 //! `/api/tags` lists what is on disk, `/api/ps` what is loaded (`server/routes.go`, `api/types.go`). The `llama-server`
 //! that it starts for each loaded model is its own affair and never listed. Its requests are told by its [`log`] alone.
 
+pub(super) mod control;
 pub(super) mod log;
 
 use jiff::Timestamp;

@@ -58,6 +58,62 @@ pub fn replace(fs: &RootedFs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     written().inspect_err(|_| drop(std::fs::remove_file(&beside)))
 }
 
+/// Where a symbolic link points after it was to be switched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pointed {
+    /// Where it shall, and did before.
+    Already,
+    /// Where it shall, since now.
+    Now,
+    /// Neither there nor where it was to point before, so that it was left alone.
+    Elsewhere(String),
+}
+
+/// Lets the symbolic link at `path` point to `target`, at once: a reader sees the old or the new; for `None` it goes. Before,
+/// it must point to `over`, or not be there; what is no symbolic link is never replaced.
+///
+/// # Errors
+/// When `target` is not there, `path` is something else than a link, or its folder cannot be written; then nothing has
+/// changed.
+pub fn point(fs: &RootedFs, path: &Path, target: Option<&str>, over: Option<&str>) -> io::Result<Pointed> {
+    let place = fs.path(path);
+    let folder = place.parent().unwrap_or(Path::new("/"));
+    let now = match place.read_link() {
+        Ok(now) => Some(now.to_string_lossy().into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            return Err(io::Error::new(error.kind(), "it is no symbolic link"));
+        }
+        Err(error) => return Err(error),
+    };
+    match now {
+        now if now.as_deref() == target => return Ok(Pointed::Already),
+        Some(now) if over != Some(&*now) => return Ok(Pointed::Elsewhere(now)),
+        _ => {}
+    }
+    let settled = || File::open(folder)?.sync_all();
+    let Some(target) = target else {
+        std::fs::remove_file(&place)?;
+        return settled().map(|()| Pointed::Now);
+    };
+    // What an absolute target means depends on the root.
+    let aim = if target.starts_with('/') { fs.path(target) } else { folder.join(target) };
+    aim.metadata().map_err(|error| io::Error::new(error.kind(), format!("{target}: {error}")))?;
+    let mut name = std::ffi::OsString::from(".");
+    name.push(place.file_name().unwrap_or_default());
+    name.push(".hostler");
+    let beside = folder.join(name);
+    // A worker that died may have left it.
+    drop(std::fs::remove_file(&beside));
+    let switched = || {
+        std::os::unix::fs::symlink(target, &beside)?;
+        std::fs::rename(&beside, &place)?;
+        settled()
+    };
+    switched().inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
+    Ok(Pointed::Now)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -82,5 +138,27 @@ mod tests {
         assert!(!given || (kept.uid(), kept.gid()) == (1234, 4321));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
         assert!(replace(&fs, &folder.path().join("gone"), b"").is_err());
+    }
+
+    #[test]
+    fn a_link_is_switched_only_from_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["one", "two"] {
+            std::fs::write(folder.path().join(name), name).unwrap();
+        }
+        let (fs, link) = (RootedFs::new(folder.path()), Path::new("/chat"));
+        let read = || std::fs::read_to_string(folder.path().join("chat")).unwrap();
+        assert_eq!(point(&fs, link, Some("one"), None).unwrap(), Pointed::Now);
+        assert_eq!(point(&fs, link, Some("/two"), Some("one")).unwrap(), Pointed::Now);
+        assert_eq!(point(&fs, link, Some("/two"), Some("one")).unwrap(), Pointed::Already);
+        assert_eq!(point(&fs, link, Some("one"), Some("three")).unwrap(), Pointed::Elsewhere("/two".to_owned()));
+        assert_eq!(point(&fs, link, Some("one"), Some("/two")).unwrap(), Pointed::Now);
+        assert_eq!(read(), "one");
+        assert!(point(&fs, link, Some("gone"), Some("one")).unwrap_err().to_string().contains("gone"));
+        assert!(point(&fs, Path::new("/two"), Some("one"), None).unwrap_err().to_string().contains("no symbolic link"));
+        assert_eq!(read(), "one");
+        assert_eq!(point(&fs, link, None, Some("one")).unwrap(), Pointed::Now);
+        assert_eq!(point(&fs, link, None, Some("one")).unwrap(), Pointed::Already);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
     }
 }

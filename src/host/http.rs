@@ -15,6 +15,7 @@ use std::time::Duration;
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, Url, redirect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::{foreign, tls};
 use crate::domain::units;
@@ -205,6 +206,38 @@ impl Http {
         self.exchange(self.client()?.post(format!("{origin}{path}")).json(body), patience).await
     }
 
+    /// Asks for the end of what `path` and `body`, sent as JSON, name, and waits so long for all of the answer.
+    ///
+    /// # Errors
+    /// Why there is no answer. An answer with any status is no error.
+    pub async fn delete<B: Serialize + ?Sized>(
+        &self,
+        origin: Origin,
+        path: &str,
+        body: &B,
+        patience: Duration,
+    ) -> Result<Answer, HttpError> {
+        self.exchange(self.client()?.delete(format!("{origin}{path}")).json(body), patience).await
+    }
+
+    /// Sends `body` as JSON to `path`, and reads the answer line by line, however long it takes: between two pieces of it
+    /// there may be so much silence.
+    ///
+    /// # Errors
+    /// Why no answer began. An answer with any status is no error.
+    pub async fn post_for_lines<B: Serialize + ?Sized>(
+        &self,
+        origin: Origin,
+        path: &str,
+        body: &B,
+        silence: Duration,
+    ) -> Result<Lines, HttpError> {
+        let request = self.client()?.post(format!("{origin}{path}")).json(body).send();
+        let sent = timeout(silence, request).await.map_err(|_| HttpError::NoAnswer(silence))?;
+        let response = sent.map_err(|error| failure(&error, silence))?;
+        Ok(Lines { status: response.status().as_u16(), response, silence, pending: Vec::new(), ended: false })
+    }
+
     /// Whether a client was opened yet.
     pub fn is_open(&self) -> bool {
         self.client.get().is_some()
@@ -235,6 +268,51 @@ pub fn with_parameters(path: &str, parameters: &[(&str, &str)]) -> String {
     let Ok(mut url) = Url::parse(&format!("http://localhost{path}")) else { return path.to_owned() };
     url.query_pairs_mut().extend_pairs(parameters);
     format!("{}?{}", url.path(), url.query().unwrap_or_default())
+}
+
+/// An answer that comes line by line. Dropping it ends the connection.
+#[derive(Debug)]
+pub struct Lines {
+    /// The status code.
+    pub status: u16,
+    response: Response,
+    silence: Duration,
+    /// What came and was not given yet.
+    pending: Vec<u8>,
+    ended: bool,
+}
+
+impl Lines {
+    /// The longest line, bytes.
+    pub const LINE_BYTES: usize = 64 << 10;
+
+    /// The next line without its end; `None` after the last one. It is foreign text: strip what is kept of it.
+    ///
+    /// # Errors
+    /// [`HttpError::BrokeOff`], [`HttpError::NoAnswer`] after the silence that was allowed, and [`HttpError::TooLarge`] for a
+    /// line of more than [`Self::LINE_BYTES`].
+    pub async fn next(&mut self) -> Result<Option<Vec<u8>>, HttpError> {
+        loop {
+            if let Some(end) = self.pending.iter().position(|byte| *byte == b'\n') {
+                let rest = self.pending.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.pending, rest);
+                line.truncate(end);
+                return Ok(Some(line));
+            }
+            if self.pending.len() > Self::LINE_BYTES {
+                return Err(HttpError::TooLarge(Self::LINE_BYTES));
+            }
+            if self.ended {
+                return Ok((!self.pending.is_empty()).then(|| std::mem::take(&mut self.pending)));
+            }
+            let chunk = timeout(self.silence, self.response.chunk()).await;
+            let chunk = chunk.map_err(|_| HttpError::NoAnswer(self.silence))?;
+            match chunk.map_err(|error| failure(&error, self.silence))? {
+                Some(chunk) => self.pending.extend_from_slice(&chunk),
+                None => self.ended = true,
+            }
+        }
+    }
 }
 
 fn builder() -> ClientBuilder {

@@ -34,7 +34,8 @@ impl Setup {
         let endpoint = self.config.sources.docker_endpoint.clone();
         let desk = Desk::new(Ports::new(&self.rootfs), self.state_dir.clone(), self.config.actions.clone(), endpoint);
         let sources = &self.config.sources;
-        desk.protecting(sources.protected.clone()).nvml_library(sources.nvml_library.clone())
+        let desk = desk.protecting(sources.protected.clone()).nvml_library(sources.nvml_library.clone());
+        desk.engines(&sources.engine_endpoints)
     }
 
     /// The arguments that make another hostler see the same box and the same store.

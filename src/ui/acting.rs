@@ -4,7 +4,7 @@ use super::command::Command;
 use super::list::RowKey;
 use super::popups::{Popup, RunView};
 use super::{Intent, Ui};
-use crate::domain::{ActionSpec, ContainerState, Moment, Plan, Risk, Run, Subject};
+use crate::domain::{ActionSpec, ContainerState, Endpoint, Engine, Moment, Plan, Residency, Risk, Run, Subject};
 use crate::store::State;
 
 impl Ui {
@@ -39,6 +39,19 @@ impl Ui {
         };
         let up = self.targets(Subject::Container, state, now).iter().any(|name| is_up(name));
         let spec = ActionSpec::named(if up { "container.stop" } else { "container.start" });
+        spec.map_or_else(Vec::new, |spec| self.act(spec, state, now))
+    }
+
+    /// Unloads the selected model if it is in memory, else loads it.
+    pub(super) fn load_or_unload(&mut self, state: &State, now: Moment) -> Vec<Intent> {
+        let loaded = match self.selected(state, now) {
+            Some(RowKey::Model(endpoint, name)) => engine(state, &endpoint).is_some_and(|engine| {
+                let mut models = engine.models.known().into_iter().flatten();
+                models.any(|model| model.name == name && matches!(model.residency, Residency::Loaded { .. }))
+            }),
+            _ => false,
+        };
+        let spec = ActionSpec::named(if loaded { "model.unload" } else { "model.load" });
         spec.map_or_else(Vec::new, |spec| self.act(spec, state, now))
     }
 
@@ -86,6 +99,10 @@ impl Ui {
                 Some(image.reference().to_owned())
             }
             (Subject::Volume, RowKey::Volume(name)) => Some(name.to_string()),
+            (Subject::Model, RowKey::Model(endpoint, name)) if !name.is_empty() => {
+                let engine = engine(state, endpoint)?;
+                Some(format!("{}:{}/{name}", engine.kind.word(), engine.port))
+            }
             _ => None,
         }
     }
@@ -136,7 +153,13 @@ impl Ui {
 
     /// Whether the key for an action may do anything here.
     pub fn may_act(&self, command: Command) -> bool {
-        let acts = command.action().is_some() || matches!(command, Command::StartStop | Command::Shell);
+        let acts =
+            command.action().is_some() || matches!(command, Command::StartStop | Command::LoadUnload | Command::Shell);
         !(acts && (self.setup.read_only || self.setup.demo))
     }
+}
+
+/// The inference server that listens there.
+fn engine<'a>(state: &'a State, endpoint: &Endpoint) -> Option<&'a Engine> {
+    state.engines.get()?.engines.iter().find(|engine| engine.endpoint == *endpoint)
 }

@@ -19,6 +19,8 @@ pub enum Context {
     Images,
     /// In its list of volumes.
     Volumes,
+    /// On the Models tab.
+    Models,
     /// On the Logs tab.
     Logs,
 }
@@ -32,6 +34,7 @@ impl Context {
             Self::Containers => "Containers",
             Self::Images => "Images",
             Self::Volumes => "Volumes",
+            Self::Models => "Models",
             Self::Logs => "Logs",
         }
     }
@@ -127,6 +130,8 @@ pub enum Command {
     Shell,
     /// Images, volumes, networks and build cache, one after the other.
     Views,
+    /// Load the selected model, or unload it.
+    LoadUnload,
     /// The next error.
     NextError,
     /// The error before.
@@ -184,8 +189,10 @@ impl Command {
                 Some(Subject::Container) => Context::Containers,
                 Some(Subject::Image) => Context::Images,
                 Some(Subject::Volume) => Context::Volumes,
+                Some(Subject::Model) => Context::Models,
             },
             Self::ContainerLogs | Self::Inspect | Self::Views | Self::StartStop | Self::Shell => Context::Containers,
+            Self::LoadUnload => Context::Models,
             Self::NextError | Self::PreviousError | Self::Wrap => Context::Logs,
             Self::Snooze | Self::Accept => Context::Findings,
             _ => Context::Global,
@@ -203,6 +210,7 @@ impl Command {
             Self::Wrap => "wrap",
             Self::Bottom => "newest",
             Self::StartStop => "start/stop",
+            Self::LoadUnload => "load/unload",
             other => other.title(),
         }
     }
@@ -243,6 +251,7 @@ impl Command {
             Self::Note => "note",
             Self::Journal => "journal",
             Self::StartStop => "start or stop",
+            Self::LoadUnload => "load or unload",
             Self::Shell => "shell",
             Self::Act(_) | Self::Own(_) => self.action().map_or("", |spec| spec.title),
             Self::Theme => "theme",

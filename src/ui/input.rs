@@ -158,6 +158,7 @@ impl Ui {
             Command::Open => self.open(state, now),
             Command::Inspect => return self.inspect(state, now),
             Command::StartStop => return self.start_or_stop(state, now),
+            Command::LoadUnload => return self.load_or_unload(state, now),
             Command::Shell => return self.shell(state, now),
             Command::Act(_) | Command::Own(_) => {
                 return command.action().map_or_else(Vec::new, |spec| self.act(spec, state, now));

@@ -168,6 +168,7 @@ const DEFAULTS: &[(Command, &[&str])] = &[
     (Command::StartStop, &["o"]),
     (Command::Shell, &["x"]),
     (Command::Views, &["v"]),
+    (Command::LoadUnload, &["o"]),
     (Command::NextError, &["e"]),
     (Command::PreviousError, &["E"]),
     (Command::Wrap, &["w"]),

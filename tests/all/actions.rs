@@ -10,6 +10,7 @@ mod faults;
 mod gate;
 mod interrupted;
 mod lifecycle;
+mod model;
 mod newer;
 mod own;
 mod preflight;

@@ -3,6 +3,7 @@
 //!
 //! To accept a change after having looked at it: `INSTA_UPDATE=always tests/run views`.
 
+mod models;
 mod plan;
 
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! Measures a roll back to an image that is kept: from the start of `hostler run container.rollback` until the old version
 //! runs, beside the bare calls to the engine that it takes (stop, create, rename, start); the difference is hostler's own
-//! share.
+//! share. Then the same of a model's name at a real Ollama: until the name means the old version, beside the one call that
+//! it takes; the generation that follows is left out.
 //!
 //! `tests/run --exec cargo bench --bench rollback`: it needs the private engine of the test bed. Nothing is asserted; the
 //! lines are the result.
@@ -26,7 +27,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use all::bed::{self, Container, Engine, Restart};
+use all::bed::{self, Container, Engine, OllamaServer, Restart};
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder, RenameContainerOptionsBuilder, StartContainerOptions,
@@ -36,12 +37,15 @@ use hostler::domain::{kept_name, kept_repository};
 use jiff::Timestamp;
 
 const ROUNDS: usize = 10;
+/// Names that the Ollama holds beside.
+const NAMES: usize = 100;
 /// Ends as soon as it is asked to, as the first process of a container must say itself.
 const SCRIPT: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 const IMAGE: &str = "hostler-bench-rollback";
 const RUN: &str = "20260101-000000-0001";
 
 fn main() {
+    models();
     let Some(engine) = bed::engine() else { return };
     let ours: Vec<Duration> = (0..ROUNDS).map(|_| rolled_back(&engine)).collect();
     let bare: Vec<Duration> = (0..ROUNDS).map(|_| bare(&engine)).collect();
@@ -52,6 +56,45 @@ fn main() {
     for version in ["1", "2"] {
         engine.forget_image(&format!("{IMAGE}:{version}"));
     }
+}
+
+/// Rolls the name of a model back at a real Ollama that holds [`NAMES`] other ones.
+fn models() {
+    let (Some(server), Some(weights)) = (bed::ollama(), bed::weights()) else { return };
+    server.create("one", &weights, "One.");
+    server.create("two", &weights, "Two.");
+    for number in 0..NAMES {
+        server.copy("one", &format!("other:{number}"));
+    }
+    let (ours, bare): (Vec<Duration>, Vec<Duration>) = (0..ROUNDS).map(|_| named_back(&server)).unzip();
+    println!("| until the name means the old version | least | median | most |");
+    println!("|---|---|---|---|");
+    row("`hostler run model.rollback`", ours);
+    row("Ollama's call alone", bare);
+    println!();
+}
+
+/// Once with hostler, and once by the bare call.
+fn named_back(server: &OllamaServer) -> (Duration, Duration) {
+    server.copy("one", "chat:latest-hostler-previous-1");
+    server.copy("two", "chat");
+    let home = tempfile::tempdir().unwrap();
+    let target = format!("ollama:{}/chat", server.address().port());
+    let mut command = Command::new(bed::hostler());
+    command.args(["run", "model.rollback", &target, "--yes", "--state-dir"]).arg(home.path().join("state"));
+    let began = Timestamp::now();
+    // It ends with a failure: nothing generates there.
+    command.env("DOCKER_HOST", "unix:///nowhere.sock").env("HOME", home.path()).output().unwrap();
+    let mut runs = fs::read_dir(home.path().join("state/runs")).unwrap().map(|entry| entry.unwrap().path());
+    let text = fs::read_to_string(runs.find(|path| path.extension().is_some_and(|it| it == "jsonl")).unwrap());
+    let text = text.unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut finished = records.filter(|record| record["kind"] == "finished");
+    let switched: Timestamp = finished.next().unwrap()["at"].as_str().unwrap().parse().unwrap();
+    assert_eq!(server.digest("chat:latest"), server.digest("one:latest"));
+    let again = Timestamp::now();
+    server.copy("two", "chat");
+    (switched.duration_since(began).unsigned_abs(), Timestamp::now().duration_since(again).unsigned_abs())
 }
 
 /// Prints the times of one way, and gives their median.

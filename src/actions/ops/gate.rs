@@ -120,7 +120,7 @@ pub(super) async fn generate(
     bench.progress(format!("{name} is asked to generate"), 0, 0);
     loop {
         let left = patience.saturating_sub(began.elapsed());
-        match engines::generate(&bench.desk.ports.http, origin, left.max(LOOK_EVERY)).await {
+        match engines::generate(&bench.desk.ports.http, origin, None, left.max(LOOK_EVERY)).await {
             Ok(Generated { model, text }) => {
                 let took = units::span(began.elapsed());
                 return Ok(Done::saying(format!("{model} generated in {took}: {text}")));

@@ -4,12 +4,11 @@
 //! [`RETRY`], and what does not speak HTTP never again while its socket lives. A new socket at the same port is a stranger.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::{Endpoint, Engine, EngineOption, Reading, Why};
-use crate::engines::{EngineSpec, Load, Readings, STARTERS, is_spared};
+use crate::engines::{EngineSpec, Load, Readings, is_child, is_spared_with, reachable};
 use crate::host::sockets::{Listener, Owner, Owners};
 use crate::host::{HttpError, Origin};
 
@@ -318,36 +317,11 @@ impl Known {
 }
 
 fn first_standing(port: u16, owner: Option<&Owner>) -> Standing {
-    if is_spared(port) || owner.and_then(|owner| owner.forwards_to).is_some_and(is_spared) {
-        return Standing::Spared;
-    }
-    // Ollama itself may have been started by another `ollama`; the servers that it starts have another name.
     match owner {
-        Some(owner) if owner.name != "ollama" && STARTERS.contains(&owner.parent.as_str()) => Standing::Child,
+        owner if is_spared_with(port, owner) => Standing::Spared,
+        Some(owner) if is_child(owner) => Standing::Child,
         _ => Standing::New,
     }
-}
-
-/// Where loopback reaches the listeners: by origin, a second origin to try, and the socket.
-fn reachable(listeners: &[Listener]) -> BTreeMap<Origin, (Option<Origin>, u64)> {
-    let mut reachable = BTreeMap::new();
-    for listener in listeners {
-        let port = listener.address.port();
-        let at = |ip: IpAddr| Origin::new(SocketAddr::new(ip, port)).ok();
-        let v4 = at(Ipv4Addr::LOCALHOST.into());
-        let (origin, fallback) = match listener.address.ip().to_canonical() {
-            IpAddr::V4(ip) if ip.is_unspecified() => (v4, None),
-            IpAddr::V6(ip) if ip.is_unspecified() => (v4, at(Ipv6Addr::LOCALHOST.into())),
-            // A server of both families is one server, and its socket of IPv4 came first.
-            IpAddr::V6(_) if v4.is_some_and(|v4| reachable.contains_key(&v4)) => continue,
-            ip => (at(ip), None),
-        };
-        if let Some(origin) = origin {
-            // Of sockets that share a port (SO_REUSEPORT), the first stands for all.
-            reachable.entry(origin).or_insert((fallback, listener.inode));
-        }
-    }
-    reachable
 }
 
 #[cfg(test)]

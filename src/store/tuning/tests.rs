@@ -50,7 +50,8 @@ impl Box {
             tally.add(counter, each * step);
         }
         for (spread, value) in [(Spread::EndToEnd, seconds), (Spread::PromptLength, prompt)] {
-            let buckets = vec![(value * 0.999, 0.0), (value * 1.001, requests * step), (f64::INFINITY, requests * step)];
+            let buckets =
+                vec![(value * 0.999, 0.0), (value * 1.001, requests * step), (f64::INFINITY, requests * step)];
             tally.put(spread, Histogram::new(buckets, Some(value * requests * step)).unwrap());
         }
         tally

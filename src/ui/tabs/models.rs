@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 
 use super::super::Scene;
 use super::super::canvas::{Canvas, Pieces};
-use super::super::command::Command;
+use super::super::command::{Command, Context};
 use super::super::list::{ListId, RowKey};
 use super::super::popups::{Detail, Popup};
 use super::super::theme::Role;
@@ -41,6 +41,10 @@ impl Tab for Models {
 
     fn command(&self) -> Command {
         Command::TabModels
+    }
+
+    fn context(&self) -> Option<Context> {
+        Some(Context::Models)
     }
 
     fn badge(&self, scene: &Scene<'_>) -> Pieces<'static> {

@@ -23,6 +23,19 @@ fn on_host(spec: Spec, port: u16) -> Spec {
     })
 }
 
+/// The same with all that a llama-server is made of.
+pub(super) fn with_llama(spec: Spec, port: u16, llama: &Path) -> Spec {
+    let folder = |file: &Path| file.parent().unwrap().parent().unwrap().to_owned();
+    // The server's own folder, and that of the Python which it is made of.
+    let python = fs::canonicalize(llama.with_file_name("python")).unwrap();
+    let folders = [folder(llama), folder(&python)];
+    on_host(spec, port).with_programs("/usr/bin").with(|body| {
+        let binds = body.host_config.get_or_insert_default().binds.get_or_insert_default();
+        let missing = folders.iter().filter(|folder| !folder.starts_with("/usr"));
+        binds.extend(missing.map(|folder| format!("{0}:{0}:ro", folder.display())));
+    })
+}
+
 /// The step of a plan whose operation has this name.
 #[track_caller]
 fn step<'a>(plan: &'a Value, op: &str) -> &'a Value {
@@ -87,18 +100,7 @@ fn an_inference_server_must_generate() {
         return;
     };
     let port = free_port();
-    let folder = |file: &Path| file.parent().unwrap().parent().unwrap().to_owned();
-    // The server's own folder, and that of the Python which it is made of.
-    let python = fs::canonicalize(llama.with_file_name("python")).unwrap();
-    let folders = [folder(&llama), folder(&python)];
-    let described = |spec: Spec| {
-        on_host(spec, port).with_programs("/usr/bin").with(|body| {
-            let binds = body.host_config.get_or_insert_default().binds.get_or_insert_default();
-            let missing = folders.iter().filter(|folder| !folder.starts_with("/usr"));
-            binds.extend(missing.map(|folder| format!("{0}:{0}:ro", folder.display())));
-        })
-    };
-    let Some(service) = Service::start_as(|spec, _, _| described(spec)) else { return };
+    let Some(service) = Service::start_as(|spec, _, _| with_llama(spec, port, &llama)) else { return };
     let name = service.container.name();
     let serve = format!(
         "exec {} --host 127.0.0.1 --port {port} --model {} --ctx-size 512 --parallel 1",

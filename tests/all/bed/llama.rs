@@ -1,17 +1,15 @@
 //! A real llama.cpp server with a real, small model.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::exchange::exchange;
 use super::{DEADLINE, part, wait_until};
-
-/// How long one HTTP request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A llama-server that has loaded its model; dropping it ends it.
 pub(crate) struct LlamaServer {
@@ -25,8 +23,25 @@ pub(crate) struct LlamaServer {
 /// `None`, noted as left out, where `tests/run` could not provide it.
 #[track_caller]
 pub(crate) fn llama() -> Option<LlamaServer> {
+    llama_with(&weights()?)
+}
+
+/// The weights of a small model.
+#[track_caller]
+pub(crate) fn weights() -> Option<PathBuf> {
+    part("HOSTLER_TEST_MODEL", "a small model")
+}
+
+/// Those of another one.
+#[track_caller]
+pub(crate) fn other_weights() -> Option<PathBuf> {
+    part("HOSTLER_TEST_MODEL_2", "a second small model")
+}
+
+/// The same with these weights.
+#[track_caller]
+pub(crate) fn llama_with(model: &Path) -> Option<LlamaServer> {
     let program = part("HOSTLER_TEST_LLAMA", "llama-server")?;
-    let model = part("HOSTLER_TEST_MODEL", "the model of llama-server")?;
     let folder = tempfile::tempdir().unwrap();
     let output = File::create(folder.path().join("output")).unwrap();
     let port = free_port();
@@ -70,30 +85,12 @@ impl LlamaServer {
 
     /// Status code and body of the answer to a GET.
     pub(crate) fn get(&self, path: &str) -> io::Result<(u16, String)> {
-        self.request(&format!("GET {path} HTTP/1.0\r\n\r\n"))
+        exchange(self.address, "GET", path, b"")
     }
 
     /// Status code and body of the answer to a POST of JSON: a completion, for instance.
     pub(crate) fn post(&self, path: &str, json: &str) -> io::Result<(u16, String)> {
-        let length = json.len();
-        self.request(&format!(
-            "POST {path} HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}"
-        ))
-    }
-
-    /// HTTP 1.0, so the answer ends where the connection ends.
-    fn request(&self, request: &str) -> io::Result<(u16, String)> {
-        let mut connection = TcpStream::connect_timeout(&self.address, REQUEST_TIMEOUT)?;
-        connection.set_read_timeout(Some(REQUEST_TIMEOUT))?;
-        connection.write_all(request.as_bytes())?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer)?;
-        let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body);
-        status
-            .zip(body)
-            .map(|(status, body)| (status, body.to_owned()))
-            .ok_or_else(|| io::Error::other(format!("not an HTTP answer: {answer:?}")))
+        exchange(self.address, "POST", path, json.as_bytes())
     }
 
     fn output(&self) -> String {

@@ -1,0 +1,92 @@
+//! What a worker can do to models: plain data, as [`Op`](super::Op) is.
+
+use serde::{Deserialize, Serialize};
+
+use super::EngineKind;
+
+/// A model of an inference server on this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedModel {
+    /// The kind of the server.
+    pub engine: EngineKind,
+    /// Where it listens: `http://127.0.0.1:11434`.
+    pub endpoint: String,
+    /// The model's name there.
+    pub name: String,
+}
+
+/// What a name may mean before it means something else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Over {
+    /// Nothing: nobody has the name.
+    Nothing,
+    /// The model with this digest.
+    Digest(String),
+    /// Whatever it is: what was pulled is known only then.
+    Anything,
+}
+
+/// One operation on a model. A digest is that of Ollama's manifest, 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum ModelOp {
+    /// Loads it into memory.
+    Load {
+        /// Which.
+        model: ServedModel,
+    },
+    /// Lets it go from memory.
+    Unload {
+        /// Which.
+        model: ServedModel,
+    },
+    /// Gives a model of Ollama another name; costs no bytes.
+    Copy {
+        /// Where Ollama listens.
+        endpoint: String,
+        /// The name that it has.
+        from: String,
+        /// What that name must mean.
+        digest: String,
+        /// The name that it gets.
+        to: String,
+        /// What that one may mean before.
+        over: Over,
+    },
+    /// Lets a name of Ollama go, and with a model's last name its bytes.
+    Delete {
+        /// Where Ollama listens.
+        endpoint: String,
+        /// The name.
+        name: String,
+        /// What it must mean; `None` for whatever it is.
+        digest: Option<String>,
+        /// Only where this name means the same, so that nothing is lost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beside: Option<String>,
+    },
+    /// Has Ollama pull a model.
+    Pull {
+        /// Where Ollama listens.
+        endpoint: String,
+        /// The name.
+        name: String,
+    },
+    /// Has a model generate a few tokens.
+    Generate {
+        /// Which.
+        model: ServedModel,
+        /// Seconds that it may take.
+        seconds: u64,
+    },
+    /// Lets a symbolic link point elsewhere, at once: a reader sees the old or the new. Or lets it go.
+    Link {
+        /// The link, absolute.
+        path: String,
+        /// Where it shall point, as it is written in it; `None` for no link.
+        to: Option<String>,
+        /// Where it points before; `None` where there is no link.
+        over: Option<String>,
+    },
+}
