@@ -21,6 +21,7 @@ mod vllm;
 
 pub use generate::{Generated, Untried, generate};
 pub use listening::{is_child, is_spared_with, reachable};
+pub use llamacpp::log::{TimedRequest, TimingLog};
 pub use llamacpp::router::{Router, RouterError};
 pub use ollama::control::{ControlError, HeldModel, Ollama, Pulling, is_same};
 pub use ollama::log::{EndedRequest, RequestLog};

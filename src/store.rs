@@ -192,8 +192,8 @@ impl State {
             Event::Requests { requests, at } => {
                 self.advance(at);
                 for request in &requests {
-                    if let Some(endpoint) = self.writer_of(&request.server) {
-                        self.measures.logged(&endpoint, request, at);
+                    if let Some((endpoint, kind)) = self.writer_of(&request.server) {
+                        self.measures.logged(&endpoint, kind, request, at);
                     }
                 }
             }

@@ -120,7 +120,7 @@ pub struct Engine {
 impl Engine {
     /// `vllm:8000`: what it is called in findings, and before the names of its models.
     pub fn subject(&self) -> String {
-        format!("{}:{}", self.kind.title().to_lowercase(), self.port)
+        format!("{}:{}", self.kind.word(), self.port)
     }
 }
 

@@ -43,6 +43,7 @@ pub enum RequestOutcome {
     Overload,
     /// It was the caller's own mistake, or the caller left.
     CallersMistake,
-    /// Only its times are told here; whether it was answered stands in another line.
+    /// It ended, and only its times are told: of a server that writes nothing else, it was answered; Ollama, which passes on
+    /// such lines, tells what became of it in another.
     Timed,
 }

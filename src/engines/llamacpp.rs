@@ -5,6 +5,7 @@
 //! that a request names, so no request here names one, and each says `autoload=false` all the same. `/slots` is left
 //! alone: it wakes a server that sleeps, and older ones show prompts there (`tools/server/README.md`).
 
+pub(super) mod log;
 pub(super) mod router;
 
 use serde::Deserialize;

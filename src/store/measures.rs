@@ -15,7 +15,7 @@ use std::time::Duration;
 use sketches_ddsketch::{Config, DDSketch};
 use strum::{EnumCount, EnumIter, IntoEnumIterator};
 
-use crate::domain::{Counter, Endpoint, Engine, LoggedRequest, Moment, RequestOutcome, Spread, Tally};
+use crate::domain::{Counter, Endpoint, Engine, EngineKind, LoggedRequest, Moment, RequestOutcome, Spread, Tally};
 
 /// What is known of every server.
 #[derive(Debug, Clone, Default)]
@@ -92,12 +92,13 @@ impl Measures {
         self.0.values_mut().for_each(|measured| measured.sum_up(at));
     }
 
-    /// Takes a request from the log of a server that counts none itself; it is in the sums from the next look on.
-    pub(super) fn logged(&mut self, endpoint: &Endpoint, request: &LoggedRequest, at: Moment) {
+    /// Takes a request from the log of a server of this kind, which does not count or time it itself; it is in the sums from
+    /// the next look on.
+    pub(super) fn logged(&mut self, endpoint: &Endpoint, kind: EngineKind, request: &LoggedRequest, at: Moment) {
         let measured = self.0.entry(endpoint.clone()).or_default();
         measured.logged_since.get_or_insert(at);
         let counts_tokens = measured.last.is_some();
-        measured.slot(at).log(request, counts_tokens);
+        measured.slot(at).log(kind, request, counts_tokens);
     }
 }
 
@@ -230,7 +231,7 @@ impl Performance {
         }
     }
 
-    fn log(&mut self, request: &LoggedRequest, counts_tokens: bool) {
+    fn log(&mut self, kind: EngineKind, request: &LoggedRequest, counts_tokens: bool) {
         match request.outcome {
             RequestOutcome::Answered => self.add(Counter::Requests, 1.0),
             RequestOutcome::Failed => {
@@ -240,10 +241,22 @@ impl Performance {
             // Its request is an answer of its own in the log.
             RequestOutcome::BrokeOff => self.add(Counter::Faults, 1.0),
             RequestOutcome::Overload => self.add(Counter::Overloads, 1.0),
+            RequestOutcome::Timed if kind != EngineKind::Ollama => self.add(Counter::Requests, 1.0),
             RequestOutcome::CallersMistake | RequestOutcome::Timed => {}
         }
-        self.add(Counter::Faults, 0.0);
-        let times = [(Spread::FirstToken, request.first_token_seconds), (Spread::EndToEnd, request.end_to_end_seconds)];
+        let timed = request.outcome == RequestOutcome::Timed;
+        if !timed {
+            // Faults are written in the same way: so far there were none.
+            self.add(Counter::Faults, 0.0);
+        }
+        // Of Ollama the time of the whole answer, with the loading of the model, stands in another line.
+        let end_to_end = request.end_to_end_seconds.filter(|_| !timed || kind != EngineKind::Ollama);
+        let prompt = request.prompt_tokens.map(|tokens| tokens as f64);
+        let times = [
+            (Spread::FirstToken, request.first_token_seconds),
+            (Spread::EndToEnd, end_to_end),
+            (Spread::PromptLength, prompt),
+        ];
         for (spread, value) in times {
             value.into_iter().for_each(|value| self.put(spread, value, 1));
         }

@@ -161,14 +161,14 @@ impl State {
     }
 
     /// The inference server whose log this is.
-    pub(super) fn writer_of(&self, log: &LogSubject) -> Option<Endpoint> {
+    pub(super) fn writer_of(&self, log: &LogSubject) -> Option<(Endpoint, EngineKind)> {
         let engines = &self.engines.get()?.engines;
         let engine = engines.iter().find(|engine| match log {
             LogSubject::Container(id) => self.container_of(engine) == Some(id),
             // The unit of Ollama's own packages; one that runs in a container has none.
             LogSubject::Unit(_) => engine.kind == EngineKind::Ollama && self.container_of(engine).is_none(),
         })?;
-        Some(engine.endpoint.clone())
+        Some((engine.endpoint.clone(), engine.kind))
     }
 
     /// Every process on every card, joined to its container, engine and model, by memory.

@@ -101,8 +101,9 @@ impl Ui {
             (Subject::Volume, RowKey::Volume(name)) => Some(name.to_string()),
             (Subject::Model, RowKey::Model(endpoint, name)) if !name.is_empty() => {
                 let engine = engine(state, endpoint)?;
-                Some(format!("{}:{}/{name}", engine.kind.word(), engine.port))
+                Some(format!("{}/{name}", engine.subject()))
             }
+            (Subject::Model, RowKey::Stored(path)) => Some(path.to_string()),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! Requests that servers write of in their log because they count none: Ollama's.
+//! Requests that servers write of in their log because they count none, or keep no times of them: Ollama's and llama.cpp's.
 //!
 //! Every line of every container passes by here, and nearly all of them go on after a look at their beginning. Whether a
 //! container is such a server is known to the store.
@@ -8,14 +8,21 @@ use std::collections::HashMap;
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::domain::{ContainerId, Event, LogLine, LogSubject, LoggedRequest, Moment};
-use crate::engines::RequestLog;
+use crate::engines::{RequestLog, TimingLog};
 
 /// What was written of requests, on its way to the store.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     /// By container, from its first request on.
-    logs: HashMap<ContainerId, RequestLog>,
+    logs: HashMap<ContainerId, Logs>,
     waiting: Vec<LoggedRequest>,
+}
+
+/// What was read of one container's log. Ollama writes in both ways.
+#[derive(Debug, Default)]
+struct Logs {
+    access: RequestLog,
+    times: TimingLog,
 }
 
 impl Requests {
@@ -30,8 +37,12 @@ impl Requests {
                 Some(log) => log,
                 None => self.logs.entry(id.clone()).or_default(),
             };
-            let Some(ended) = log.read(&line.text) else { continue };
-            self.waiting.extend(ended.logged(&LogSubject::Container(id.clone())));
+            let server = LogSubject::Container(id.clone());
+            if let Some(timed) = log.times.read(&line.text) {
+                self.waiting.push(timed.logged(server));
+            } else if let Some(ended) = log.access.read(&line.text) {
+                self.waiting.extend(ended.logged(&server));
+            }
         }
         self.waiting.truncate(Self::WAITING);
     }
@@ -54,9 +65,9 @@ impl Requests {
     }
 }
 
-/// Whether a line begins as those do that tell of requests.
+/// Whether a line is as those are that tell of requests.
 fn may_tell(text: &str) -> bool {
-    text.starts_with("[GIN] ") || text.starts_with("time=")
+    text.starts_with("[GIN] ") || text.starts_with("time=") || TimingLog::may_tell(text)
 }
 
 #[cfg(test)]
@@ -78,6 +89,23 @@ mod tests {
         "[GIN] 2026/11/23 - 18:12:21 | 200 |          1.5s |       127.0.0.1 | POST     \"/api/chat\"";
     const BREAK: &str =
         "time=2026-11-23T18:12:21.104Z level=ERROR source=a.go:1 msg=\"llama-server chat error\" error=\"EOF\"";
+
+    #[test]
+    fn times_of_a_llama_server_are_told_with_their_tokens() {
+        let (to, mut events) = mpsc::channel(1);
+        let mut requests = Requests::default();
+        let timing = |what: &str| line("a", &format!("slot print_timing: id  1 | task 2 | {what}"));
+        requests.read(&[
+            timing("prompt eval time =     184.45 ms /    38 tokens (4.85 ms per token)"),
+            timing("       eval time =    3443.91 ms /   160 tokens (21.66 ms per token)"),
+            timing("      total time =    3628.36 ms /   198 tokens"),
+        ]);
+        requests.send(&to, now());
+        let Ok(Event::Requests { requests, .. }) = events.try_recv() else { panic!("nothing was told") };
+        let [timed] = requests.as_slice() else { panic!("{requests:?}") };
+        assert_eq!(timed.outcome, RequestOutcome::Timed);
+        assert_eq!((timed.end_to_end_seconds, timed.prompt_tokens, timed.generated_tokens), (Some(3.628_36), Some(38), Some(160)));
+    }
 
     fn outcomes(events: &mut mpsc::Receiver<Event>) -> Vec<(LogSubject, RequestOutcome)> {
         let Ok(Event::Requests { requests, .. }) = events.try_recv() else { return Vec::new() };

@@ -141,7 +141,7 @@ fn a_log_counts_what_no_counter_does() {
         (30, RequestOutcome::Overload, 0.0),
         (40, RequestOutcome::CallersMistake, 0.0),
     ] {
-        measures.logged(&endpoint, &request(outcome, seconds), moment(second));
+        measures.logged(&endpoint, EngineKind::Ollama, &request(outcome, seconds), moment(second));
     }
     // What it says of itself is a wait, not a reason to forget.
     let silent = Engine { tally: Reading::Unavailable(Why::NOT_SUPPORTED), ..engine(EngineKind::Ollama, 11_434) };
@@ -150,6 +150,29 @@ fn a_log_counts_what_no_counter_does() {
     let counts = [Counter::Requests, Counter::Faults, Counter::Overloads].map(|counter| seen.count(counter));
     assert_eq!((counts, seen.seconds), ([Some(3.0), Some(2.0), Some(1.0)], 100.0));
     assert!((seen.quantile(Spread::EndToEnd, 0.95).unwrap() / 4.0 - 1.0).abs() <= 0.02);
+}
+
+#[test]
+fn times_in_a_log_are_requests_unless_ollama_passes_them_on() {
+    let timed = LoggedRequest {
+        server: LogSubject::Container(ContainerId::from("a")),
+        outcome: RequestOutcome::Timed,
+        first_token_seconds: Some(0.2),
+        end_to_end_seconds: Some(3.0),
+        prompt_tokens: Some(38),
+        generated_tokens: Some(160),
+    };
+    let seen = |kind| {
+        let (mut measures, server) = (Measures::default(), engine(kind, 8000));
+        measures.logged(&server.endpoint, kind, &timed, moment(1));
+        measures.sampled(std::slice::from_ref(&server), moment(2));
+        measures.of(&server.endpoint, Window::Minute).cloned().unwrap()
+    };
+    let (llama, ollama) = (seen(EngineKind::LlamaCpp), seen(EngineKind::Ollama));
+    assert_eq!((llama.count(Counter::Requests), llama.count(Counter::Faults)), (Some(1.0), None), "faults are not told");
+    assert_eq!((ollama.count(Counter::Requests), ollama.values(Spread::EndToEnd)), (None, 0));
+    assert_eq!((llama.values(Spread::EndToEnd), llama.values(Spread::FirstToken)), (1, 1));
+    assert_eq!((ollama.values(Spread::FirstToken), ollama.count(Counter::GeneratedTokens)), (1, Some(160.0)));
 }
 
 /// The value that a client calls the 95th of 100.
