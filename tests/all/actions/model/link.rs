@@ -1,9 +1,9 @@
 //! Raw files: the alias is a symbolic link below a made-up root, on which only the sockets listen that a test says.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -26,9 +26,10 @@ impl Root {
         let mut table = String::from("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n");
         for address in listening {
             let port = address.port();
-            table += &format!(
-                "   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {port} 1\n"
-            );
+            writeln!(
+                table,
+                "   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {port} 1"
+            ).unwrap();
         }
         fs::create_dir_all(root.path("proc/net")).unwrap();
         fs::create_dir_all(root.path("models")).unwrap();
@@ -49,15 +50,11 @@ impl Root {
         fs::read_link(self.path("models/chat.gguf")).unwrap().display().to_string()
     }
 
-    fn args<'a>(&self, root: &'a Path, args: &[&'a str]) -> Vec<&'a str> {
-        ["run"].into_iter().chain(args.iter().copied()).chain(["--rootfs", root.to_str().unwrap(), "--json"]).collect()
-    }
-
     #[track_caller]
     fn run(&self, args: &[&str]) -> Value {
         let root = self.path("");
-        let args: Vec<&str> = args.iter().copied().chain(["--yes"]).collect();
-        self.home.json(&self.args(&root, &args)).1
+        let more = ["--yes", "--json", "--rootfs", root.to_str().unwrap()];
+        self.home.json(&[&["run"], args, &more].concat()).1
     }
 
     #[track_caller]
