@@ -105,7 +105,8 @@ fn task_of(text: &str) -> &str {
 /// `184.45 ms /    38 tokens (…)`: milliseconds and tokens.
 fn time(text: &str) -> Option<(f64, u64)> {
     let (milliseconds, rest) = text.split_once(" ms /")?;
-    let milliseconds: f64 = milliseconds.trim().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0)?;
+    let milliseconds: f64 =
+        milliseconds.trim().parse().ok().filter(|value: &f64| value.is_finite() && *value >= 0.0)?;
     Some((milliseconds, rest.trim_start().split(' ').next()?.parse().ok()?))
 }
 

@@ -104,7 +104,10 @@ mod tests {
         let Ok(Event::Requests { requests, .. }) = events.try_recv() else { panic!("nothing was told") };
         let [timed] = requests.as_slice() else { panic!("{requests:?}") };
         assert_eq!(timed.outcome, RequestOutcome::Timed);
-        assert_eq!((timed.end_to_end_seconds, timed.prompt_tokens, timed.generated_tokens), (Some(3.628_36), Some(38), Some(160)));
+        assert_eq!(
+            (timed.end_to_end_seconds, timed.prompt_tokens, timed.generated_tokens),
+            (Some(3.628_36), Some(38), Some(160))
+        );
     }
 
     fn outcomes(events: &mut mpsc::Receiver<Event>) -> Vec<(LogSubject, RequestOutcome)> {

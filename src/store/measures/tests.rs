@@ -169,7 +169,11 @@ fn times_in_a_log_are_requests_unless_ollama_passes_them_on() {
         measures.of(&server.endpoint, Window::Minute).cloned().unwrap()
     };
     let (llama, ollama) = (seen(EngineKind::LlamaCpp), seen(EngineKind::Ollama));
-    assert_eq!((llama.count(Counter::Requests), llama.count(Counter::Faults)), (Some(1.0), None), "faults are not told");
+    assert_eq!(
+        (llama.count(Counter::Requests), llama.count(Counter::Faults)),
+        (Some(1.0), None),
+        "faults are not told"
+    );
     assert_eq!((ollama.count(Counter::Requests), ollama.values(Spread::EndToEnd)), (None, 0));
     assert_eq!((llama.values(Spread::EndToEnd), llama.values(Spread::FirstToken)), (1, 1));
     assert_eq!((ollama.values(Spread::FirstToken), ollama.count(Counter::GeneratedTokens)), (1, Some(160.0)));
