@@ -107,6 +107,8 @@ pub struct SourceSettings {
     pub nvml_library: Option<String>,
     /// Endpoints of inference servers beside those found by themselves, such as `http://127.0.0.1:8000`.
     pub engine_endpoints: Vec<String>,
+    /// So often a server of whose requests nothing tells is asked to generate a few tokens; `None` never.
+    pub probe_every: Option<Duration>,
     /// Registries are asked for newer images.
     pub check_updates: bool,
     /// The models on disk.
@@ -122,6 +124,7 @@ impl Default for SourceSettings {
             docker_endpoint: None,
             nvml_library: None,
             engine_endpoints: Vec::new(),
+            probe_every: None,
             check_updates: true,
             library: LibrarySettings::default(),
             protected: Protected::default(),

@@ -211,7 +211,9 @@ impl Checker<'_> {
         let library = self.library(&raw.models, &defaults.library);
         let raw = &raw.sources;
         let (fastest, slowest) = (Duration::from_millis(250), Duration::from_mins(1));
+        let probe = raw.probe_every.as_ref();
         SourceSettings {
+            probe_every: probe.map(|every| self.span(Some(every), SECOND * 60..=DAY, DAY)),
             check_updates,
             library,
             protected,

@@ -76,6 +76,7 @@ fn raw(config: &Config) -> RawConfig {
             docker: sources.docker_endpoint.clone().map(anywhere),
             nvml_library: sources.nvml_library.clone().map(anywhere),
             engines: Some(sources.engine_endpoints.iter().cloned().map(anywhere).collect()),
+            probe_every: sources.probe_every.and_then(span),
         },
         thresholds: RawThresholds {
             disk_free_warning: ratio(limits.disk_free_warning),

@@ -52,6 +52,7 @@ pub(super) struct RawSources {
     pub(super) docker: Option<Spanned<String>>,
     pub(super) nvml_library: Option<Spanned<String>>,
     pub(super) engines: Option<Vec<Spanned<String>>>,
+    pub(super) probe_every: Option<Spanned<Span>>,
 }
 
 /// `[thresholds]`: the names are those of [`Thresholds`](crate::domain::Thresholds).

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ContainerId;
+use super::{ContainerId, Endpoint};
 
 /// A request that ended, from the log of a server that counts none itself.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,8 @@ pub enum LogSubject {
     Container(ContainerId),
     /// A unit of systemd: `ollama.service`.
     Unit(Arc<str>),
+    /// hostler's own: what it asked of the server there.
+    Endpoint(Endpoint),
 }
 
 /// What became of a request.

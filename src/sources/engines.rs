@@ -8,6 +8,7 @@
 mod journal;
 mod ledger;
 mod options;
+mod probe;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use self::journal::Follower;
 use self::ledger::{Finding, Ledger, Question, Task};
+use self::probe::Prober;
 use super::roster::Roster;
 use super::{Read, Source, SourceContext, SourceSpec};
 use crate::domain::{EngineSample, Event, Failure, Reading, Sample, SourceId};
@@ -58,6 +60,7 @@ struct Engines {
     roster: watch::Receiver<Roster>,
     ledger: Ledger,
     journal: Follower,
+    prober: Prober,
     /// Endpoints of the config that cannot be asked, and why.
     refused: Vec<String>,
     /// A whole turn is over.
@@ -84,6 +87,7 @@ impl Engines {
             roster: context.roster.subscribe(),
             ledger,
             journal: Follower::default(),
+            prober: Prober::new(context.settings.probe_every),
             refused,
             begun: false,
             turn: None,
@@ -104,7 +108,9 @@ impl Engines {
         }
         self.ask().await;
         self.look_how_started().await?;
-        self.journal.aim(&self.ledger.engines(), &self.ports, &self.events);
+        let engines = self.ledger.engines();
+        self.journal.aim(&engines, &self.ports, &self.events);
+        self.prober.turn(&engines, &self.ports, &self.events);
         self.begun = true;
         Ok(self.told(0))
     }

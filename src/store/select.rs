@@ -164,6 +164,7 @@ impl State {
     pub(super) fn writer_of(&self, log: &LogSubject) -> Option<(Endpoint, EngineKind)> {
         let engines = &self.engines.get()?.engines;
         let engine = engines.iter().find(|engine| match log {
+            LogSubject::Endpoint(endpoint) => engine.endpoint == *endpoint,
             LogSubject::Container(id) => self.container_of(engine) == Some(id),
             // The unit of Ollama's own packages; one that runs in a container has none.
             LogSubject::Unit(_) => engine.kind == EngineKind::Ollama && self.container_of(engine).is_none(),

@@ -23,6 +23,7 @@ use double::{Double, Reply, answer, captured};
 pub(crate) mod double;
 mod faults;
 mod http;
+mod measured;
 
 /// A host on which only the given sockets listen, and the source that looks at it.
 struct Host {
@@ -141,6 +142,9 @@ fn a_real_llama_server_is_found_and_read() {
     assert!(models[0].size_bytes > Some(90_000_000), "{models:?}");
     assert_eq!((models[0].context_tokens, &models[0].residency), (Some(2048), &LOADED));
     assert_eq!((engine.requests_running, engine.requests_waiting), (Reading::Known(0), Reading::Known(0)));
+    let options = engine.options.known().unwrap();
+    let value = |name: &str| options.iter().find(|option| &*option.name == name).map(|option| option.value.clone());
+    assert_eq!((value("--ctx-size"), value("--metrics")), (Some(Some("4096".into())), Some(None)), "{options:?}");
     assert_eq!(host.engine().requests_running, Reading::Known(0));
 }
 

@@ -2,6 +2,7 @@
 
 mod engines;
 mod library;
+mod platforms;
 mod side;
 
 use ratatui::layout::Rect;
@@ -114,6 +115,11 @@ fn main_column(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, rows: &[R
         rest = below(rest, 1);
     }
     rest = below(rest, u16::from(area.height > 24));
+    let wanted = platforms::height(scene);
+    if wanted > 0 && rest.height >= wanted + 8 {
+        platforms::pane(canvas, Rect { height: wanted, ..rest }, scene);
+        rest = below(rest, wanted + u16::from(area.height > 24));
+    }
     let graph = shown.filter(|_| rest.height >= GRAPH + 8);
     let models = Rect { height: rest.height - graph.map_or(0, |_| GRAPH + 1), ..rest };
     if models.height >= 3 {

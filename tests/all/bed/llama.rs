@@ -93,7 +93,8 @@ impl LlamaServer {
         exchange(self.address, "POST", path, json.as_bytes())
     }
 
-    fn output(&self) -> String {
+    /// What it has written.
+    pub(crate) fn output(&self) -> String {
         fs::read_to_string(self.folder.path().join("output")).unwrap_or_default()
     }
 }
