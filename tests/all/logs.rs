@@ -358,6 +358,7 @@ fn requests_are_read_out_of_a_double_of_ollamas_log() {
         + &access(500, "1.2s", chat)
         + &access(503, "12µs", r#"POST     "/v1/chat/completions""#)
         + &access(499, "3s", chat)
+        + "sleep 1; "
         + &format!("echo '{broken}' >&2; sleep 1; ")
         + &access(200, "4s", chat)
         + "sleep inf";

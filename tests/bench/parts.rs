@@ -1,4 +1,5 @@
-//! What the parts cost at 500 containers and 8 GPUs: the reducer, the rules, and a full drawing of each tab.
+//! What the parts cost at 500 containers, 8 GPUs, 10 inference servers and 200 models on disk: the reducer, the rules, a full
+//! drawing of each tab; and a page of metrics of 1 MiB.
 //!
 //! `cargo bench --bench parts`. The aim of the design is half a millisecond for each.
 
@@ -13,8 +14,10 @@ use std::sync::Arc;
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use hostler::checks;
 use hostler::domain::{
-    ContainerUsage, ContainerUsages, Event, LogBatch, LogLevel, LogLine, LogOrigin, Moment, Reading, Sample,
+    ContainerUsage, ContainerUsages, Counter, Engine, EngineKind, EngineSample, Event, Histogram, LibrarySample,
+    LogBatch, LogLevel, LogLine, LogOrigin, ModelRef, Moment, Reading, Sample, Spread, Tally,
 };
+use hostler::engines::prometheus;
 use hostler::store::State;
 use hostler::ui::glyph::UNICODE;
 use hostler::ui::keymap::Keymap;
@@ -24,7 +27,7 @@ use hostler::ui::{Setup, Ui, screen};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
-use strum::IntoEnumIterator;
+use strum::IntoEnumIterator as _;
 
 const CONTAINERS: usize = 500;
 const GPUS: u32 = 8;
@@ -43,6 +46,34 @@ fn usages() -> Arc<ContainerUsages> {
     Arc::new(ContainerUsages { by_id, origin: "cgroup v2" })
 }
 
+/// A server that has counted for so many looks.
+fn server(port: u16, look: u64) -> Engine {
+    let mut tally = Tally::default();
+    for counter in Counter::iter() {
+        tally.add(counter, (look * 7) as f64);
+    }
+    for spread in Spread::iter() {
+        let buckets = (0..20).map(|bound| (f64::from(bound) / 10.0 + 0.1, (look * bound as u64) as f64));
+        let buckets = buckets.chain([(f64::INFINITY, (look * 20) as f64)]).collect();
+        tally.put(spread, Histogram::new(buckets, Some((look * 19) as f64)).unwrap());
+    }
+    let models = vec![ModelRef { name: format!("model-{port}:8b"), ..ModelRef::default() }];
+    Engine {
+        tally: Reading::Known(tally.into()),
+        models: Reading::Known(models),
+        ..make::engine(EngineKind::Vllm, port)
+    }
+}
+
+fn servers(look: u64) -> impl Iterator<Item = Engine> {
+    (8000..8010).map(move |port| server(port, look))
+}
+
+fn library() -> LibrarySample {
+    let models = (0..200).map(|number| make::stored_model(&format!("model-{number}:8b"))).collect();
+    LibrarySample { models, places: vec![make::library_place("/m")], ..LibrarySample::default() }
+}
+
 /// A large box with everything read, a full log and findings.
 fn large() -> State {
     let mut script = make::Script::new();
@@ -53,6 +84,10 @@ fn large() -> State {
         if number % 50 == 0 { container.exited(1, -60) } else { container }
     }));
     script.sample(Sample::Usage(usages()));
+    script.sample(Sample::Library(library().into()));
+    for look in 0..180 {
+        script.at(1 + look * 5).engines(servers(look));
+    }
     let origin = Arc::new(LogOrigin { container: make::container_id("service-1"), name: "service-1".into() });
     let line = |number: i64| LogLine {
         origin: origin.clone(),
@@ -117,8 +152,31 @@ fn reduce(criterion: &mut Criterion) {
             );
         });
     }
+    criterion.bench_function("reduce ten servers", |bencher| {
+        let mut state = state.clone();
+        let mut look = 180;
+        bencher.iter_batched(
+            || {
+                look += 1;
+                let sample = EngineSample { engines: servers(look).collect(), others: 0 };
+                sampled(Sample::Engines(sample.into()), make::moment(1 + look * 5))
+            },
+            |event| black_box(state.apply(event)),
+            BatchSize::SmallInput,
+        );
+    });
     criterion.bench_function("rules look", |bencher| bencher.iter(|| black_box(checks::assess(&state, state.now))));
 }
 
-criterion_group!(benches, draw, reduce);
+/// A page as vLLM writes it, as large as is read.
+fn metrics(criterion: &mut Criterion) {
+    let captured = include_str!("../all/fixtures/engines/vllm-0.32.0/metrics-after-load.txt");
+    let page = captured.split_once("\n\n").or(captured.split_once("\r\n\r\n")).unwrap().1;
+    let page = page.repeat((1 << 20) / page.len());
+    criterion.bench_function("metrics of 1 MiB", |bencher| {
+        bencher.iter(|| black_box(prometheus::samples(&page).filter(|sample| sample.is_ok()).count()));
+    });
+}
+
+criterion_group!(benches, draw, reduce, metrics);
 criterion_main!(benches);

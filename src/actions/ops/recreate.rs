@@ -5,7 +5,10 @@
 //! `NAME.hostler-RUN` is the old one, `NAME.hostler_new-RUN` the new one before it takes the name, and the label
 //! `hostler.run` says which run made it.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
+use tokio::time::sleep;
 
 use super::{Bench, Done, Trouble, gone_is_fine, last_lines};
 use crate::domain::{ComposeService, ContainerId, ContainerRef, RestartPolicy, Verb, is_trial, kept_name};
@@ -66,7 +69,8 @@ pub(super) async fn create(
     image: &str,
     service: Option<&ComposeService>,
 ) -> Result<Done, Trouble> {
-    if made(bench, &like.name).await?.is_some() {
+    let made_before = made(bench, &like.name).await?;
+    if made_before.as_ref().is_some_and(|it| it.name == like.name) {
         return Ok(Done::default());
     }
     let old = bench.inspected(like).await?;
@@ -81,11 +85,34 @@ pub(super) async fn create(
             Err(why) => bench.say(format!("the next `docker compose up` will make {} again: {why}", like.name)),
         }
     }
-    let id = bench.docker.create(&new_name(&like.name, bench.run), &recipe.body).await?;
+    let id = match made_before {
+        Some(made) => made.id,
+        None => match bench.docker.create(&new_name(&like.name, bench.run), &recipe.body).await {
+            Err(EngineError::Conflict(why)) => made_meanwhile(bench, &like.name, why).await?,
+            created => created?,
+        },
+    };
+    // Whoever made it may have died before it was in all of them.
+    let it = bench.docker.inspect_raw(&id.0).await?;
+    let joined = it.as_ref().and_then(|it| it.pointer("/NetworkSettings/Networks"));
     for (network, endpoint) in &recipe.networks {
-        bench.docker.connect_network(network, &id, endpoint).await?;
+        if joined.is_none_or(|joined| joined.get(network).is_none()) {
+            bench.docker.connect_network(network, &id, endpoint).await?;
+        }
     }
     Ok(Done::saying(format!("made {} from {image}", id.short())))
+}
+
+/// What the engine made after this worker had looked: another one that died had asked for it. Its name is taken a moment before it
+/// can be seen.
+async fn made_meanwhile(bench: &Bench<'_>, name: &str, why: String) -> Result<ContainerId, Trouble> {
+    for _ in 0..20 {
+        if let Some(made) = made(bench, name).await? {
+            return Ok(made.id);
+        }
+        sleep(Duration::from_millis(250)).await;
+    }
+    Err(EngineError::Conflict(why).into())
 }
 
 /// Removes what [`create`] made; its last lines are kept in the run's file.

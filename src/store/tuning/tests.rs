@@ -152,7 +152,7 @@ fn a_server_that_is_set_well_gets_no_advice() {
 fn a_context_longer_than_used_costs_cache_where_all_of_it_is_allocated() {
     let long = Box { kind: EngineKind::LlamaCpp, context: Some(131_072), ..Box::default() };
     let long = Box { options: vec![("--model", "llama:8b")], ..long };
-    let what = "llama:8b loads a context of 131072 tokens, prompts use 300 (p99)";
+    let what = "llama:8b loads a context of 131072 tokens, prompts use 302 (p99)";
     only(&long.advised(), what, "--ctx-size 2048: 256 MiB instead of 16.0 GiB of KV cache");
     let ollama = Box { kind: EngineKind::Ollama, options: vec![("OLLAMA_NUM_PARALLEL", "4")], ..long };
     only(&ollama.advised(), what, "num_ctx 2048: 1.0 GiB instead of 64.0 GiB of KV cache");

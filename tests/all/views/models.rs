@@ -25,6 +25,7 @@ fn keys_on_a_model_plan_what_is_done_to_it() {
     let plan = |action: &str, name: &str| {
         vec![Intent::Plan { action: action.to_owned(), targets: vec![format!("ollama:11434/{name}")], to: None }]
     };
+    press(KeyCode::Tab);
     assert_eq!(press(KeyCode::Char('p')), [], "the server's own line is no model");
     press(KeyCode::Down);
     assert_eq!(press(KeyCode::Char('o')), plan("model.load", "gemma3:4b"));
