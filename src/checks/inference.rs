@@ -43,12 +43,12 @@ fn judge(state: &State, engine: &Engine, assessment: &mut Assessment) {
         faults: seen.count(Counter::Faults).unwrap_or(0.0),
         overloads: seen.count(Counter::Overloads).unwrap_or(0.0),
     };
-    if seen.seconds < (Window::Quarter.span() - UNSEEN).as_secs_f64() {
+    if seen.seconds < Window::Quarter.span().saturating_sub(UNSEEN).as_secs_f64() {
         return assessment.cannot_tell(ERROR_RATE.id, subject, "15 minutes of its requests are not seen yet");
     }
     let open = state.findings.open_severity(ERROR_RATE.id, &subject);
     let seen = counts.judge(&state.thresholds, open, |severity, title| about(state, engine, severity, title));
-    seen.into_iter().for_each(|observation| assessment.see(observation));
+    assessment.observations.extend(seen);
 }
 
 fn about(state: &State, engine: &Engine, severity: Severity, title: String) -> Observation {

@@ -69,7 +69,7 @@ fn judge_rate(state: &State, platform: &Platform, container: &Container, assessm
     };
     let seen =
         counts.judge(&state.thresholds, open, |severity, title| about(ERROR_RATE.id, container, severity, &title));
-    seen.into_iter().for_each(|observation| assessment.see(observation));
+    assessment.observations.extend(seen);
 }
 
 fn judge_health(state: &State, platform: &Platform, container: &Container, assessment: &mut Assessment) {

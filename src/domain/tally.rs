@@ -207,7 +207,9 @@ mod tests {
             let mut tally = Tally::default();
             tally.add(Counter::Requests, requests);
             tally.put(Spread::Queue, histogram([0.0, 0.0, 0.0, requests], 0.0));
-            tokens.into_iter().for_each(|tokens| tally.add(Counter::GeneratedTokens, tokens));
+            if let Some(tokens) = tokens {
+                tally.add(Counter::GeneratedTokens, tokens);
+            }
             tally
         };
         let before = tally(5.0, Some(100.0));

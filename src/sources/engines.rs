@@ -224,7 +224,7 @@ async fn put(http: Http, question: Question) -> (Origin, Finding) {
         Task::Refresh { origin, spec, mut readings } => {
             let mut probe = Probe::new(&http, origin);
             let doubtful = !spec.refresh(&mut probe, &mut readings).await;
-            Finding::Engine { origin, spec, readings, whole: false, doubtful }
+            Finding::Engine { origin, spec, readings: *readings, whole: false, doubtful }
         }
         Task::Identify => match (find_out(&http, question.origin).await, question.fallback) {
             (Finding::Failed(HttpError::Refused), Some(fallback)) => find_out(&http, fallback).await,

@@ -71,7 +71,7 @@ pub struct Bottleneck {
     pub change: Option<String>,
 }
 
-/// Above this part a KV cache counts as full: vLLM and SGLang preempt shortly below the whole.
+/// Above this part a KV cache counts as full: vLLM and `SGLang` preempt shortly below the whole.
 const FULL: f64 = 0.95;
 
 impl State {

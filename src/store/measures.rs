@@ -258,13 +258,17 @@ impl Performance {
             (Spread::PromptLength, prompt),
         ];
         for (spread, value) in times {
-            value.into_iter().for_each(|value| self.put(spread, value, 1));
+            if let Some(value) = value {
+                self.put(spread, value, 1);
+            }
         }
         if !counts_tokens {
             let tokens =
                 [(Counter::PromptTokens, request.prompt_tokens), (Counter::GeneratedTokens, request.generated_tokens)];
             for (counter, count) in tokens {
-                count.into_iter().for_each(|count| self.add(counter, count as f64));
+                if let Some(count) = count {
+                    self.add(counter, count as f64);
+                }
             }
         }
     }

@@ -35,7 +35,7 @@ impl State {
         let of_models = case
             .loaded()
             .into_iter()
-            .flat_map(|(model, stored)| [case.context(model, stored), case.quantization(stored)]);
+            .flat_map(|(model, stored)| [case.context(model, stored), Case::quantization(stored)]);
         let of_server = [
             case.one_by_one(),
             case.long_prompts(),
@@ -185,7 +185,7 @@ impl<'a> Case<'a> {
     }
 
     /// Weights as they were trained, where a quarter of the bits would do.
-    fn quantization(&self, stored: &StoredModel) -> Said {
+    fn quantization(stored: &StoredModel) -> Said {
         let weights = stored.weights.known()?;
         let (bits, parameters) = (weights.bits_per_weight.get()?, weights.parameters.get()?);
         // Small models lose more, and give little.

@@ -109,6 +109,9 @@ fn engine(kind: EngineKind, port: u16) -> Engine {
     }
 }
 
+/// A made-up histogram: its mean, and which part of all values is at most each bound.
+type Made = (Spread, f64, &'static [(f64, f64)]);
+
 /// Half a request a second, of which one in five hundred fails.
 fn vllm_tally(second: u64) -> Tally {
     let requests = second as f64 * 0.5;
@@ -125,7 +128,7 @@ fn vllm_tally(second: u64) -> Tally {
     ] {
         tally.add(counter, count);
     }
-    let spreads: [(Spread, f64, &[(f64, f64)]); 5] = [
+    let spreads: [Made; 5] = [
         (Spread::FirstToken, 0.21, &[(0.1, 0.1), (0.25, 0.74), (0.5, 0.97), (0.75, 0.99), (1.0, 1.0)]),
         (Spread::InterToken, 0.013, &[(0.01, 0.35), (0.025, 0.95), (0.05, 1.0)]),
         (Spread::EndToEnd, 1.02, &[(0.5, 0.16), (0.8, 0.4), (1.0, 0.6), (1.5, 0.85), (2.0, 0.96), (2.5, 1.0)]),

@@ -92,7 +92,7 @@ pub(super) enum Task {
         /// Where it answered last.
         origin: Origin,
         spec: &'static EngineSpec,
-        readings: Readings,
+        readings: Box<Readings>,
     },
 }
 
@@ -256,7 +256,7 @@ impl Entry {
     fn task(&self, now: Duration) -> Task {
         match &self.standing {
             Standing::Engine(known) if !known.doubtful && now.saturating_sub(known.renewed) < RENEW => {
-                Task::Refresh { origin: known.origin, spec: known.spec, readings: known.readings.clone() }
+                Task::Refresh { origin: known.origin, spec: known.spec, readings: Box::new(known.readings.clone()) }
             }
             _ => Task::Identify,
         }

@@ -137,7 +137,7 @@ mod tests {
     fn a_process_is_read_as_far_as_it_may_be() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("proc/7")).unwrap();
-        std::fs::write(root.path().join("proc/7/cmdline"), "llama-server\0--ctx-size\04096\0\u{1b}[31mx\0").unwrap();
+        std::fs::write(root.path().join("proc/7/cmdline"), "llama-server\0--ctx-size\0\u{1b}[31m4096\0x\0").unwrap();
         let fs = RootedFs::new(root.path());
         let options = of_process(&fs, 7);
         assert_eq!(told(options.known().unwrap()), ["--ctx-size 4096 x"]);

@@ -1,6 +1,6 @@
 //! What servers did: differences between real pages of metrics, and the log of a real server against the watch of its client.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hostler::domain::{ContainerId, Counter, Engine, EngineKind, Event, LogSubject, ModelRef, Reading, Spread};
 use hostler::engines::TimingLog;
@@ -117,5 +117,4 @@ fn the_log_of_a_real_llama_server_has_the_latencies_that_its_client_measured() {
     close(told, Spread::EndToEnd, &mut measured);
     assert!(told.quantile(Spread::FirstToken, 0.95) < told.quantile(Spread::EndToEnd, 0.5));
     assert!(told.count(Counter::GeneratedTokens) >= Some(20.0 * 10.0));
-    assert!(measured.iter().all(|seconds| *seconds < Duration::from_secs(60).as_secs_f64()));
 }

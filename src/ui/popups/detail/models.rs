@@ -159,9 +159,9 @@ fn memory(scene: &Scene<'_>, weights: &Weights) -> Vec<Pieces<'static>> {
     let all = cards.iter().filter_map(|card| Some(card.memory.get()?.total_bytes)).max();
     let trained = shape.context_length.unwrap_or(131_072);
     let types = KV_TYPES.into_iter().filter(|kind| kind.name != "fp8");
-    let mut title = format!("{:<12}", "context");
-    types.clone().for_each(|kind| title.push_str(&format!("{:>12}", format!("kv {}", kind.name))));
-    let mut lines = vec![Vec::new(), vec![piece(Role::Muted, title)]];
+    let mut title = vec![piece(Role::Muted, format!("{:<12}", "context"))];
+    title.extend(types.clone().map(|kind| piece(Role::Muted, format!("{:>12}", format!("kv {}", kind.name)))));
+    let mut lines = vec![Vec::new(), title];
     for tokens in [4_096, 8_192, 16_384, 32_768, 65_536, 131_072].into_iter().filter(|tokens| *tokens <= trained) {
         let mut line = vec![piece(Role::Muted, format!("{tokens:<12}"))];
         for kind in types.clone() {

@@ -171,14 +171,11 @@ fn length(tokens: Option<f64>) -> Option<String> {
 }
 
 fn counted(requests: f64, faults: Option<f64>, overloads: Option<f64>) -> String {
-    let mut text = format!("{requests:.0}");
-    let more = [(faults, "failed"), (overloads, "turned away")];
-    for (count, word) in more {
-        if let Some(count) = count.filter(|count| *count > 0.0) {
-            text.push_str(&format!(", {count:.0} {word}"));
-        }
-    }
-    text
+    let more = [(faults, "failed"), (overloads, "turned away")].into_iter().filter_map(|(count, word)| {
+        let count = count.filter(|count| *count > 0.0)?;
+        Some(format!("{count:.0} {word}"))
+    });
+    [format!("{requests:.0}")].into_iter().chain(more).collect::<Vec<_>>().join(", ")
 }
 
 fn options(engine: &Engine, width: u16) -> Vec<Pieces<'static>> {
