@@ -15,6 +15,7 @@
 mod actions;
 mod architecture;
 mod bed;
+mod chain;
 mod cli;
 mod config;
 mod confirm;

@@ -92,7 +92,7 @@ fn memory_block(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, engine: 
     for (label, bytes, _) in parts.clone() {
         let gap = if line.is_empty() { "" } else { "   " };
         line.push(piece(Role::Muted, format!("{gap}{label} ")));
-        line.push(piece(Role::Text, units::bytes(bytes)));
+        line.push(piece(Role::Text, units::bytes_short(bytes)));
     }
     let room = split
         .conversations
