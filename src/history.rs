@@ -24,12 +24,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, SourceId};
+use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Served, ServedLedger, SourceId};
 use crate::host::login_name;
 
 /// The folder that serves the whole machine, where somebody made it.
 const SHARED: &str = "/var/lib/hostler";
 const JOURNAL: &str = "journal.jsonl";
+/// Held while it is found out what of the served models is to be written.
+const SERVED_LOCK: &str = "served.lock";
 const LAST: &str = "last.json";
 
 /// Why something could not be kept or read back.
@@ -174,6 +176,24 @@ impl StateDir {
             Place::Demo => Ok(record),
             Place::Nowhere => Err(HistoryError::NoFolder),
         }
+    }
+
+    /// Writes what engines serve, as far as the journal does not say so yet, and gives those records back. Of several
+    /// hostlers that see the same, one writes it.
+    ///
+    /// # Errors
+    /// When it could not be written, or the journal cannot be read: then nothing more was written.
+    pub fn record_served(&self, served: &[Served], at: Timestamp) -> Result<Vec<JournalRecord>, HistoryError> {
+        let Some(path) = self.path() else { return Ok(Vec::new()) };
+        let _alone = files::hold(&path.join(SERVED_LOCK))?;
+        let records = self.read_journal()?.records;
+        let before = records.iter().filter_map(|record| match &record.entry {
+            JournalEntry::Served(served) => Some(served),
+            _ => None,
+        });
+        let ledger: ServedLedger = before.collect();
+        let news = served.iter().filter(|served| ledger.is_news(served));
+        news.map(|served| self.record(JournalEntry::Served(served.clone()), at)).collect()
     }
 
     /// Sources that were read on this box within the last 30 days: one that is missing now has failed.

@@ -67,6 +67,8 @@ struct Library {
     homes: ModelHomes,
     settings: LibrarySettings,
     roster: watch::Receiver<Roster>,
+    /// Who else wants to know what is there.
+    followers: watch::Sender<Option<Arc<LibrarySample>>>,
 }
 
 impl Library {
@@ -77,6 +79,7 @@ impl Library {
             homes: ModelHomes::of_this_process(),
             settings: context.settings.library.clone(),
             roster: context.roster.subscribe(),
+            followers: context.library.clone(),
         }
     }
 }
@@ -93,7 +96,9 @@ impl Source for Library {
                 .read(move |memory| scan::scan(&fs, &roots, &settings, memory))
                 .await
                 .map_err(|why| Failure::failed(format!("a folder of models does not answer: {why}")))?;
-            Ok(Read { detail: detail(&sample), sample: Sample::Library(Arc::new(sample)) })
+            let (detail, sample) = (detail(&sample), Arc::new(sample));
+            self.followers.send_replace(Some(sample.clone()));
+            Ok(Read { detail, sample: Sample::Library(sample) })
         })
     }
 }
