@@ -278,6 +278,34 @@ mod tests {
         assert_eq!((dir.path(), dir.journal(), dir.last::<u32>()), (None, Vec::new(), None));
     }
 
+    fn served(digest: &str) -> Served {
+        Served {
+            engine: "vllm:8000".to_owned(),
+            model: "a\u{1b}[31mb".to_owned(),
+            digest: Some(digest.to_owned()),
+            engine_version: None,
+            driver: None,
+            only: true,
+        }
+    }
+
+    #[test]
+    fn what_is_served_is_written_once_whoever_sees_it() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = StateDir::choose(Some(root.path()));
+        let clean = |digest| Served { model: "ab".to_owned(), ..served(digest) };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| dir.record_served(&[clean("1")], Timestamp::UNIX_EPOCH).unwrap());
+            }
+        });
+        dir.record_served(&[served("2")], Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(dir.record_served(&[clean("2")], Timestamp::UNIX_EPOCH).unwrap(), []);
+        let entries: Vec<JournalEntry> = dir.journal().into_iter().map(|record| record.entry).collect();
+        assert_eq!(entries, [JournalEntry::Served(clean("1")), JournalEntry::Served(clean("2"))]);
+        assert!(StateDir::demo().record_served(&[served("1")], Timestamp::UNIX_EPOCH).unwrap().is_empty());
+    }
+
     #[test]
     fn the_last_state_is_read_back_harmless() {
         let root = tempfile::tempdir().unwrap();

@@ -58,15 +58,14 @@ struct ModelUpdates {
 
 impl ModelUpdates {
     fn new(context: &SourceContext) -> Self {
-        let off = !context.settings.check_updates;
         Self {
             clock: context.ports.clock,
             registries: context.ports.registries.clone(),
             library: context.library.subscribe(),
             families: context.settings.watched_models.clone().into(),
             ledger: Ledger::new(&context.remembered.updates),
-            off,
-            begin: context.remembered.ask_after.filter(|_| !off).map(|after| Instant::now() + after),
+            off: !context.settings.check_updates,
+            begin: timetable::first(context),
             open: None,
             flying: JoinSet::new(),
             polled: None,

@@ -4,8 +4,10 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use crate::domain::{Asked, FaultKind, RegistryFault};
+use crate::sources::SourceContext;
 
 /// What was asked about is left alone for at least so long.
 const EVERY: SignedDuration = SignedDuration::from_hours(6);
@@ -15,6 +17,14 @@ const JITTER_SECONDS: u64 = 1_800;
 const RETRY: SignedDuration = SignedDuration::from_mins(30);
 /// A failure that is younger than this is not tried again, whoever wishes.
 const RETRY_WISHED: SignedDuration = SignedDuration::from_secs(60);
+
+/// When the first registry is asked; `None` where none may be.
+pub(in crate::sources) fn first(context: &SourceContext) -> Option<Instant> {
+    let after = context.remembered.ask_after.filter(|_| context.settings.check_updates)?;
+    // Up to as long again, so that boxes that start together do not ask together.
+    let part = f64::from(context.ports.clock.now().wall.subsec_nanosecond().unsigned_abs()) / 1e9;
+    Some(Instant::now() + after + after.mul_f64(part))
+}
 
 /// When to ask about `subject` again after an answer.
 pub(in crate::sources) fn after_answer(subject: &str, now: Timestamp) -> Timestamp {
