@@ -192,6 +192,7 @@ impl Config {
             | SourceId::Platforms
             | SourceId::Logs
             | SourceId::Updates => false,
+            SourceId::ModelUpdates => !self.sources.watched_models.is_empty(),
         }
     }
 

@@ -13,6 +13,7 @@ mod engine;
 mod event;
 mod exit;
 mod finding;
+mod fit;
 mod gpu;
 mod host;
 mod image;
@@ -24,6 +25,8 @@ mod library;
 mod log;
 mod model_name;
 mod model_op;
+mod model_origin;
+mod model_update;
 mod moment;
 mod op;
 mod plan;
@@ -33,6 +36,7 @@ mod reading;
 mod request;
 mod run;
 pub mod secret;
+mod served;
 mod source;
 mod tally;
 mod thresholds;
@@ -56,6 +60,7 @@ pub use engine::{Endpoint, Engine, EngineKind, EngineOption, EngineSample, Model
 pub use event::{Effect, Event, Sample};
 pub use exit::Exit;
 pub use finding::{Finding, FindingId, Observation, Severity, Silence, Unassessed, Unit, Verdict};
+pub use fit::{OVERHEAD_BYTES, bits_by_name, fits, parameters_by_name, weights_bytes};
 pub use gpu::{
     Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink, ThrottleReason, XidEvent,
 };
@@ -75,6 +80,10 @@ pub use library::{
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use model_name::{ModelName, NoModelName, TagTooLong};
 pub use model_op::{ModelOp, Over, ServedModel};
+pub use model_origin::{ModelOrigin, NoOrigin};
+pub use model_update::{
+    ModelAnswer, ModelRelease, ModelUpdate, ModelUpdateSample, Standing, WatchedFamily, WatchedRelease,
+};
 pub use moment::Moment;
 pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb};
 pub use plan::{Choice, Item, Plan, Step};
@@ -83,6 +92,7 @@ pub use protected::{NamePattern, NoPattern, Protected};
 pub use reading::{Reading, Why};
 pub use request::{LogSubject, LoggedRequest, RequestOutcome};
 pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};
+pub use served::{Served, ServedLedger};
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};
 pub use tally::{Bucket, Counter, Histogram, Spread, Tally};
 pub use thresholds::Thresholds;

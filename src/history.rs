@@ -24,12 +24,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, SourceId};
+use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Served, ServedLedger, SourceId};
 use crate::host::login_name;
 
 /// The folder that serves the whole machine, where somebody made it.
 const SHARED: &str = "/var/lib/hostler";
 const JOURNAL: &str = "journal.jsonl";
+/// Held while it is found out what of the served models is to be written.
+const SERVED_LOCK: &str = "served.lock";
 const LAST: &str = "last.json";
 
 /// Why something could not be kept or read back.
@@ -176,6 +178,24 @@ impl StateDir {
         }
     }
 
+    /// Writes what engines serve, as far as the journal does not say so yet, and gives those records back. Of several
+    /// hostlers that see the same, one writes it.
+    ///
+    /// # Errors
+    /// When it could not be written, or the journal cannot be read: then nothing more was written.
+    pub fn record_served(&self, served: &[Served], at: Timestamp) -> Result<Vec<JournalRecord>, HistoryError> {
+        let Some(path) = self.path() else { return Ok(Vec::new()) };
+        let _alone = files::hold(&path.join(SERVED_LOCK))?;
+        let records = self.read_journal()?.records;
+        let before = records.iter().filter_map(|record| match &record.entry {
+            JournalEntry::Served(served) => Some(served),
+            _ => None,
+        });
+        let ledger: ServedLedger = before.collect();
+        let news = served.iter().filter(|served| ledger.is_news(served));
+        news.map(|served| self.record(JournalEntry::Served(served.clone()), at)).collect()
+    }
+
     /// Sources that were read on this box within the last 30 days: one that is missing now has failed.
     pub fn remembered_sources(&self) -> BTreeSet<SourceId> {
         self.path().map(seen::read).unwrap_or_default()
@@ -256,6 +276,34 @@ mod tests {
         assert!(dir.record(JournalEntry::Visit, Timestamp::UNIX_EPOCH).is_ok());
         assert!(dir.set_last(&1).is_ok());
         assert_eq!((dir.path(), dir.journal(), dir.last::<u32>()), (None, Vec::new(), None));
+    }
+
+    fn served(digest: &str) -> Served {
+        Served {
+            engine: "vllm:8000".to_owned(),
+            model: "a\u{1b}[31mb".to_owned(),
+            digest: Some(digest.to_owned()),
+            engine_version: None,
+            driver: None,
+            only: true,
+        }
+    }
+
+    #[test]
+    fn what_is_served_is_written_once_whoever_sees_it() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = StateDir::choose(Some(root.path()));
+        let clean = |digest| Served { model: "ab".to_owned(), ..served(digest) };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| dir.record_served(&[clean("1")], Timestamp::UNIX_EPOCH).unwrap());
+            }
+        });
+        dir.record_served(&[served("2")], Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(dir.record_served(&[clean("2")], Timestamp::UNIX_EPOCH).unwrap(), []);
+        let entries: Vec<JournalEntry> = dir.journal().into_iter().map(|record| record.entry).collect();
+        assert_eq!(entries, [JournalEntry::Served(clean("1")), JournalEntry::Served(clean("2"))]);
+        assert!(StateDir::demo().record_served(&[served("1")], Timestamp::UNIX_EPOCH).unwrap().is_empty());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod gpu;
 mod host;
 mod library;
 mod logs;
+mod model_updates;
 mod platforms;
 pub mod poller;
 mod roster;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::{mpsc, watch};
 
-use crate::domain::{Event, Failure, LogBatch, Protected, Sample, SourceId, UpdateMemory};
+use crate::domain::{Event, Failure, LibrarySample, LogBatch, ModelOrigin, Protected, Sample, SourceId, UpdateMemory};
 use crate::host::Ports;
 
 /// Reads one thing, once.
@@ -59,6 +60,8 @@ pub struct SourceContext {
     pub log_lines: mpsc::Sender<LogBatch>,
     /// What the container engine said last: the docker source writes it, others follow it.
     pub roster: watch::Sender<Roster>,
+    /// The models on disk: the library writes them, who asks registries about them follows.
+    pub library: watch::Sender<Option<Arc<LibrarySample>>>,
     /// What registries answered before, and whether they may be asked again.
     pub remembered: Remembered,
 }
@@ -76,8 +79,8 @@ impl SourceContext {
     /// For sources of this machine that push to `events`. Sources that build upon the engine's containers must be made from
     /// the same context as the docker source.
     pub fn new(ports: Ports, settings: std::rc::Rc<SourceSettings>, events: mpsc::Sender<Event>) -> Self {
-        let (log_lines, roster) = (mpsc::channel(1).0, watch::Sender::default());
-        Self { ports, settings, events, log_lines, roster, remembered: Remembered::default() }
+        let (log_lines, roster, library) = (mpsc::channel(1).0, watch::Sender::default(), watch::Sender::default());
+        Self { ports, settings, events, log_lines, roster, library, remembered: Remembered::default() }
     }
 
     /// The same context with somebody who takes log lines. Without, none are read.
@@ -109,8 +112,10 @@ pub struct SourceSettings {
     pub engine_endpoints: Vec<String>,
     /// So often a server of whose requests nothing tells is asked to generate a few tokens; `None` never.
     pub probe_every: Option<Duration>,
-    /// Registries are asked for newer images.
+    /// Registries are asked for newer images and models.
     pub check_updates: bool,
+    /// Families of models that are watched.
+    pub watched_models: Vec<ModelOrigin>,
     /// The models on disk.
     pub library: LibrarySettings,
     /// What is never cleaned up, and so never counted as rubbish.
@@ -126,6 +131,7 @@ impl Default for SourceSettings {
             engine_endpoints: Vec::new(),
             probe_every: None,
             check_updates: true,
+            watched_models: Vec::new(),
             library: LibrarySettings::default(),
             protected: Protected::default(),
         }
@@ -159,4 +165,5 @@ pub const SOURCES: &[SourceSpec] = &[
     logs::SPEC,
     updates::SPEC,
     library::SPEC,
+    model_updates::SPEC,
 ];

@@ -14,6 +14,7 @@ mod logs;
 mod measures;
 mod models;
 mod platforms;
+mod published;
 mod select;
 mod series;
 mod slot;
@@ -46,8 +47,9 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
-    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, LibrarySample, Moment, PlatformSample, Run,
-    Sample, SourceId, Thresholds, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, LibrarySample, ModelUpdate, ModelUpdateSample,
+    Moment, PlatformSample, Run, Sample, ServedLedger, SourceId, Thresholds, UpdatePolicy, UpdateSample, Volume,
+    XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -87,9 +89,17 @@ pub struct State {
     pub updates: Slot<UpdateSample>,
     /// The models on disk.
     pub library: Slot<LibrarySample>,
+    /// What is published of them, and of the families that are watched.
+    pub published_models: Slot<ModelUpdateSample>,
+    /// How each model on disk stands, by the two above; by its path.
+    model_updates: HashMap<String, Vec<ModelUpdate>>,
+    /// When somebody last looked through what is new of the families that are watched.
+    pub models_reviewed: Option<Timestamp>,
+    /// What each engine was last recorded to serve.
+    served: ServedLedger,
     /// What people decided about updates.
     pub update_policy: Arc<UpdatePolicy>,
-    /// How the image of each container stands, by the three above.
+    /// How the image of each container stands, by what registries and people say.
     image_updates: HashMap<ContainerId, ImageUpdate>,
     /// What happened to each container while it was watched, and what the engine remembered.
     pub tracks: HashMap<ContainerId, Track>,
@@ -134,6 +144,10 @@ impl State {
             platform_counters: PlatformCounters::default(),
             updates: Slot::default(),
             library: Slot::default(),
+            published_models: Slot::default(),
+            model_updates: HashMap::new(),
+            models_reviewed: None,
+            served: ServedLedger::default(),
             update_policy: Arc::default(),
             image_updates: HashMap::new(),
             tracks: HashMap::new(),
@@ -282,18 +296,33 @@ impl State {
                 self.updates.set(updates, at);
                 self.compare_images();
             }
-            Sample::Library(library) => self.library.set(library, at),
+            Sample::Library(library) => {
+                self.library.set(library, at);
+                self.compare_models();
+            }
+            Sample::ModelUpdates(published) => {
+                self.published_models.set(published, at);
+                self.compare_models();
+            }
         }
     }
 
     fn journalled(&mut self, records: Vec<JournalRecord>) {
         for record in records {
             self.findings.silence(&record);
-            match record.entry {
+            match &record.entry {
                 // The visit that is being made now does not count as the last one.
                 JournalEntry::Visit if record.at < self.started.wall => self.last_visit = Some(record.at),
                 JournalEntry::Visit => {}
                 JournalEntry::Accept { .. } | JournalEntry::Snooze { .. } | JournalEntry::Note { .. } => {
+                    self.journal.push(record);
+                }
+                JournalEntry::ModelsReviewed => {
+                    self.models_reviewed = self.models_reviewed.max(Some(record.at));
+                    self.journal.push(record);
+                }
+                JournalEntry::Served(served) => {
+                    self.served.take(served);
                     self.journal.push(record);
                 }
             }

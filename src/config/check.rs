@@ -209,6 +209,7 @@ impl Checker<'_> {
         let check_updates = raw.updates.check.unwrap_or(defaults.check_updates);
         let protected = self.protected(raw.actions.protect.as_deref().unwrap_or_default());
         let library = self.library(&raw.models, &defaults.library);
+        let watched_models = self.watched_models(&raw.models);
         let raw = &raw.sources;
         let (fastest, slowest) = (Duration::from_millis(250), Duration::from_mins(1));
         let probe = raw.probe_every.as_ref();
@@ -216,6 +217,7 @@ impl Checker<'_> {
             probe_every: probe.map(|every| self.span(Some(every), SECOND * 60..=DAY, DAY)),
             check_updates,
             library,
+            watched_models,
             protected,
             refresh: self.span(raw.refresh.as_ref(), fastest..=slowest, defaults.refresh),
             docker_endpoint: self

@@ -1,4 +1,4 @@
-//! `[models]`: folders, the naming convention, and the models that were fine-tuned.
+//! `[models]`: folders, the naming convention, the models that were fine-tuned, and the families that are watched.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::check::Checker;
 use super::raw::{Count, RawModels, RawTuned};
-use crate::domain::Tuned;
+use crate::domain::{ModelOrigin, NoOrigin, Tuned};
 use crate::sources::{Day, LibrarySettings};
 
 impl Checker<'_> {
@@ -25,6 +25,19 @@ impl Checker<'_> {
             tuned: self.tuned(&raw.tuned, retrain_days),
             retrain_days,
         }
+    }
+
+    /// The families of models that are watched, each once.
+    pub(super) fn watched_models(&mut self, raw: &RawModels) -> Vec<ModelOrigin> {
+        let mut all = Vec::new();
+        for written in raw.watch.iter().flatten() {
+            match written.get_ref().parse::<ModelOrigin>() {
+                Ok(family) if all.contains(&family) => {}
+                Ok(family) => all.push(family),
+                Err(error) => self.fault(written, NoOrigin::to_string(&error)),
+            }
+        }
+        all
     }
 
     fn days(&mut self, written: Option<&Spanned<Count>>, default: u32) -> u32 {

@@ -14,7 +14,7 @@ use super::raw::{
 };
 use crate::actions::OwnAction;
 use crate::domain::{Risk, Subject, Tuned};
-use crate::sources::{Day, LibrarySettings};
+use crate::sources::{Day, SourceSettings};
 use crate::ui::command::Command;
 
 /// The config as TOML. Keys without a value (such as an engine that is to be found by itself) stand as comments.
@@ -99,7 +99,7 @@ fn raw(config: &Config) -> RawConfig {
             wait_days: Some(anywhere(Count(config.actions.wait_days))),
             notes: Some(config.actions.notes),
         },
-        models: models(&sources.library, &config.actions.aliases),
+        models: models(sources, &config.actions.aliases),
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),
@@ -118,8 +118,9 @@ fn raw(config: &Config) -> RawConfig {
     }
 }
 
-/// What is said about models on disk.
-fn models(library: &LibrarySettings, aliases: &[String]) -> RawModels {
+/// What is said about models.
+fn models(sources: &SourceSettings, aliases: &[String]) -> RawModels {
+    let library = &sources.library;
     let tuned = |(name, tuned): (&String, &Tuned)| RawTuned {
         name: anywhere(name.clone()),
         base: tuned.base.clone(),
@@ -132,6 +133,7 @@ fn models(library: &LibrarySettings, aliases: &[String]) -> RawModels {
         folders: Some(library.folders.iter().cloned().map(anywhere).collect()),
         naming: library.naming.as_ref().map(|naming| anywhere(naming.to_string())),
         retrain_days: Some(anywhere(Count(library.retrain_days))),
+        watch: Some(sources.watched_models.iter().map(|family| anywhere(family.to_string())).collect()),
         tuned: library.tuned.iter().map(tuned).collect(),
     }
 }

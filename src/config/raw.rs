@@ -92,6 +92,7 @@ pub(super) struct RawModels {
     pub(super) folders: Option<Vec<Spanned<String>>>,
     pub(super) naming: Option<Spanned<String>>,
     pub(super) retrain_days: Option<Spanned<Count>>,
+    pub(super) watch: Option<Vec<Spanned<String>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tuned: Vec<RawTuned>,
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    ImagesSeen, JournalRecord, LibrarySample, LogBatch, LoggedRequest, Moment, Observation, PlatformSample, Run,
-    SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    ImagesSeen, JournalRecord, LibrarySample, LogBatch, LoggedRequest, ModelUpdateSample, Moment, Observation,
+    PlatformSample, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -36,6 +36,8 @@ pub enum Sample {
     Updates(Arc<UpdateSample>),
     /// From [`SourceId::Library`].
     Library(Arc<LibrarySample>),
+    /// From [`SourceId::ModelUpdates`].
+    ModelUpdates(Arc<ModelUpdateSample>),
 }
 
 impl Sample {
@@ -53,6 +55,7 @@ impl Sample {
             Self::Logs { .. } => SourceId::Logs,
             Self::Updates(_) => SourceId::Updates,
             Self::Library(_) => SourceId::Library,
+            Self::ModelUpdates(_) => SourceId::ModelUpdates,
         }
     }
 }

@@ -1,9 +1,11 @@
-//! One-line records of what people said: accepted, snoozed, noted. The file that holds them belongs to `history`.
+//! One-line records of what people said (accepted, snoozed, noted), and of what was served when. The file that holds them belongs to `history`.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use super::Served;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +55,11 @@ pub enum JournalEntry {
     },
     /// Somebody opened the screen: what changed since is told from here.
     Visit,
+    /// Somebody looked through what is new of the families that are watched.
+    #[serde(rename = "models-reviewed")]
+    ModelsReviewed,
+    /// A model that an engine serves from now on. hostler writes it by itself.
+    Served(Served),
 }
 
 /// Reads an end as people write it: a date (`2026-12-01`, its midnight in `zone`), a time (`2026-12-01T09:00`), or a duration

@@ -42,6 +42,9 @@ pub enum SourceId {
     /// The models on disk.
     #[strum(serialize = "models.library")]
     Library,
+    /// What is published of the models on disk, and of the families that are watched.
+    #[strum(serialize = "models.updates")]
+    ModelUpdates,
 }
 
 impl SourceId {

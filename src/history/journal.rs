@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{HistoryError, JOURNAL, StateDir, files};
-use crate::domain::{JournalEntry, JournalRecord};
+use crate::domain::{JournalEntry, JournalRecord, Served};
 use crate::host::foreign;
 
 /// The most that is kept of a reason or a note, bytes.
@@ -79,7 +79,12 @@ pub(super) fn cleaned(mut record: JournalRecord) -> JournalRecord {
             words(why);
         }
         JournalEntry::Note { text } => words(text),
-        JournalEntry::Visit => {}
+        JournalEntry::Served(served) => {
+            let Served { engine, model, digest, engine_version, driver, only: _ } = served;
+            [engine, model].into_iter().for_each(name);
+            [digest, engine_version, driver].into_iter().flatten().for_each(name);
+        }
+        JournalEntry::Visit | JournalEntry::ModelsReviewed => {}
     }
     record
 }

@@ -1,15 +1,17 @@
-//! What registries answered, and what people decided about images: two small files that outlive the process.
+//! What registries answered about images and models, and what people decided about images: two small files that outlive the
+//! process.
 //!
-//! `updates.json` is a cache: it may be lost, and several hostlers may write it; the later answer about each image wins.
+//! `updates.json` is a cache: it may be lost, and several hostlers may write it; the later answer about each of them wins.
 //! `images.json` holds decisions, so it is changed under a lock.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{HistoryError, Place, StateDir, files};
-use crate::domain::{ImageRule, ImageRules, UpdateMemory};
+use crate::domain::{Asked, ImageRule, ImageRules, UpdateMemory};
 
 const CACHE: &str = "updates.json";
 const RULES: &str = "images.json";
@@ -40,12 +42,8 @@ impl StateDir {
             Place::Folder { path, .. } => {
                 let before = cached(path);
                 let mut all = before.clone();
-                for (reference, asked) in &memory.images {
-                    let theirs = all.images.get(reference);
-                    if theirs.is_none_or(|theirs| theirs.at <= asked.at) {
-                        all.images.insert(reference.clone(), asked.clone());
-                    }
-                }
+                keep_later(&mut all.images, &memory.images);
+                keep_later(&mut all.models, &memory.models);
                 all.forget_old(now);
                 if all == before {
                     return Ok(());
@@ -126,6 +124,15 @@ fn cached(folder: &Path) -> UpdateMemory {
     cache.filter(|cache| cache.schema == SCHEMA).map(|cache| cache.memory).unwrap_or_default()
 }
 
+/// Adds answers to `all`; of two about the same the later one stays.
+fn keep_later<A: Clone>(all: &mut BTreeMap<String, Asked<A>>, memory: &BTreeMap<String, Asked<A>>) {
+    for (subject, asked) in memory {
+        if all.get(subject).is_none_or(|theirs| theirs.at <= asked.at) {
+            all.insert(subject.clone(), asked.clone());
+        }
+    }
+}
+
 fn rules(folder: &Path) -> ImageRules {
     let rules: Option<ImageRules> = files::read_json(&folder.join(RULES));
     rules.filter(|rules| rules.schema == SCHEMA).unwrap_or_default()
@@ -135,7 +142,7 @@ fn rules(folder: &Path) -> ImageRules {
 #[expect(clippy::disallowed_methods, reason = "the tests spoil a store of their own")]
 mod tests {
     use super::*;
-    use crate::domain::{Answer, Asked, FaultKind, RegistryFault, SeenTag};
+    use crate::domain::{Answer, FaultKind, RegistryFault, SeenTag};
 
     fn at(hour: i64) -> Timestamp {
         Timestamp::from_second(1_795_424_531 + hour * 3_600).unwrap()
@@ -157,7 +164,8 @@ mod tests {
     }
 
     fn memory<'a>(images: impl IntoIterator<Item = (&'a str, Asked)>) -> UpdateMemory {
-        UpdateMemory { images: images.into_iter().map(|(name, asked)| (name.to_owned(), asked)).collect() }
+        let images = images.into_iter().map(|(name, asked)| (name.to_owned(), asked)).collect();
+        UpdateMemory { images, ..UpdateMemory::default() }
     }
 
     fn store() -> (tempfile::TempDir, StateDir) {

@@ -1,4 +1,5 @@
-//! Registries of images: what a tag means there now, which tags there are, when an image was built. Nothing is pulled.
+//! Registries of images: what a tag means there now, which tags there are, when an image was built; and what is published of
+//! models. Nothing is pulled.
 //!
 //! [`Registries`] is the port; [`Registries::open`] reads certificates and the docker command's credentials on a lane and
 //! opens the clients, which costs a few milliseconds and two MiB, so that it is done for a round of questions and dropped
@@ -8,6 +9,7 @@
 mod auth;
 mod credentials;
 mod manifest;
+mod models;
 mod notes;
 mod wire;
 
@@ -51,6 +53,8 @@ pub struct Registries {
     patience: Duration,
     /// Where releases are asked for.
     github: String,
+    /// Where models of Hugging Face are asked for.
+    hugging_face: String,
     /// The docker command's folder, where it is not where the environment says.
     docker_config: Option<std::path::PathBuf>,
 }
@@ -62,7 +66,9 @@ impl Registries {
     /// Registries as this machine reaches them.
     pub(super) fn new(clock: Clock, fs: RootedFs, lane: Lane) -> Self {
         let github = "https://api.github.com".to_owned();
-        Self { clock, fs, lane, patience: Self::PATIENCE, github, docker_config: None }
+        let mirror = std::env::var("HF_ENDPOINT").ok().filter(|address| !address.is_empty());
+        let hugging_face = mirror.unwrap_or_else(|| models::HUGGING_FACE.to_owned());
+        Self { clock, fs, lane, patience: Self::PATIENCE, github, hugging_face, docker_config: None }
     }
 
     /// The same with another patience.
@@ -75,6 +81,12 @@ impl Registries {
     #[must_use]
     pub fn github(self, address: &str) -> Self {
         Self { github: address.to_owned(), ..self }
+    }
+
+    /// The same with models of Hugging Face asked for at `address`, whatever the environment says.
+    #[must_use]
+    pub fn hugging_face(self, address: &str) -> Self {
+        Self { hugging_face: address.to_owned(), ..self }
     }
 
     /// The same with the docker command's config in `folder`.
@@ -102,7 +114,8 @@ impl Registries {
         let opened = tokio::time::timeout(self.patience, opening).await;
         let opened = opened.map_err(|_| unread(&"the files do not answer"))?;
         let (wire, config) = opened.map_err(|why| unread(&why))??;
-        Ok(OpenRegistries(Arc::new(Opened { wire, config, clock: self.clock, github: self.github.clone() })))
+        let (github, hugging_face) = (self.github.clone(), self.hugging_face.clone());
+        Ok(OpenRegistries(Arc::new(Opened { wire, config, clock: self.clock, github, hugging_face })))
     }
 }
 
@@ -116,6 +129,7 @@ struct Opened {
     config: Option<DockerConfig>,
     clock: Clock,
     github: String,
+    hugging_face: String,
 }
 
 impl OpenRegistries {

@@ -101,6 +101,8 @@ pub fn said(record: &JournalRecord, look: &Look) -> Option<String> {
             ("snoozed", format!("{finding} {subject} until {}", look.time(*until)))
         }
         JournalEntry::Note { text } => ("note", text.clone()),
+        JournalEntry::ModelsReviewed => ("reviewed", "the models that are watched".to_owned()),
+        JournalEntry::Served(served) => ("serves", served.to_string()),
         JournalEntry::Visit => return None,
     };
     let by = look.tone(Tone::Muted, &format!("by {}", record.by));

@@ -10,7 +10,7 @@ mod text;
 
 pub use disk::{CacheReport, DiskReport, ImageReport};
 pub use inference::{EngineReport, ModelReport, PerformanceReport, Quantiles};
-pub use library::LibraryReport;
+pub use library::{LibraryReport, StoredReport};
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use super::{SCHEMA, host_name, second};
 use crate::domain::{
     Container, ContainerId, ContainerUsage, Endpoint, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind,
     HostSample, ImageUpdate, JournalRecord, Platform, PlatformHealth, PlatformKind, Reading, RequestCounts, SourceId,
-    Unassessed, Verdict, Volume, Why, XidEvent, units,
+    Unassessed, Verdict, Volume, WatchedFamily, Why, XidEvent, units,
 };
 use crate::store::{GpuRow, Slot, State, verdict};
 
@@ -64,6 +64,8 @@ pub struct Snapshot {
     pub platforms: Reading<Vec<PlatformReport>>,
     /// The models on disk.
     pub library: Reading<LibraryReport>,
+    /// The families of models that the config watches.
+    pub watch: Vec<WatchedFamily>,
     /// What needs someone, worst first.
     pub findings: Vec<FindingReport>,
     /// What cannot be told yet.
@@ -190,7 +192,8 @@ impl Snapshot {
             platforms: part(state, SourceId::Platforms, &state.platforms, |sample| {
                 sample.platforms.iter().map(|item| platform(state, item)).collect()
             }),
-            library: part(state, SourceId::Library, &state.library, |sample| LibraryReport::from(sample)),
+            library: part(state, SourceId::Library, &state.library, |sample| LibraryReport::of(state, sample)),
+            watch: state.watched_families(),
             findings: findings(state),
             unassessed: state.findings.unassessed().to_vec(),
             sources: SourceReport::all(state),

@@ -231,6 +231,9 @@ impl Face {
         self.core.take(Event::Tick { at });
         self.ui.expire(at);
         self.second_count += 1;
+        if !self.setup.read_only {
+            self.keeper.keep_served(&self.core.state);
+        }
         if self.second_count.is_multiple_of(REMEMBER_EVERY) {
             self.keeper.remember(&self.core.state);
         }

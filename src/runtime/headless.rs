@@ -46,7 +46,10 @@ pub fn observe(setup: &Setup, scope: Scope, watch: Duration) -> std::io::Result<
         follow(&mut core, &mut queue, began + SETTLE.max(watch)).await;
         core.assess(core.clock.now());
         // What could be seen is told, whether or not it can be kept.
-        let (keeper, _) = Keeper::start(&setup.state_dir);
+        let (mut keeper, _) = Keeper::start(&setup.state_dir);
+        if !setup.read_only {
+            keeper.keep_served(&core.state);
+        }
         keeper.finish(&core.state).await;
         core.state
     });

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::domain::{ImageRules, ImagesSeen, JournalEntry, JournalRecord, Run, SourceId, UpdateMemory};
+use crate::domain::{ImageRules, ImagesSeen, JournalEntry, JournalRecord, Run, Served, SourceId, UpdateMemory};
 use crate::history::{HistoryError, JournalReader, RunsReader, StateDir};
 use crate::host::{Lane, Reader};
 use crate::report::LastState;
@@ -30,6 +30,8 @@ enum Order {
     Remember(Box<LastState>, Vec<SourceId>, Option<ImagesSeen>),
     /// What registries answered, at this time.
     Answers(Arc<UpdateMemory>, Timestamp),
+    /// What engines serve and the journal does not say, at this time.
+    Served(Vec<Served>, Timestamp),
     /// What did others write?
     Look,
     /// End a run.
@@ -61,8 +63,10 @@ pub(super) struct Keeper {
     /// The revision of the memory of images that was written last.
     images: u64,
     task: JoinHandle<()>,
-    /// The answers of registries that were kept last.
-    answers: Option<Arc<UpdateMemory>>,
+    /// The answers of registries that were kept last: about images, and about models.
+    answers: [Option<Arc<UpdateMemory>>; 2],
+    /// What was found to be served and handed on last: what could not be written is not tried every second.
+    served: Vec<Served>,
 }
 
 impl Keeper {
@@ -73,7 +77,7 @@ impl Keeper {
         let of = dir.clone();
         let reader = Lane::new("store").reader(move || Store::new(&of));
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self { orders, images: 0, task, answers: None }, told)
+        (Self { orders, images: 0, task, answers: [None, None], served: Vec::new() }, told)
     }
 
     /// Keeps in mind how the box stands, and waits until everything that was ordered is done: what was said last is not
@@ -102,11 +106,26 @@ impl Keeper {
 
     /// Keeps what registries answered since the last time.
     pub(super) fn keep_answers(&mut self, state: &State) {
-        let Some(memory) = state.updates.get().map(|sample| &sample.memory) else { return };
-        let kept = self.answers.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, memory));
-        // What finds no room now is kept the next time.
-        if !kept && self.orders.try_send(Order::Answers(memory.clone(), state.now.wall)).is_ok() {
-            self.answers = Some(memory.clone());
+        let images = state.updates.get().map(|sample| &sample.memory);
+        let models = state.published_models.get().map(|sample| &sample.memory);
+        for (kept, memory) in self.answers.iter_mut().zip([images, models]) {
+            let Some(memory) = memory else { continue };
+            let is_kept = kept.as_ref().is_some_and(|kept| Arc::ptr_eq(kept, memory));
+            // What finds no room now is kept the next time.
+            if !is_kept && self.orders.try_send(Order::Answers(memory.clone(), state.now.wall)).is_ok() {
+                *kept = Some(memory.clone());
+            }
+        }
+    }
+
+    /// Records what engines serve now and did not when it was recorded last; it comes back as news.
+    pub(super) fn keep_served(&mut self, state: &State) {
+        let served = state.newly_served();
+        if !served.is_empty() && served != self.served {
+            let order = Order::Served(served.clone(), state.now.wall);
+            if self.orders.try_send(order).is_ok() {
+                self.served = served;
+            }
         }
     }
 
@@ -228,6 +247,10 @@ fn carry_out(dir: &StateDir, store: &mut Store, order: Order) -> Result<Brought,
         }
         Order::Remember(last, sources, images) => keep_in_mind(dir, &last, sources, images.as_ref())?,
         Order::Answers(memory, at) => dir.remember_updates(&memory, at)?,
+        Order::Served(served, at) => {
+            dir.record_served(&served, at)?;
+            brought.records = store.journal.read()?.records;
+        }
         Order::Cancel(run) => dir.cancel_run(&run)?,
         Order::Look => {
             let rules = dir.image_rules();

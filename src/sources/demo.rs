@@ -9,6 +9,7 @@ mod engines;
 mod library;
 mod lines;
 mod machine;
+mod model_updates;
 mod updates;
 
 use std::sync::Arc;
@@ -104,6 +105,8 @@ pub fn events(second: u64, at: Moment) -> Vec<Event> {
         events.push(sampled(Sample::Updates(Arc::new(updates::sample(at.wall))), updates::DETAIL));
         let library = library::sample(at.wall);
         events.push(sampled(Sample::Library(Arc::new(library)), library::DETAIL));
+        let published = model_updates::sample(at.wall);
+        events.push(sampled(Sample::ModelUpdates(Arc::new(published)), model_updates::DETAIL));
     }
     events.push(sampled(Sample::Usage(Arc::new(containers::usages(second, &faults))), "cgroup v2"));
     if second.is_multiple_of(5) {

@@ -72,6 +72,8 @@ struct Library {
     events: mpsc::Sender<Event>,
     /// A look was had at all headers.
     looked: bool,
+    /// Who else wants to know what is there.
+    followers: watch::Sender<Option<Arc<LibrarySample>>>,
 }
 
 impl Library {
@@ -85,6 +87,7 @@ impl Library {
             clock: context.ports.clock,
             events: context.events.clone(),
             looked: false,
+            followers: context.library.clone(),
         }
     }
 }
@@ -102,10 +105,6 @@ impl Library {
     }
 }
 
-fn taken(sample: LibrarySample) -> Sample {
-    Sample::Library(Arc::new(sample))
-}
-
 impl Source for Library {
     fn poll(&mut self) -> LocalBoxFuture<'_, Result<Read, Failure>> {
         Box::pin(async move {
@@ -115,13 +114,19 @@ impl Source for Library {
             if !self.looked {
                 // The words of two hundred vocabularies take a while: what is known without them is not held back.
                 let sample = self.look(roots.clone(), true).await?;
-                let event = Event::Sampled { detail: detail(&sample), sample: taken(sample), at: self.clock.now() };
+                let event = Event::Sampled {
+                    detail: detail(&sample),
+                    sample: Sample::Library(Arc::new(sample)),
+                    at: self.clock.now(),
+                };
                 // Nobody may be there any more.
                 let _gone = self.events.send(event).await;
             }
             let sample = self.look(roots, false).await?;
             self.looked = true;
-            Ok(Read { detail: detail(&sample), sample: taken(sample) })
+            let (detail, sample) = (detail(&sample), Arc::new(sample));
+            self.followers.send_replace(Some(Arc::clone(&sample)));
+            Ok(Read { detail, sample: Sample::Library(sample) })
         })
     }
 }

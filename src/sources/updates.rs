@@ -2,12 +2,13 @@
 //!
 //! A poll only takes what is known: the containers' images as the engine has them, and what registries answered, now or in
 //! an earlier run. The questions are put by a task beside it ([`asker`]), which begins some seconds after the start and asks
-//! about each image at most every six hours; when is settled in [`ledger`], and one question is put in [`question`]. A
-//! single look asks nobody.
+//! about each image at most every six hours ([`timetable`]); what is to be asked is settled in [`ledger`], and one question is
+//! put in [`question`]. A single look asks nobody.
 
 mod asker;
 mod ledger;
 mod question;
+pub(super) mod timetable;
 
 use std::time::Duration;
 
@@ -30,10 +31,10 @@ pub(super) const SPEC: SourceSpec = SourceSpec {
 };
 
 /// The time between two looks at what is known.
-const TURN: Duration = Duration::from_mins(1);
+pub(super) const TURN: Duration = Duration::from_mins(1);
 
 /// A poll so long before its turn was asked for by somebody.
-const EARLY: Duration = Duration::from_secs(50);
+pub(super) const EARLY: Duration = Duration::from_secs(50);
 
 struct Updates {
     clock: Clock,

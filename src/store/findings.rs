@@ -84,7 +84,10 @@ impl Findings {
         let (finding, subject, accepted, why, until) = match &record.entry {
             JournalEntry::Accept { finding, subject, until, why } => (finding, subject, true, why, *until),
             JournalEntry::Snooze { finding, subject, until, why } => (finding, subject, false, why, *until),
-            JournalEntry::Note { .. } | JournalEntry::Visit => return,
+            JournalEntry::Note { .. }
+            | JournalEntry::Visit
+            | JournalEntry::ModelsReviewed
+            | JournalEntry::Served(_) => return,
         };
         let silence = Silence { accepted, why: why.clone(), until, by: record.by.clone() };
         self.silences.entry(finding.clone()).or_default().insert(subject.clone(), silence);

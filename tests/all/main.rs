@@ -30,12 +30,14 @@ mod inspect;
 mod library;
 mod logs;
 mod make;
+mod model_updates;
 mod platforms;
 #[path = "../pty/mod.rs"]
 mod pty;
 mod reducer;
 mod registry;
 mod screen;
+mod served;
 mod updates;
 mod views;
 mod weights;

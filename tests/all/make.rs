@@ -51,6 +51,7 @@ pub(crate) fn state() -> State {
         SourceId::Logs,
         SourceId::Updates,
         SourceId::Library,
+        SourceId::ModelUpdates,
     ] {
         sources.expect(source, SourceState::waiting(Duration::from_secs(Script::INTERVAL), false));
     }

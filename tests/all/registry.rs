@@ -1,6 +1,7 @@
 //! The client of registries: against a real one, and against a double for what real ones do seldom.
 
 mod double;
+mod models;
 mod notes;
 mod tls;
 

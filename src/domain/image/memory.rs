@@ -7,6 +7,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::ModelAnswer;
+
 /// What one look at images and registries gave.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UpdateSample {
@@ -34,34 +36,39 @@ impl LocalImage {
     }
 }
 
-/// What registries answered, by the whole reference (`docker.io/n8nio/n8n:1.118.2`).
+/// What registries answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct UpdateMemory {
-    /// By reference.
+    /// About images, by the whole reference (`docker.io/n8nio/n8n:1.118.2`).
     #[serde(default)]
     pub images: BTreeMap<String, Asked>,
+    /// About models, by the [`ModelOrigin`](crate::domain::ModelOrigin) as it is written.
+    #[serde(default)]
+    pub models: BTreeMap<String, Asked<ModelAnswer>>,
 }
 
 impl UpdateMemory {
-    /// What has not been asked for so long is forgotten: no container uses it any more.
+    /// What has not been asked for so long is forgotten: nothing here uses it any more.
     const KEPT: SignedDuration = SignedDuration::from_hours(60 * 24);
 
     /// Forgets what nobody has needed for sixty days.
     pub fn forget_old(&mut self, now: Timestamp) {
         self.images.retain(|_, asked| now.duration_since(asked.at) < Self::KEPT);
+        self.models.retain(|_, asked| now.duration_since(asked.at) < Self::KEPT);
     }
 }
 
-/// One reference: when its registry was asked, and what it said.
+/// One subject: when its registry was asked, and what it said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+#[serde(bound(deserialize = "A: Deserialize<'de>"))]
+pub struct Asked<A = Answer> {
     /// The last attempt.
     pub at: Timestamp,
     /// It is not asked again before this.
     pub next: Timestamp,
     /// The last answer, however old.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answer: Option<Answer>,
+    pub answer: Option<A>,
     /// Why the last attempt failed; `None` after one that did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<RegistryFault>,

@@ -59,6 +59,11 @@ impl Said {
         begins.then(|| serde_json::from_slice(&self.body).ok()).flatten()
     }
 
+    /// The body as a list of JSON; `None` for anything else.
+    pub(super) fn list<T: DeserializeOwned>(&self) -> Option<Vec<T>> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
     /// A header as text, if it is one.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::{LibraryPlace, LibrarySample, StoredModel};
+use crate::domain::{LibraryPlace, LibrarySample, Reading, SourceId, Standing, StoredModel, Why};
+use crate::store::State;
 
 /// Models and the places that hold them, with the sum.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -12,12 +13,33 @@ pub struct LibraryReport {
     /// Where models lie.
     pub places: Vec<LibraryPlace>,
     /// The models, by store and name.
-    pub models: Vec<StoredModel>,
+    pub models: Vec<StoredReport>,
 }
 
-impl From<&LibrarySample> for LibraryReport {
-    fn from(sample: &LibrarySample) -> Self {
-        let (places, models) = (sample.places.clone(), sample.models.clone());
+/// One model on disk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StoredReport {
+    /// As it was read.
+    #[serde(flatten)]
+    pub model: StoredModel,
+    /// How it stands, by what its publisher said last.
+    pub update: Reading<Standing>,
+}
+
+impl LibraryReport {
+    /// What `state` knows of the models of `sample`.
+    pub(super) fn of(state: &State, sample: &LibrarySample) -> Self {
+        let report = |model: &StoredModel| StoredReport { model: model.clone(), update: standing(state, model) };
+        let (places, models) = (sample.places.clone(), sample.models.iter().map(report).collect());
         Self { total_bytes: sample.total_bytes(), places, models }
+    }
+}
+
+fn standing(state: &State, model: &StoredModel) -> Reading<Standing> {
+    let looked = super::part(state, SourceId::ModelUpdates, &state.published_models, |_| state.model_update(model));
+    match looked {
+        Reading::Known(Some(update)) => update.standing.clone(),
+        Reading::Known(None) => Reading::Unavailable(Why::WAITING),
+        Reading::Unavailable(why) => Reading::Unavailable(why),
     }
 }

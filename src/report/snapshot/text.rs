@@ -7,9 +7,9 @@ use super::super::check::{findings_text, heading, sources_text};
 use super::super::look::{Columns, Look, Tone};
 use super::{
     ContainerReport, DiskReport, EngineReport, GpuReport, HostReport, LibraryReport, ModelReport, PlatformReport,
-    ProcessReport, Snapshot, VolumeReport,
+    ProcessReport, Snapshot, StoredReport, VolumeReport,
 };
-use crate::domain::{HealthState, HostSample, PlatformHealth, Reading, Residency, StoredModel, units};
+use crate::domain::{HealthState, HostSample, PlatformHealth, Reading, Residency, Standing, units};
 
 type Cell = (Tone, String);
 
@@ -208,7 +208,8 @@ fn library(report: &Reading<LibraryReport>, look: &Look) -> String {
     part("Models on disk", &report.clone().map(|report| report.models), look, |model| vec![stored_row(model)])
 }
 
-fn stored_row(model: &StoredModel) -> Vec<Cell> {
+fn stored_row(StoredReport { model, update }: &StoredReport) -> Vec<Cell> {
+    let newer = matches!(update, Reading::Known(Standing::Newer { .. }));
     let weights = model.weights.known();
     let quantization = weights.and_then(|weights| weights.quantization.clone());
     let bits = weights.and_then(|weights| weights.bits_per_weight.get());
@@ -221,6 +222,7 @@ fn stored_row(model: &StoredModel) -> Vec<Cell> {
         match (&model.damage, &model.alias_of) {
             (Some(damage), _) => (Tone::Warning, damage.clone()),
             (None, Some(other)) => (Tone::Muted, format!("is {other}")),
+            (None, None) if newer => (Tone::Plain, "newer out".to_owned()),
             (None, None) => (Tone::Muted, String::new()),
         },
     ]

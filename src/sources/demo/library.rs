@@ -68,17 +68,21 @@ fn model(made: &Made, now: Timestamp) -> StoredModel {
         tensor_bytes,
         shape: Some(shape(layers)),
     };
+    let path = match name.split_once(':').filter(|_| place == OLLAMA) {
+        Some((name, tag)) => format!("{place}/manifests/registry.ollama.ai/library/{name}/{tag}"),
+        None => format!("{place}/{name}"),
+    };
     StoredModel {
         name: name.to_owned(),
         store: if place == OLLAMA { ModelStore::Ollama } else { ModelStore::Folder },
         place: place.to_owned(),
-        path: format!("{place}/{name}"),
+        path,
         weights: Reading::Known(weights),
         family: Some(architecture.to_owned()),
         version: None,
         size_bytes: tensor_bytes,
         own_bytes: tensor_bytes,
-        digest: None,
+        digest: (place == OLLAMA).then(|| digest(name)),
         blobs: Vec::new(),
         modified: Some(ago(60)),
         last_used: Reading::Known(ago(days)),
@@ -88,6 +92,11 @@ fn model(made: &Made, now: Timestamp) -> StoredModel {
         tuned: None,
         damage: None,
     }
+}
+
+/// A digest that belongs to this text.
+pub(super) fn digest(of: &str) -> String {
+    super::containers::id(of).0.to_string()
 }
 
 fn shape(layers: u32) -> ModelShape {

@@ -47,7 +47,11 @@ pub(super) fn sample(now: Timestamp) -> UpdateSample {
             (id, LocalImage { digests, labels: BTreeMap::new() })
         })
         .collect();
-    UpdateSample { memory: Arc::new(UpdateMemory { images }), local: Arc::new(local), off: false }
+    UpdateSample {
+        memory: Arc::new(UpdateMemory { images, ..UpdateMemory::default() }),
+        local: Arc::new(local),
+        off: false,
+    }
 }
 
 /// What the registry said two hours ago.

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::ledger::Ledger;
 use super::question::{self, Found};
+use super::timetable;
 use crate::domain::{Event, ImageRef, RegistryFault, Sample, UpdateSample};
 use crate::host::{Clock, OpenRegistries, Registries};
 use crate::sources::roster::Roster;
@@ -54,11 +55,6 @@ impl Asker {
     pub(super) fn new(context: &SourceContext) -> Self {
         let clock = context.ports.clock;
         let off = !context.settings.check_updates;
-        // Up to as long again, so that boxes that start together do not ask together.
-        let begin = context.remembered.ask_after.filter(|_| !off).map(|after| {
-            let part = f64::from(clock.now().wall.subsec_nanosecond().unsigned_abs()) / 1e9;
-            Instant::now() + after + after.mul_f64(part)
-        });
         Self {
             clock,
             registries: context.ports.registries.clone(),
@@ -66,7 +62,7 @@ impl Asker {
             events: context.events.clone(),
             ledger: Ledger::new(context.remembered.updates.clone()),
             off,
-            begin,
+            begin: timetable::first(context),
             open: None,
             flying: FuturesUnordered::new(),
         }

@@ -1,25 +1,15 @@
 //! What is known of the images in use, and what is to be asked when.
 
-use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::question::Found;
+use super::timetable;
 use crate::domain::{
     Answer, Asked, Container, FaultKind, ImageRef, LocalImage, RegistryFault, SeenTag, UpdateMemory, UpdateSample,
 };
-
-/// An image that was asked about is left alone for at least so long.
-const EVERY: SignedDuration = SignedDuration::from_hours(6);
-/// Up to so much longer, another time for each image, so that they are not asked about all at once.
-const JITTER_SECONDS: u64 = 1_800;
-/// So long after a failure that may pass by itself it is tried again.
-const RETRY: SignedDuration = SignedDuration::from_mins(30);
-/// A failure that is younger than this is not tried again, whoever wishes.
-const RETRY_WISHED: SignedDuration = SignedDuration::from_secs(60);
 
 /// The books of the task.
 pub(super) struct Ledger {
@@ -111,14 +101,14 @@ impl Ledger {
         let asked = match found {
             Ok(found) => {
                 let answer = answer(found, before.as_ref(), now);
-                Asked { at: now, next: now + EVERY + jitter(&reference), answer: Some(answer), fault: None }
+                Asked { at: now, next: timetable::after_answer(&reference, now), answer: Some(answer), fault: None }
             }
             Err(fault) => {
                 if fault.kind == FaultKind::Limited {
                     self.limit(image, &fault, now);
                 }
                 tracing::info!(image = %reference, %fault, "A registry gave no answer.");
-                Asked { at: now, next: after(&fault, now), answer: before, fault: Some(fault) }
+                Asked { at: now, next: timetable::after_fault(&fault, now), answer: before, fault: Some(fault) }
             }
         };
         let memory = Arc::make_mut(&mut self.memory);
@@ -128,7 +118,7 @@ impl Ledger {
 
     /// Leaves a registry alone: the images of it that were never asked about have the same answer.
     fn limit(&mut self, image: &ImageRef, fault: &RegistryFault, now: Timestamp) {
-        let until = after(fault, now);
+        let until = timetable::after_fault(fault, now);
         self.limits.insert(image.registry.clone(), until);
         let others = self.used.iter().filter(|(_, (other, _))| other.registry == image.registry);
         let memory = Arc::make_mut(&mut self.memory);
@@ -140,10 +130,7 @@ impl Ledger {
 
     /// Lets everything that failed be tried again now, unless a registry asked to be left alone or was asked just before.
     pub(super) fn try_failed_again(&mut self, now: Timestamp) {
-        let again = |asked: &Asked| {
-            let limited = asked.fault.as_ref().is_none_or(|fault| fault.kind == FaultKind::Limited);
-            !limited && now.duration_since(asked.at) >= RETRY_WISHED && asked.next > now
-        };
+        let again = |asked: &Asked| timetable::is_tried_again(asked, now);
         if self.memory.images.values().any(again) {
             let memory = Arc::make_mut(&mut self.memory);
             memory.images.values_mut().filter(|asked| again(asked)).for_each(|asked| asked.next = now);
@@ -179,16 +166,6 @@ impl Ledger {
     }
 }
 
-/// When to try again after a failure.
-fn after(fault: &RegistryFault, now: Timestamp) -> Timestamp {
-    match fault.kind {
-        FaultKind::Limited => fault.until.unwrap_or(now + RETRY),
-        // These do not pass by themselves; whoever mends them can ask for another look.
-        FaultKind::NotFound | FaultKind::Denied => now + EVERY,
-        FaultKind::Unreachable | FaultKind::Server | FaultKind::NotUnderstood => now + RETRY,
-    }
-}
-
 /// What is kept of an answer: what was seen before keeps its date.
 fn answer(found: Found, before: Option<&Answer>, now: Timestamp) -> Answer {
     let Found { digest, newer, tags_etag, published } = found;
@@ -206,13 +183,6 @@ fn answer(found: Found, before: Option<&Answer>, now: Timestamp) -> Answer {
         tags_etag,
         digest,
     }
-}
-
-/// A time up to half an hour that is always the same for an image.
-fn jitter(reference: &str) -> SignedDuration {
-    let mut hasher = DefaultHasher::new();
-    reference.hash(&mut hasher);
-    SignedDuration::from_secs((hasher.finish() % JITTER_SECONDS).cast_signed())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What was done and said: runs of actions, and what was accepted, snoozed and noted; newest first.
+//! What was done and said: runs of actions, what was accepted, snoozed and noted, and what was served when; newest first.
 
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
@@ -93,6 +93,8 @@ fn of_record(scene: &Scene<'_>, record: &JournalRecord) -> Pieces<'static> {
             ("snoozed", format!("{finding} {subject} until {}{gap}{why}", scene.when(*until)))
         }
         JournalEntry::Note { text } => ("note", text.clone()),
+        JournalEntry::ModelsReviewed => ("reviewed", "the models that are watched".to_owned()),
+        JournalEntry::Served(served) => ("serves", served.to_string()),
         JournalEntry::Visit => ("visit", String::new()),
     };
     vec![

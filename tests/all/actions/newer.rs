@@ -26,7 +26,7 @@ fn remember(home: &Home, reference: &str, tags: &[&str]) {
     let digest = format!("sha256:{}", "0".repeat(64));
     let answer = Answer { at: now, digest, since: now, published: None, newer, tags_etag: None };
     let asked = Asked { at: now, next: now, answer: Some(answer), fault: None };
-    let memory = UpdateMemory { images: [(reference.to_owned(), asked)].into() };
+    let memory = UpdateMemory { images: [(reference.to_owned(), asked)].into(), ..UpdateMemory::default() };
     StateDir::choose(Some(&home.state())).remember_updates(&memory, now).unwrap();
 }
 

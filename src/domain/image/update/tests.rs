@@ -31,7 +31,7 @@ fn sample(digest: &str, newer: &[(&str, i64)], fault: Option<RegistryFault>) -> 
     let images = BTreeMap::from([("docker.io/n8nio/n8n:1.118.2".to_owned(), asked)]);
     let local = LocalImage { digests: vec![format!("n8nio/n8n@{OURS}")], labels: BTreeMap::new() };
     UpdateSample {
-        memory: Arc::new(UpdateMemory { images }),
+        memory: Arc::new(UpdateMemory { images, ..UpdateMemory::default() }),
         local: Arc::new([(container().image_id, local)].into()),
         off: false,
     }

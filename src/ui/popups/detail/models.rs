@@ -7,7 +7,7 @@ use super::super::super::tabs::models;
 use super::super::super::theme::Role;
 use super::{labelled, read, wrapped};
 use crate::domain::{
-    Endpoint, Engine, KV_TYPES, LibraryPlace, MemoryNeed, Reading, Residency, StoredModel, Weights, units,
+    Endpoint, Engine, KV_TYPES, LibraryPlace, MemoryNeed, Reading, Residency, Standing, StoredModel, Weights, units,
 };
 
 /// Title and lines.
@@ -101,6 +101,7 @@ fn of_stored(scene: &Scene<'_>, stored: &StoredModel, columns: usize) -> Vec<Pie
         ("also named", Some(stored.also_named.join(", ")).filter(|names| !names.is_empty())),
     ];
     lines.extend(facts.into_iter().filter_map(|(label, fact)| Some(labelled(label, fact?))));
+    lines.extend(scene.state.model_update(stored).map(|update| labelled("published", published(&update.standing))));
     lines.extend(tuned(stored));
     match &stored.weights {
         Reading::Known(weights) => lines.extend(of_weights(scene, weights)),
@@ -110,6 +111,19 @@ fn of_stored(scene: &Scene<'_>, stored: &StoredModel, columns: usize) -> Vec<Pie
         }
     }
     lines
+}
+
+/// What its registry has.
+fn published(standing: &Reading<Standing>) -> String {
+    match standing {
+        Reading::Known(Standing::Current) => "nothing newer".to_owned(),
+        Reading::Known(Standing::MadeHere) => "never: it was made here".to_owned(),
+        Reading::Known(Standing::Newer { digest, published }) => {
+            let since = published.map(|at| format!(", since {}", at.strftime("%-d %b %Y"))).unwrap_or_default();
+            format!("a newer one, {}{since}", digest.get(..12).unwrap_or(digest))
+        }
+        Reading::Unavailable(why) => format!("unknown, because {why}"),
+    }
 }
 
 fn size(stored: &StoredModel) -> String {

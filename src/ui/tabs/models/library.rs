@@ -16,7 +16,8 @@ use super::super::super::theme::Role;
 use super::super::super::widgets::rule;
 use super::super::super::widgets::table::{self, Column, TableRow};
 use crate::domain::{
-    Engine, EngineSample, LibraryPlace, LibrarySample, ModelRef, Reading, Residency, SourceId, StoredModel, units,
+    Engine, EngineSample, LibraryPlace, LibrarySample, ModelRef, Reading, Residency, SourceId, Standing, StoredModel,
+    units,
 };
 
 /// The typed fields of a filter.
@@ -175,6 +176,9 @@ fn states(scene: &Scene<'_>, stored: &StoredModel, served: Option<&ModelRef>) ->
         Some(_) if unused.is_none() => states.push((Role::Muted, "on disk".to_owned())),
         _ => {}
     }
+    if matches!(update(scene, stored), Some(Standing::Newer { .. })) {
+        states.push((Role::Accent, "newer out".to_owned()));
+    }
     if let Some(of) = &stored.alias_of {
         states.push((Role::Accent, format!("is {of}")));
     }
@@ -186,6 +190,10 @@ fn states(scene: &Scene<'_>, stored: &StoredModel, served: Option<&ModelRef>) ->
         states.push((Role::Warning, "retrain".to_owned()));
     }
     states
+}
+
+fn update<'a>(scene: &Scene<'a>, stored: &StoredModel) -> Option<&'a Standing> {
+    scene.state.model_update(stored)?.standing.known()
 }
 
 pub(super) fn keys(scene: &Scene<'_>) -> Vec<RowKey> {
