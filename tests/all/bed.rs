@@ -37,7 +37,7 @@ pub(crate) use exchange::exchange;
 pub(crate) use home::{Ended, Home};
 pub(crate) use hung::{hung_tcp, hung_unix_socket};
 pub(crate) use images::Image;
-pub(crate) use llama::{free_port, llama, llama_with, other_weights, weights};
+pub(crate) use llama::{free_port, llama, llama_of, llama_with, other_weights, weights};
 pub(crate) use ollama::{OllamaServer, Relay, broken_off, ollama, ollama_with_llama, whole};
 pub(crate) use own_engine::{OwnEngine, own_engine, own_engine_beside};
 pub(crate) use registry::{Registry, registry, registry_with};

@@ -34,9 +34,9 @@ fn a_snapshot_names_card_container_engine_model_and_memory_in_one_chain() {
     let address: SocketAddr = server.endpoint().strip_prefix("http://").unwrap().parse().unwrap();
     let port = address.port();
     let mut table = String::from("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when\n");
-    write!(
+    writeln!(
         table,
-        "   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {port} 1\n"
+        "   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 {port} 1"
     )
     .unwrap();
     write("proc/net/tcp", &table);

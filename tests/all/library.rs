@@ -5,6 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
+use hostler::domain::{MemoryNeed, WeightsFormat, kv_bits};
+use hostler::host::{RootedFs, weights};
 use serde_json::{Value, json};
 
 use crate::bed::{self, Ended, Home};
@@ -111,4 +113,24 @@ fn a_folder_without_rights_says_so_and_spoils_nothing() {
     assert!(told.contains("hostler's own look") || told.contains("keeps no time"), "{told}");
     let detail = json["sources"].as_array().unwrap().iter().find(|it| it["id"] == "models.library").unwrap();
     assert!(detail["detail"].as_str().unwrap().ends_with("1 of them closed to this user"), "{detail}");
+}
+
+/// Memory that is really in use by a process, bytes.
+fn resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+fn the_cache_of_a_real_server_takes_what_the_shape_says() {
+    let Some(model) = bed::weights() else { return };
+    let (header, _) = weights::read(&RootedFs::new("/"), &model, WeightsFormat::Gguf).unwrap();
+    let shape = weights::join(&[&header], None).unwrap().shape.unwrap();
+    let of = |tokens: u32| Some(resident(bed::llama_of(&model, tokens, 1)?.pid()));
+    let (Some(small), Some(large)) = (of(2_048), of(8_192)) else { return };
+    let need = |tokens| MemoryNeed::of(0, &shape, tokens, 1, kv_bits(None)).kv_bytes;
+    let (estimate, measured) = (need(8_192) - need(2_048), large - small);
+    let error = (estimate as f64 / measured as f64 - 1.0).abs();
+    assert!(error < 0.10, "estimated {estimate}, allocated {measured}");
 }

@@ -41,6 +41,12 @@ pub(crate) fn other_weights() -> Option<PathBuf> {
 /// The same with these weights.
 #[track_caller]
 pub(crate) fn llama_with(model: &Path) -> Option<LlamaServer> {
+    llama_of(model, 4096, 2)
+}
+
+/// The same with a context of so many tokens for so many slots.
+#[track_caller]
+pub(crate) fn llama_of(model: &Path, context: u32, slots: u32) -> Option<LlamaServer> {
     let program = part("HOSTLER_TEST_LLAMA", "llama-server")?;
     let folder = tempfile::tempdir().unwrap();
     let output = File::create(folder.path().join("output")).unwrap();
@@ -50,7 +56,7 @@ pub(crate) fn llama_with(model: &Path) -> Option<LlamaServer> {
         .arg("--model")
         .arg(model)
         .args(["--metrics", "--props"])
-        .args(["--ctx-size", "4096", "--parallel", "2", "--threads", "2"])
+        .args(["--ctx-size", &context.to_string(), "--parallel", &slots.to_string(), "--threads", "2"])
         .stdin(Stdio::null())
         .stdout(output.try_clone().unwrap())
         .stderr(output)
