@@ -76,6 +76,7 @@ pub const REGISTRY: &[&dyn Action] = &[
     &model::Rollback,
     &model::Pull,
     &model::Delete,
+    &model::Prune,
 ];
 
 /// What somebody wants done.
@@ -136,6 +137,8 @@ pub struct Desk {
     nvml_library: Option<String>,
     /// Where the config says that inference servers listen.
     engine_endpoints: Vec<Origin>,
+    /// Folders of models that the config names.
+    model_folders: Vec<String>,
     docker: OnceCell<DockerClient>,
 }
 
@@ -189,6 +192,7 @@ impl Desk {
             endpoint,
             nvml_library: None,
             engine_endpoints: Vec::new(),
+            model_folders: Vec::new(),
             docker: OnceCell::new(),
         }
     }
@@ -210,6 +214,12 @@ impl Desk {
     pub fn engines(self, endpoints: &[String]) -> Self {
         let engine_endpoints = endpoints.iter().filter_map(|endpoint| endpoint.parse().ok()).collect();
         Self { engine_endpoints, ..self }
+    }
+
+    /// The same desk where the config names these folders of models.
+    #[must_use]
+    pub fn model_folders(self, model_folders: Vec<String>) -> Self {
+        Self { model_folders, ..self }
     }
 
     /// The container engine, connected to at the first use.

@@ -74,8 +74,8 @@ pub use inspection::{Inspection, InspectionLine};
 pub use journal::{JournalEntry, JournalRecord, parse_until};
 pub use kept::{is_trial, kept_name, kept_of, kept_reference, kept_repository, trial_name};
 pub use library::{
-    Leftovers, LibraryPlace, LibraryProblem, LibraryProblemKind, LibrarySample, ModelShape, ModelStore, Naming,
-    PerLayer, SecretFile, StoredModel, Tuned, Weights, WeightsFormat,
+    Leftover, Leftovers, LibraryPlace, LibraryProblem, LibraryProblemKind, LibrarySample, ModelShape, ModelStore,
+    Naming, PerLayer, SecretFile, StoredModel, Tuned, Weights, WeightsFormat,
 };
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use model_name::{ModelName, NoModelName, TagTooLong};
@@ -85,7 +85,7 @@ pub use model_update::{
     ModelAnswer, ModelRelease, ModelUpdate, ModelUpdateSample, Standing, WatchedFamily, WatchedRelease,
 };
 pub use moment::Moment;
-pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb};
+pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb, command_line};
 pub use plan::{Choice, Item, Plan, Step};
 pub use platform::{Platform, PlatformHealth, PlatformKind, PlatformSample, RequestCounts};
 pub use protected::{NamePattern, NoPattern, Protected};

@@ -24,8 +24,8 @@
 //!               |        |                                  ^
 //!               |   +----+-----+                            |
 //!               | engines   history                   store <- checks
-//!               |   |   \\     |                         ^ (read only)
-//!               | sources  actions                      |
+//!               |   |          |                        ^ (read only)
+//!               | sources -> actions                    |
 //!               |   |          |                   ui · report
 //!               +---+---- runtime (cli, terminal) ------+
 //! ```

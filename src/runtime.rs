@@ -68,6 +68,7 @@ impl Setup {
             mouse: self.config.mouse,
             read_only: self.read_only,
             demo: self.demo,
+            aliases: self.config.actions.aliases.clone(),
         };
         Ok((setup, warning))
     }

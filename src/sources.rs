@@ -20,7 +20,7 @@ mod usage;
 mod volumes;
 
 pub use docker::Finder;
-pub use library::{Day, LibrarySettings, NamingConvention, NoConvention};
+pub use library::{Day, LibrarySettings, NamingConvention, NoConvention, model_store, model_stores};
 pub use roster::{Known, Roster};
 
 use std::sync::Arc;

@@ -98,6 +98,8 @@ pub struct Setup {
     pub read_only: bool,
     /// The box is made up.
     pub demo: bool,
+    /// Names of models that clients use: of Ollama, and links, which begin with `/`.
+    pub aliases: Vec<String>,
 }
 
 /// What the screen remembers for the person looking at it.

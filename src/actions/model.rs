@@ -1,10 +1,11 @@
-//! Actions on models: load, unload, promote, roll back, pull, delete. What a name meant before is kept under a name of its
+//! Actions on models: load, unload, promote, roll back, pull, delete, prune. What a name meant before is kept under a name of its
 //! own, which costs no bytes, so that going back is a matter of names.
 
 mod delete;
 mod link;
 mod place;
 mod promote;
+mod prune;
 mod pull;
 mod residency;
 mod rollback;
@@ -12,6 +13,7 @@ mod versions;
 
 pub(super) use delete::Delete;
 pub(super) use promote::Promote;
+pub(super) use prune::Prune;
 pub(super) use pull::Pull;
 pub(super) use residency::{LOAD, UNLOAD};
 pub(super) use rollback::Rollback;

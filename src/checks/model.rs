@@ -58,7 +58,7 @@ pub(super) const ORPHANS: Rule = Rule {
     id: "model.orphans",
     title: "Orphan blobs of models",
     why: "They take room, and no program will ever ask for them.",
-    fix: &[],
+    fix: &["model.prune"],
     reads: Some(SourceId::Library),
     assess: |state, _, assessment| {
         for place in places(state) {
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn orphans_count_from_a_gibibyte_on_and_where_they_can_be_told() {
         let with = |bytes| {
-            let orphans = Reading::Known(Leftovers { bytes, count: 3 });
+            let orphans = Reading::Known(Leftovers { bytes, count: 3, ..Leftovers::default() });
             look(Vec::new(), LibraryPlace { orphans, ..library_place("/m") }).open()
         };
         assert_eq!((with(1 << 30).len(), with((1 << 30) + 1)), (0, vec!["model.orphans /m".to_owned()]));

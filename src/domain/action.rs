@@ -190,6 +190,14 @@ pub const ACTIONS: &[ActionSpec] = &[
         Risk::Destructive,
         Some("D"),
     ),
+    ActionSpec {
+        id: "model.prune",
+        title: "prune models",
+        about: "removes blobs that no model names and downloads that were given up",
+        on: Subject::Box,
+        risk: Risk::Disruptive,
+        key: None,
+    },
 ];
 
 #[cfg(test)]

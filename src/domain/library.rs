@@ -3,6 +3,7 @@
 //! A *store* is a program's way to keep models: Ollama's manifests and blobs, the cache of Hugging Face, a folder of files.
 //! A *place* is one such store on this machine. Bytes are those that files take on disk, each file once.
 
+mod leftovers;
 mod shape;
 
 use std::collections::BTreeMap;
@@ -10,10 +11,11 @@ use std::fmt;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Reading;
 
+pub use leftovers::{Leftover, Leftovers};
 pub use shape::{ModelShape, PerLayer};
 
 /// Every model on disk, and where they lie.
@@ -38,7 +40,18 @@ impl LibrarySample {
 
 /// How models are kept.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::IntoStaticStr, strum::EnumIter,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumIter,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -194,23 +207,6 @@ impl LibraryPlace {
     /// Whether this user may not look into it at all.
     pub fn is_closed(&self) -> bool {
         self.problems.iter().any(|it| it.kind == LibraryProblemKind::Denied && it.path == self.path)
-    }
-}
-
-/// Files that nothing needs, or that are not whole.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Leftovers {
-    /// Bytes that they take on disk.
-    pub bytes: u64,
-    /// How many there are.
-    pub count: usize,
-}
-
-impl Leftovers {
-    /// One more.
-    pub fn add(&mut self, bytes: u64) {
-        self.bytes += bytes;
-        self.count += 1;
     }
 }
 

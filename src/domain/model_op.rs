@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EngineKind;
+use super::{EngineKind, ModelStore};
 
 /// A model of an inference server on this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,5 +88,14 @@ pub enum ModelOp {
         to: Option<String>,
         /// Where it points before; `None` where there is no link.
         over: Option<String>,
+    },
+    /// Removes files of a store that no model needs. What is needed or in use by then stays.
+    RemoveLeftovers {
+        /// How models are kept there.
+        store: ModelStore,
+        /// The store's folder, absolute.
+        place: String,
+        /// The files, absolute.
+        files: Vec<String>,
     },
 }

@@ -120,16 +120,21 @@ pub struct OwnCommand {
 impl OwnCommand {
     /// The words as a shell would be given them.
     pub fn line(&self) -> String {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@,+%".contains(&byte);
-        let quoted = |word: &String| {
-            if !word.is_empty() && word.bytes().all(plain) {
-                word.clone()
-            } else {
-                format!("'{}'", word.replace('\'', r"'\''"))
-            }
-        };
-        self.argv.iter().map(quoted).collect::<Vec<_>>().join(" ")
+        command_line(&self.argv)
     }
+}
+
+/// Words as a shell would be given them.
+pub fn command_line(words: &[String]) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@,+%".contains(&byte);
+    let quoted = |word: &String| {
+        if !word.is_empty() && word.bytes().all(plain) {
+            word.clone()
+        } else {
+            format!("'{}'", word.replace('\'', r"'\''"))
+        }
+    };
+    words.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// One operation.

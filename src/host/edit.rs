@@ -58,6 +58,14 @@ pub fn replace(fs: &RootedFs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     written().inspect_err(|_| drop(std::fs::remove_file(&beside)))
 }
 
+/// Removes a file, or a symbolic link.
+///
+/// # Errors
+/// When it is not there, is a folder, or its folder cannot be written.
+pub fn remove(fs: &RootedFs, path: &Path) -> io::Result<()> {
+    std::fs::remove_file(fs.path(path))
+}
+
 /// Where a symbolic link points after it was to be switched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pointed {

@@ -3,6 +3,7 @@
 //! The kernel keeps 15 bytes of a name (`comm`); where those may be only the beginning, the first word of the command
 //! line tells the rest. Both can be set by the process itself, so both are foreign text.
 
+use std::collections::HashSet;
 use std::io::{self, Cursor};
 use std::iter::successors;
 
@@ -35,6 +36,16 @@ pub fn name_of(fs: &RootedFs, pid: u32) -> Reading<String> {
 pub fn parents_of(fs: &RootedFs, pid: u32, most: usize) -> Vec<u32> {
     let parent = |pid: u32| u32::try_from(stat(fs, pid)?.ppid).ok().filter(|parent| *parent > 1);
     successors(parent(pid), |pid| parent(*pid)).take(most).collect()
+}
+
+/// The files that processes have open, by device and inode; of other users' processes only root is told.
+pub fn open_files(fs: &RootedFs) -> HashSet<(u64, u64)> {
+    let pids = fs.list("/proc").unwrap_or_default().into_iter().filter(|name| name.parse::<u32>().is_ok());
+    let files = pids.flat_map(|pid| {
+        let folder = format!("/proc/{pid}/fd");
+        fs.list(&folder).unwrap_or_default().into_iter().map(move |name| format!("{folder}/{name}"))
+    });
+    files.filter_map(|file| fs.facts_behind(file).ok()).map(|facts| facts.id).collect()
 }
 
 /// Whether a shell waits for hostler with job control. Where none does (`ssh -t box hostler`, a tmux window of its

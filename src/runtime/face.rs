@@ -327,6 +327,7 @@ impl Face {
         match taken {
             Ok((config, theme)) => {
                 self.ui.setup.keymap = config.keys.clone();
+                self.ui.setup.aliases.clone_from(&config.actions.aliases);
                 if let Some(theme) = theme {
                     self.ui.setup.theme = theme;
                 }

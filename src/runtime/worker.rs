@@ -35,7 +35,7 @@ impl Setup {
         let desk = Desk::new(Ports::new(&self.rootfs), self.state_dir.clone(), self.config.actions.clone(), endpoint);
         let sources = &self.config.sources;
         let desk = desk.protecting(sources.protected.clone()).nvml_library(sources.nvml_library.clone());
-        desk.engines(&sources.engine_endpoints)
+        desk.engines(&sources.engine_endpoints).model_folders(sources.library.folders.clone())
     }
 
     /// The arguments that make another hostler see the same box and the same store.

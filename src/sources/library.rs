@@ -27,7 +27,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::roster::{self, Roster};
 use super::{Read, Source, SourceContext, SourceSpec};
-use crate::domain::{Event, Failure, LibrarySample, Sample, SourceId, Tuned, units};
+use crate::domain::{
+    Container, Event, Failure, LibraryPlace, LibrarySample, ModelStore, Sample, SourceId, Tuned, units,
+};
 use crate::host::{Clock, ModelHomes, Reader, RootedFs};
 use memory::Memory;
 use roots::Root;
@@ -105,12 +107,30 @@ impl Library {
     }
 }
 
+/// Every place of models, looked at once: what these containers mount, what the config names, and what programs keep by
+/// themselves. Blocks as long as the file systems do.
+pub fn model_stores(fs: &RootedFs, folders: &[String], containers: &[Container]) -> Vec<LibraryPlace> {
+    places(fs, &roots::roots(&ModelHomes::of_this_process(), folders, containers))
+}
+
+/// One store of models, looked at once; `None` where it is gone.
+pub fn model_store(fs: &RootedFs, store: ModelStore, path: &str) -> Option<LibraryPlace> {
+    places(fs, &[roots::known(path, store)]).pop()
+}
+
+fn places(fs: &RootedFs, roots: &[Root]) -> Vec<LibraryPlace> {
+    // What weights say of themselves is not asked.
+    let mut memory = Memory::default();
+    memory.headers_wait = true;
+    scan::scan(fs, roots, &LibrarySettings::default(), &mut memory).places
+}
+
 impl Source for Library {
     fn poll(&mut self) -> LocalBoxFuture<'_, Result<Read, Failure>> {
         Box::pin(async move {
             // Without an engine there are no containers that could hold models.
             let containers = roster::known(&mut self.roster).await.ok().map(|known| known.sample);
-            let roots = roots::roots(&self.homes, &self.settings.folders, containers.as_deref());
+            let roots = roots::roots(&self.homes, &self.settings.folders, &roots::here(containers.as_deref()));
             if !self.looked {
                 // The words of two hundred vocabularies take a while: what is known without them is not held back.
                 let sample = self.look(roots.clone(), true).await?;

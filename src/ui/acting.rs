@@ -2,9 +2,11 @@
 
 use super::command::Command;
 use super::list::RowKey;
-use super::popups::{Popup, RunView};
+use super::popups::{Form, MenuKind, Popup, RunView};
 use super::{Intent, Ui};
-use crate::domain::{ActionSpec, ContainerState, Endpoint, Engine, Moment, Plan, Residency, Risk, Run, Subject};
+use crate::domain::{
+    ActionSpec, ContainerState, Endpoint, Engine, EngineKind, Moment, Plan, Residency, Risk, Run, Subject,
+};
 use crate::store::State;
 
 impl Ui {
@@ -18,14 +20,57 @@ impl Ui {
             self.say(format!("a demo changes nothing ({})", spec.title), now);
             return Vec::new();
         }
+        // What is pulled need not be there yet.
+        if spec.id == "model.pull" {
+            self.popup = Some(Popup::Form(Form::pull(self.pulled(state, now))));
+            return Vec::new();
+        }
         // What works on the whole box works on nothing that is selected.
         let targets = if spec.on == Subject::Box { Vec::new() } else { self.targets(spec.on, state, now) };
         if targets.is_empty() && spec.on != Subject::Box {
             self.say(format!("select what to {} first", spec.title), now);
             return Vec::new();
         }
+        if spec.id == "model.promote"
+            && let [target] = targets.as_slice()
+            && self.aliases_for(target).count() > 1
+        {
+            self.menu(MenuKind::Alias(target.clone()));
+            return Vec::new();
+        }
+        self.plan(spec, targets, None, now)
+    }
+
+    /// Asks for the plan of an action on these targets.
+    pub(super) fn plan(
+        &mut self,
+        spec: &'static ActionSpec,
+        targets: Vec<String>,
+        to: Option<String>,
+        now: Moment,
+    ) -> Vec<Intent> {
         self.say(format!("{}: looking at what it would do …", spec.title), now);
-        vec![Intent::Plan { action: spec.id.to_owned(), targets, to: None }]
+        vec![Intent::Plan { action: spec.id.to_owned(), targets, to }]
+    }
+
+    /// The aliases of the config that this model can be promoted to: a file to links, a name to names.
+    pub(super) fn aliases_for(&self, target: &str) -> impl Iterator<Item = &str> {
+        let is_file = target.starts_with('/');
+        self.setup.aliases.iter().map(String::as_str).filter(move |alias| alias.starts_with('/') == is_file)
+    }
+
+    /// What the form of a pull begins with: the selected model where Ollama has it, else the Ollama that is selected.
+    fn pulled(&self, state: &State, now: Moment) -> String {
+        let at = |endpoint: &Endpoint, name: &str| {
+            let engine = engine(state, endpoint).filter(|engine| engine.kind == EngineKind::Ollama)?;
+            Some(format!("{}/{name}", engine.subject()))
+        };
+        let found = match self.selected(state, now) {
+            Some(RowKey::Model(endpoint, name)) => at(&endpoint, &name),
+            Some(RowKey::Engine(endpoint)) => at(&endpoint, ""),
+            _ => None,
+        };
+        found.unwrap_or_default()
     }
 
     /// Starts the selected container if it is down, else stops it.

@@ -404,7 +404,8 @@ impl Ui {
         cursor.sort = Some(column);
     }
 
-    fn menu(&mut self, kind: MenuKind) {
+    /// Opens a menu about the focused list.
+    pub(super) fn menu(&mut self, kind: MenuKind) {
         let list = self.focused();
         if matches!(kind, MenuKind::Sort | MenuKind::Columns)
             && list.is_none_or(|list| tab(self.tab).columns(list).is_empty())

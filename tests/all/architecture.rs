@@ -129,7 +129,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "actions",
-        layers: &["domain", "store", "host", "engines", "history"],
+        layers: &["domain", "store", "host", "engines", "sources", "history"],
         crates: &[
             "futures_util",
             "saphyr_parser",

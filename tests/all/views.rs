@@ -175,6 +175,7 @@ pub(crate) fn ui(tab: TabId, size: (u16, u16), theme: Theme) -> Ui {
         mouse: true,
         read_only: false,
         demo: false,
+        aliases: Vec::new(),
     };
     Ui::new(setup, Size { width: size.0, height: size.1 })
 }

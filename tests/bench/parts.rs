@@ -114,6 +114,7 @@ fn ui(tab: TabId) -> Ui {
         mouse: true,
         read_only: false,
         demo: false,
+        aliases: Vec::new(),
     };
     Ui::new(setup, Size { width: 160, height: 48 })
 }

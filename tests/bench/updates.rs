@@ -167,6 +167,7 @@ fn screen_of(core: &Core) -> Ui {
         mouse: true,
         read_only: false,
         demo: false,
+        aliases: Vec::new(),
     };
     Ui::new(setup, Size { width: 160, height: 48 })
 }

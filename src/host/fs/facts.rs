@@ -11,7 +11,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use jiff::Timestamp;
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags};
 
 use super::RootedFs;
 
@@ -112,6 +112,11 @@ impl RootedFs {
         let mut entries: Vec<_> = std::fs::read_dir(self.path(path))?.filter_map(known).take(most).collect();
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(entries)
+    }
+
+    /// Whether this user may make and remove files in a folder.
+    pub fn may_change(&self, folder: impl AsRef<Path>) -> bool {
+        rustix::fs::access(self.path(folder), Access::WRITE_OK | Access::EXEC_OK).is_ok()
     }
 
     /// Opens a file that others keep: no link and no pipe, and without counting as a reader of it where that is allowed

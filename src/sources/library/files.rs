@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{LibraryPlace, LibraryProblem, LibraryProblemKind};
+use crate::domain::{Leftover, LibraryPlace, LibraryProblem, LibraryProblemKind};
 use crate::host::{FileFacts, FileKind, RootedFs, foreign};
 
 /// A file: its device and inode.
@@ -76,6 +76,11 @@ pub(super) struct Met {
 }
 
 impl Met {
+    /// The same as what is left of it.
+    pub(super) fn left(&self) -> Leftover {
+        left(&self.path, &self.facts)
+    }
+
     /// The last part of its name.
     pub(super) fn last(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
@@ -85,6 +90,11 @@ impl Met {
     pub(super) fn parent(&self) -> &str {
         self.name.rsplit_once('/').map_or("", |(parent, _)| parent)
     }
+}
+
+/// A file as what is left of something.
+pub(super) fn left(path: &Path, facts: &FileFacts) -> Leftover {
+    Leftover { path: shown(path), id: facts.id, bytes: facts.disk_bytes, modified: facts.modified }
 }
 
 /// Walks through a folder of a place and meets every file and link in it, counted once. `enter` tells whether a folder of

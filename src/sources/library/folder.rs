@@ -26,7 +26,7 @@ pub(super) fn models(scan: &mut Scan<'_>, root: &Path, place: &mut LibraryPlace)
         met
     };
     for file in met.iter().filter(|file| PARTIAL.iter().any(|end| file.name.ends_with(end))) {
-        place.partial.add(file.facts.disk_bytes);
+        place.partial.add(file.left());
     }
     let mut drafts: Vec<(PathBuf, Draft)> =
         groups(&met).iter().filter_map(|group| draft(scan, root, place, group, &met)).collect();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read as _;
 use std::path::Path;
 
-use super::files::{Met, is_plain, skip, walk, within};
+use super::files::{Met, is_plain, left, skip, walk, within};
 use super::scan::{Draft, Scan, by_key, model};
 use super::weights::{Group, groups, is_weights};
 use crate::domain::{Leftovers, LibraryPlace, LibraryProblemKind, Reading, Why};
@@ -39,7 +39,7 @@ fn repository(scan: &mut Scan<'_>, folder: &Path, name: &str, place: &mut Librar
     for file in met {
         if let Some(blob) = file.name.strip_prefix("blobs/") {
             if blob.ends_with(".incomplete") {
-                place.partial.add(file.facts.disk_bytes);
+                place.partial.add(file.left());
             } else if file.facts.kind == FileKind::File {
                 blobs.insert(file.path.clone(), file.facts);
             }
@@ -74,7 +74,7 @@ fn repository(scan: &mut Scan<'_>, folder: &Path, name: &str, place: &mut Librar
     }
     if let Reading::Known(orphans) = &mut place.orphans {
         let unused = blobs.iter().filter(|(path, _)| !used.contains(*path));
-        unused.for_each(|(_, facts)| Leftovers::add(orphans, facts.disk_bytes));
+        unused.for_each(|(path, facts)| Leftovers::add(orphans, left(path, facts)));
     }
     drafts
 }

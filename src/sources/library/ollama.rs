@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::files::{FileId, Met, note, problem, skip, walk};
+use super::files::{FileId, Met, left, note, problem, skip, walk};
 use super::scan::{Draft, Scan, model};
 use super::weights::{Group, short};
 use crate::domain::{Leftovers, LibraryPlace, LibraryProblemKind, Reading, StoredModel, WeightsFormat, Why};
@@ -243,7 +243,7 @@ impl Blobs {
                     blobs.links.insert(file.name);
                 }
                 // Downloads are `sha256-…-partial`, and `…-partial-3` for each piece.
-                _ if file.name.contains("-partial") => place.partial.add(file.facts.disk_bytes),
+                _ if file.name.contains("-partial") => place.partial.add(file.left()),
                 _ => drop(blobs.files.insert(file.name, (file.path, file.facts))),
             }
         }
@@ -276,7 +276,7 @@ impl Blobs {
         let mut orphans = Leftovers::default();
         let is_blob = |name: &str| is_digest(&name.replacen('-', ":", 1));
         let unused = self.files.iter().filter(|(name, _)| is_blob(name) && !self.used.contains(*name));
-        unused.for_each(|(_, (_, facts))| orphans.add(facts.disk_bytes));
+        unused.for_each(|(_, (path, facts))| orphans.add(left(path, facts)));
         orphans
     }
 }

@@ -24,19 +24,28 @@ pub(super) struct Root {
 const OLLAMA_SERVICES: &[&str] =
     &["/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models", "/var/lib/ollama/models"];
 
+/// The containers whose mounts lie on this machine: what an engine elsewhere mounts lies elsewhere.
+pub(super) fn here(docker: Option<&DockerSample>) -> Vec<Container> {
+    let here = docker.filter(|docker| docker.engine.endpoint.starts_with("unix:"));
+    here.map(|docker| docker.containers.iter().map(|container| (**container).clone()).collect()).unwrap_or_default()
+}
+
 /// Every folder, those that are told most precisely first.
-pub(super) fn roots(homes: &ModelHomes, folders: &[String], docker: Option<&DockerSample>) -> Vec<Root> {
+pub(super) fn roots(homes: &ModelHomes, folders: &[String], containers: &[Container]) -> Vec<Root> {
     let mut roots = ollama(homes);
     roots.extend(hugging_face(homes));
-    // What an engine elsewhere mounts lies elsewhere.
-    let here = docker.filter(|docker| docker.engine.endpoint.starts_with("unix:"));
-    roots.extend(here.into_iter().flat_map(|docker| &docker.containers).flat_map(|container| of_container(container)));
+    roots.extend(containers.iter().flat_map(of_container));
     roots.extend(
         folders
             .iter()
             .map(|folder| Root { named: true, ..root(Path::new(folder), ModelStore::Folder, "the config names it") }),
     );
     roots
+}
+
+/// A store that was found before.
+pub(super) fn known(path: &str, store: ModelStore) -> Root {
+    root(path, store, "it was found before")
 }
 
 fn root(path: impl Into<PathBuf>, store: ModelStore, because: impl Into<String>) -> Root {
@@ -116,7 +125,7 @@ mod tests {
             panic!("another sample");
         };
         let found = |sample: &DockerSample| -> Vec<(String, ModelStore)> {
-            let roots = roots(&ModelHomes::default(), &[], Some(sample));
+            let roots = roots(&ModelHomes::default(), &[], &here(Some(sample)));
             let of_containers = roots.into_iter().filter(|root| root.because.contains("container"));
             of_containers.map(|root| (root.path.display().to_string(), root.store)).collect()
         };

@@ -1,6 +1,7 @@
-//! Something to fill in: snooze, accept, note. Nothing is recorded before `Enter` on the last field.
+//! Something to fill in: snooze, accept, note, what is pulled. Nothing is done before `Enter` on the last field.
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
+use jiff::Timestamp;
 use ratatui::layout::Rect;
 use std::sync::Arc;
 use tui_input::Input;
@@ -10,9 +11,9 @@ use super::super::canvas::{Canvas, piece};
 use super::super::theme::Role;
 use super::super::{Intent, Scene, Ui};
 use super::{Popup, frame};
-use crate::domain::{FindingId, JournalEntry, Moment, parse_until};
+use crate::domain::{ActionSpec, FindingId, JournalEntry, Moment, parse_until};
 
-/// What a form records.
+/// What a form is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FormKind {
     /// A finding stays, for a reason, until a date.
@@ -21,6 +22,8 @@ pub enum FormKind {
     Snooze(FindingId, Arc<str>),
     /// A note.
     Note,
+    /// A model is pulled.
+    Pull,
 }
 
 /// One line to fill in.
@@ -33,7 +36,7 @@ struct Field {
 /// An open form.
 #[derive(Debug, Clone)]
 pub struct Form {
-    /// What it records.
+    /// What it is for.
     pub kind: FormKind,
     fields: Vec<Field>,
     at: usize,
@@ -59,34 +62,49 @@ impl Form {
         }
     }
 
+    /// A form to say which model is pulled; it begins with this name.
+    pub fn pull(name: String) -> Self {
+        let model = Field { label: "model", input: Input::new(name) };
+        Self { kind: FormKind::Pull, fields: vec![model], at: 0, error: None }
+    }
+
     fn value(&self, label: &str) -> &str {
         self.fields.iter().find(|field| field.label == label).map_or("", |field| field.input.value().trim())
     }
 
-    /// What it records, if it is filled in well.
-    fn entry(&self, ui: &Ui, now: Moment) -> Result<JournalEntry, String> {
-        if self.kind == FormKind::Note {
-            let text = self.value("note").to_owned();
-            return if text.is_empty() {
-                Err("an empty note says nothing".to_owned())
-            } else {
-                Ok(JournalEntry::Note { text })
-            };
-        }
-        let until = parse_until(self.value("until"), now.wall, &ui.setup.zone)?;
-        let why = self.value("why").to_owned();
-        match &self.kind {
-            FormKind::Accept(..) if why.is_empty() => {
-                Err("say why it is accepted: next quarter's review will read it".to_owned())
+    /// What it leads to, if it is filled in well.
+    fn filled(&self, ui: &mut Ui, now: Moment) -> Result<Vec<Intent>, String> {
+        let entry = match &self.kind {
+            FormKind::Pull => {
+                let model = self.value("model");
+                if model.is_empty() || model.ends_with('/') {
+                    return Err("say which model, such as qwen3:32b".to_owned());
+                }
+                let targets = vec![model.to_owned()];
+                let spec = ActionSpec::named("model.pull");
+                return Ok(spec.map_or_else(Vec::new, |spec| ui.plan(spec, targets, None, now)));
             }
+            FormKind::Note if self.value("note").is_empty() => return Err("an empty note says nothing".to_owned()),
+            FormKind::Note => JournalEntry::Note { text: self.value("note").to_owned() },
             FormKind::Accept(id, subject) => {
-                Ok(JournalEntry::Accept { finding: (*id).to_owned(), subject: subject.to_string(), until, why })
+                let (until, why) = self.silent(ui, now)?;
+                if why.is_empty() {
+                    return Err("say why it is accepted: next quarter's review will read it".to_owned());
+                }
+                JournalEntry::Accept { finding: (*id).to_owned(), subject: subject.to_string(), until, why }
             }
             FormKind::Snooze(id, subject) => {
-                Ok(JournalEntry::Snooze { finding: (*id).to_owned(), subject: subject.to_string(), until, why })
+                let (until, why) = self.silent(ui, now)?;
+                JournalEntry::Snooze { finding: (*id).to_owned(), subject: subject.to_string(), until, why }
             }
-            FormKind::Note => Err("an empty note says nothing".to_owned()),
-        }
+        };
+        Ok(vec![Intent::Record(entry)])
+    }
+
+    /// Until when a finding is put aside, and why.
+    fn silent(&self, ui: &Ui, now: Moment) -> Result<(Timestamp, String), String> {
+        let until = parse_until(self.value("until"), now.wall, &ui.setup.zone)?;
+        Ok((until, self.value("why").to_owned()))
     }
 }
 
@@ -98,8 +116,8 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, now: Moment) -> Vec<Intent> {
         KeyCode::Tab | KeyCode::Down => form.at = (form.at + 1) % form.fields.len(),
         KeyCode::BackTab | KeyCode::Up => form.at = (form.at + last) % form.fields.len(),
         KeyCode::Enter if form.at < last => form.at += 1,
-        KeyCode::Enter => match form.entry(ui, now) {
-            Ok(entry) => return vec![Intent::Record(entry)],
+        KeyCode::Enter => match form.filled(ui, now) {
+            Ok(intents) => return intents,
             Err(error) => form.error = Some(error),
         },
         _ => {
@@ -117,6 +135,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
         FormKind::Accept(id, subject) => ("Accept", format!("{id}  {subject}")),
         FormKind::Snooze(id, subject) => ("Snooze", format!("{id}  {subject}")),
         FormKind::Note => ("Note", "becomes a mark on every graph".to_owned()),
+        FormKind::Pull => ("Pull", "a model of Ollama: NAME, or ollama:PORT/NAME where there are several".to_owned()),
     };
     let inner = frame(canvas, area, title, 80, form.fields.len() as u16 + 7);
     canvas.put(inner.x, inner.y + 1, inner.width, &about, Role::Strong);
@@ -136,6 +155,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
     }
     let (text, role) = match &form.error {
         Some(error) => (error.as_str(), Role::Critical),
+        None if form.kind == FormKind::Pull => ("enter shows what it would do   esc cancels", Role::Muted),
         None => {
             ("enter records   tab next field   esc cancels   an end is a date or a duration such as 7d", Role::Muted)
         }

@@ -1,4 +1,4 @@
-//! Menus that are narrowed by typing: the palette, sort, columns, themes.
+//! Menus that are narrowed by typing: the palette, sort, columns, themes, aliases of models.
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
 use ratatui::layout::Rect;
@@ -13,11 +13,11 @@ use super::super::tabs::tab;
 use super::super::theme::{BUILTIN, Role, Theme};
 use super::super::{Intent, Scene, Ui};
 use super::{Popup, frame};
-use crate::domain::Moment;
+use crate::domain::{ActionSpec, Moment};
 use crate::store::State;
 
 /// What a menu chooses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MenuKind {
     /// A command.
     Palette,
@@ -27,6 +27,8 @@ pub enum MenuKind {
     Columns,
     /// The theme.
     Theme,
+    /// The alias that this model is promoted to.
+    Alias(String),
 }
 
 /// An open menu.
@@ -52,7 +54,7 @@ struct Entry {
 fn entries(scene: &Scene<'_>, menu: &Menu) -> Vec<Entry> {
     let ui = scene.ui;
     let columns = || menu.of.map(|list| (tab(ui.tab).columns(list), ui.list(list)));
-    let all: Vec<(String, String, bool)> = match menu.kind {
+    let all: Vec<(String, String, bool)> = match &menu.kind {
         MenuKind::Palette => palette_commands(&ui.setup.keymap)
             .map(|command| {
                 let text = match command.context() {
@@ -74,6 +76,7 @@ fn entries(scene: &Scene<'_>, menu: &Menu) -> Vec<Entry> {
         MenuKind::Theme => {
             BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), String::new(), ui.setup.theme.name == *name)).collect()
         }
+        MenuKind::Alias(model) => ui.aliases_for(model).map(|alias| (alias.to_owned(), String::new(), false)).collect(),
     };
     let words: Vec<String> = menu.typed.value().to_lowercase().split_whitespace().map(str::to_owned).collect();
     all.into_iter()
@@ -116,7 +119,7 @@ pub(super) fn key(ui: &mut Ui, event: KeyEvent, state: &State, now: Moment) -> V
 fn chosen(ui: &mut Ui, state: &State, now: Moment) -> Vec<Intent> {
     let Some(RowKey::Entry(index)) = ui.selected(state, now) else { return Vec::new() };
     let Some(Popup::Menu(menu)) = &ui.popup else { return Vec::new() };
-    let (kind, of) = (menu.kind, menu.of);
+    let (kind, of) = (menu.kind.clone(), menu.of);
     let column = of.and_then(|list| tab(ui.tab).columns(list).get(index).map(|(id, _)| (list, *id)));
     match (kind, column) {
         (MenuKind::Palette, _) => {
@@ -131,6 +134,13 @@ fn chosen(ui: &mut Ui, state: &State, now: Moment) -> Vec<Intent> {
             if let Some(Ok(theme)) = BUILTIN.get(index).map(|(name, _)| Theme::builtin(name, ui.setup.depth)) {
                 ui.say(format!("theme {}; `theme = \"{}\"` in the config keeps it", theme.name, theme.name), now);
                 ui.setup.theme = theme;
+            }
+        }
+        (MenuKind::Alias(model), _) => {
+            ui.popup = None;
+            let alias = ui.aliases_for(&model).nth(index).map(str::to_owned);
+            if let Some(spec) = ActionSpec::named("model.promote").filter(|_| alias.is_some()) {
+                return ui.plan(spec, vec![model], alias, now);
             }
         }
         (MenuKind::Sort, Some((list, id))) => {
@@ -149,11 +159,12 @@ fn chosen(ui: &mut Ui, state: &State, now: Moment) -> Vec<Intent> {
 }
 
 pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, menu: &Menu) {
-    let title = match menu.kind {
+    let title = match &menu.kind {
         MenuKind::Palette => "Commands",
         MenuKind::Sort => "Sort by",
         MenuKind::Columns => "Columns",
         MenuKind::Theme => "Theme",
+        MenuKind::Alias(model) => &format!("Promote {model} to"),
     };
     let entries = entries(scene, menu);
     let height = entries.len().clamp(4, 24) as u16 + 5;

@@ -57,7 +57,19 @@ impl Tab for Models {
     }
 
     fn hints(&self) -> &'static [Command] {
-        &[Command::Open, Command::Filter, Command::Sort, Command::RangeShorter, Command::RangeLonger, Command::Copy]
+        &[
+            Command::Act("model.promote"),
+            Command::Act("model.rollback"),
+            Command::LoadUnload,
+            Command::Act("model.pull"),
+            Command::Act("model.delete"),
+            Command::Open,
+            Command::Filter,
+            Command::Sort,
+            Command::RangeShorter,
+            Command::RangeLonger,
+            Command::Copy,
+        ]
     }
 
     fn rows(&self, list: ListId, scene: &Scene<'_>) -> Vec<RowKey> {

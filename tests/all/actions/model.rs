@@ -11,6 +11,7 @@ use crate::bed::{self, Home, OllamaServer, Relay, broken_off, whole};
 
 mod killed;
 mod link;
+mod prune;
 mod pull;
 
 const KEPT: &str = "chat:latest-hostler-previous-1";
