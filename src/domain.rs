@@ -74,7 +74,7 @@ pub use library::{
 };
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use model_name::{ModelName, NoModelName, TagTooLong};
-pub use model_op::{ModelOp, Over, ServedModel};
+pub use model_op::{FilePlace, ModelOp, Over, ServedModel};
 pub use moment::Moment;
 pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb, command_line};
 pub use plan::{Choice, Item, Plan, Step};
