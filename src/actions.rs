@@ -76,6 +76,7 @@ pub const REGISTRY: &[&dyn Action] = &[
     &model::Rollback,
     &model::Pull,
     &model::Delete,
+    &model::Move,
     &model::Prune,
 ];
 
@@ -249,9 +250,9 @@ impl Desk {
     const FILE_PATIENCE: Duration = Duration::from_secs(20);
 }
 
-/// Actions that may be about a tag, or an alias.
-const WITH_TAG: [&str; 5] =
-    ["container.update", "container.trial", "container.rollback", "container.skip", "model.promote"];
+/// Actions that may be about a tag, an alias, or a folder.
+const WITH_TAG: [&str; 6] =
+    ["container.update", "container.trial", "container.rollback", "container.skip", "model.promote", "model.move"];
 
 /// What an action would do.
 ///

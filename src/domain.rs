@@ -79,7 +79,7 @@ pub use library::{
 };
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use model_name::{ModelName, NoModelName, TagTooLong};
-pub use model_op::{ModelOp, Over, ServedModel};
+pub use model_op::{FilePlace, ModelOp, Over, ServedModel};
 pub use model_origin::{ModelOrigin, NoOrigin};
 pub use model_update::{
     ModelAnswer, ModelRelease, ModelUpdate, ModelUpdateSample, Standing, WatchedFamily, WatchedRelease,

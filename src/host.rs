@@ -26,6 +26,7 @@ mod space;
 pub mod spawn;
 mod tail;
 mod tls;
+pub mod transfer;
 mod user;
 pub mod weights;
 mod zone;

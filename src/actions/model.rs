@@ -1,4 +1,4 @@
-//! Actions on models: load, unload, promote, roll back, pull, delete, prune. What a name meant before is kept under a name of its
+//! Actions on models: load, unload, promote, roll back, pull, delete, move, prune. What a name meant before is kept under a name of its
 //! own, which costs no bytes, so that going back is a matter of names.
 
 mod delete;
@@ -7,6 +7,7 @@ mod place;
 mod promote;
 mod prune;
 mod pull;
+mod relocate;
 mod residency;
 mod rollback;
 mod versions;
@@ -15,6 +16,7 @@ pub(super) use delete::Delete;
 pub(super) use promote::Promote;
 pub(super) use prune::Prune;
 pub(super) use pull::Pull;
+pub(super) use relocate::Move;
 pub(super) use residency::{LOAD, UNLOAD};
 pub(super) use rollback::Rollback;
 

@@ -13,6 +13,7 @@ mod leftovers;
 mod model;
 mod recreate;
 mod removal;
+mod transfer;
 mod trial;
 
 pub(super) use data::may_go_back;
@@ -140,7 +141,9 @@ pub(super) fn may_be_broken_off(op: &Op) -> bool {
             | Op::BackUp { .. }
             | Op::CopyVolume { .. }
             | Op::Command { .. }
-            | Op::Model(ModelOp::Pull { .. } | ModelOp::Load { .. } | ModelOp::Generate { .. })
+            | Op::Model(
+                ModelOp::Pull { .. } | ModelOp::Load { .. } | ModelOp::Generate { .. } | ModelOp::CopyFiles { .. }
+            )
     )
 }
 

@@ -154,7 +154,7 @@ pub(super) struct RunArgs {
     /// Leave an optional step out
     #[arg(long, value_name = "STEP")]
     pub(super) without: Vec<String>,
-    /// Update to another tag of the image, also in the compose file; or promote to this name of a model
+    /// Update to another tag of the image, also in the compose file; or promote to this name of a model, or move to this folder
     #[arg(long, value_name = "TAG")]
     pub(super) to: Option<String>,
     /// Finish a run whose worker died

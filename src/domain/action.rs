@@ -190,6 +190,13 @@ pub const ACTIONS: &[ActionSpec] = &[
         Risk::Destructive,
         Some("D"),
     ),
+    on_models(
+        "model.move",
+        "move",
+        "moves its file or folder to another volume; the old path leads there",
+        Risk::Disruptive,
+        None,
+    ),
     ActionSpec {
         id: "model.prune",
         title: "prune models",

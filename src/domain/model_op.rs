@@ -27,6 +27,16 @@ pub enum Over {
     Anything,
 }
 
+/// Where the bytes are to which a path leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FilePlace {
+    /// At the path itself.
+    Here,
+    /// Elsewhere: the path is a link.
+    Elsewhere,
+}
+
 /// One operation on a model. A digest is that of Ollama's manifest, 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "kebab-case")]
@@ -88,6 +98,29 @@ pub enum ModelOp {
         to: Option<String>,
         /// Where it points before; `None` where there is no link.
         over: Option<String>,
+    },
+    /// Copies a file or a folder, verifies the copy by SHA-256, and gives it its name only then.
+    CopyFiles {
+        /// What is copied, absolute.
+        from: String,
+        /// The copy; nothing else may be there.
+        to: String,
+    },
+    /// Lets a path lead to the copy of what it was, at once, or gives it its own bytes again; those wait beside it.
+    PlaceLink {
+        /// The path, absolute.
+        path: String,
+        /// The copy, absolute.
+        to: String,
+        /// Where the bytes are afterwards.
+        bytes: FilePlace,
+    },
+    /// Removes a file or a folder that stands elsewhere, too; else it stays, and that is a failure.
+    RemoveCopy {
+        /// What goes, absolute.
+        path: String,
+        /// Where the same stands.
+        beside: String,
     },
     /// Removes files of a store that no model needs. What is needed or in use by then stays.
     RemoveLeftovers {

@@ -31,6 +31,12 @@ impl Ui {
             self.say(format!("select what to {} first", spec.title), now);
             return Vec::new();
         }
+        if spec.id == "model.move"
+            && let [target] = targets.as_slice()
+        {
+            self.popup = Some(Popup::Form(Form::relocate(target.clone())));
+            return Vec::new();
+        }
         if spec.id == "model.promote"
             && let [target] = targets.as_slice()
             && self.aliases_for(target).count() > 1

@@ -62,7 +62,7 @@ pub(super) async fn roll_back(spec: &ActionSpec, desk: &Desk, wish: &Wish, link:
 }
 
 /// A path that is absolute and plain.
-fn whole(path: &str) -> Result<PathBuf, Refusal> {
+pub(super) fn whole(path: &str) -> Result<PathBuf, Refusal> {
     let shown = foreign::name(path);
     let plain = shown == path && path.starts_with('/') && !path.split('/').any(|part| part == ".." || part == ".");
     if plain && Path::new(path).file_name().is_some() {

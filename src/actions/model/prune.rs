@@ -6,7 +6,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::actions::{Action, Desk, Refusal, Wish, ops};
 use crate::domain::{
-    ActionSpec, Item, Leftover, LibraryPlace, ModelOp, ModelStore, Op, Plan, Risk, Step, command_line, units,
+    ActionSpec, Container, Item, Leftover, LibraryPlace, ModelOp, ModelStore, Op, Plan, Risk, Step, command_line, units,
 };
 use crate::sources;
 
@@ -23,10 +23,10 @@ impl Action for Prune {
             if !wish.targets.is_empty() {
                 return Err(Refusal::new("model.prune is about the whole box: name no target"));
             }
-            let places = stores(desk).await?;
+            let (places, _) = stores(desk).await?;
             let locks = places.iter().map(|place| format!("model-store{}", place.path)).collect();
             let mut plan = super::begin(desk, self.spec(), wish, locks).await?;
-            plan.title = "Prune stores of models".to_owned();
+            plan.title = "Prune stores of models".into();
             let (fs, now) = (desk.ports.fs.clone(), desk.ports.clock.now().wall);
             let looked = move || {
                 let with_rights = |place: &LibraryPlace, going: &ops::Going| {
@@ -59,23 +59,24 @@ impl Action for Prune {
                 }
                 plan.kept.extend(going.stays);
             }
-            plan.undo = "nothing brings them back: a download begins anew".to_owned();
+            plan.undo = "nothing brings them back: a download begins anew".into();
             Ok(plan)
         })
     }
 }
 
-/// The stores that know what they need.
-async fn stores(desk: &Desk) -> Result<Vec<LibraryPlace>, Refusal> {
+/// The stores that know what they need, and the containers of this machine.
+pub(super) async fn stores(desk: &Desk) -> Result<(Vec<LibraryPlace>, Vec<Container>), Refusal> {
     let containers = match desk.docker().await {
         Ok(docker) if docker.is_local() => docker.list().await.unwrap_or_default(),
         // Without an engine there are no containers that could hold models.
         _ => Vec::new(),
     };
     let (fs, folders) = (desk.ports.fs.clone(), desk.model_folders.clone());
-    let mut places = desk.blocking(move || sources::model_stores(&fs, &folders, &containers)).await?;
+    let looked = move || (sources::model_stores(&fs, &folders, &containers), containers);
+    let (mut places, containers) = desk.blocking(looked).await?;
     places.retain(|place| place.store != ModelStore::Folder);
-    Ok(places)
+    Ok((places, containers))
 }
 
 fn step(place: &LibraryPlace, word: &str, what: &str, files: &[Leftover]) -> Step {

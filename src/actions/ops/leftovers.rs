@@ -53,17 +53,11 @@ pub(in crate::actions) fn going(fs: &RootedFs, place: &LibraryPlace, now: Timest
 pub(super) async fn remove(desk: &Desk, store: ModelStore, path: &str, files: &[String]) -> Result<Done, Trouble> {
     let (fs, now, place) = (desk.ports.fs.clone(), desk.ports.clock.now().wall, path.to_owned());
     let wanted: HashSet<String> = files.iter().cloned().collect();
-    Ok(desk.blocking(move || removed(&fs, now, store, &place, &wanted)).await??)
+    Ok(desk.blocking(move || removed(&fs, now, store, &place, &wanted)).await?)
 }
 
-fn removed(
-    fs: &RootedFs,
-    now: Timestamp,
-    store: ModelStore,
-    path: &str,
-    wanted: &HashSet<String>,
-) -> Result<Done, Trouble> {
-    let Some(place) = sources::model_store(fs, store, path) else { return Ok(Done::default()) };
+fn removed(fs: &RootedFs, now: Timestamp, store: ModelStore, path: &str, wanted: &HashSet<String>) -> Done {
+    let Some(place) = sources::model_store(fs, store, path) else { return Done::default() };
     let going = going(fs, &place, now);
     let (mut freed, mut stayed) = (0, Vec::new());
     let may_go: Vec<&Leftover> = going.orphans.iter().chain(&going.partial).collect();
@@ -76,5 +70,5 @@ fn removed(
     let is_there = |path: &&String| fs.facts(path).is_ok();
     let kept = wanted.iter().filter(|path| !may_go.iter().any(|file| file.path == **path)).filter(is_there);
     stayed.extend(kept.map(|path| format!("{path}, which is needed or in use now")));
-    Ok(Done { text: String::new(), freed: Some(freed), stayed })
+    Done { text: String::new(), freed: Some(freed), stayed }
 }

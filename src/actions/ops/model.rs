@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Done, Trouble, changed, leftovers, tell};
+use super::{Done, Trouble, changed, leftovers, tell, transfer};
 use crate::actions::Desk;
 use crate::domain::{EngineKind, ModelOp, Over, RunEntry, ServedModel, units};
 use crate::engines::{self, ControlError, Generated, HeldModel, Ollama, Pulling, Router, RouterError, Untried};
@@ -50,6 +50,9 @@ pub(super) async fn perform(desk: &Desk, file: &mut RunFile, op: &ModelOp) -> Re
         }
         ModelOp::Pull { endpoint, name } => pull(desk, file, origin(endpoint)?, name).await,
         ModelOp::Generate { model, seconds } => generate(desk, file, model, *seconds).await,
+        ModelOp::CopyFiles { from, to } => transfer::copy(desk, file, from, to).await,
+        ModelOp::PlaceLink { path, to, bytes } => transfer::place(desk, path, to, *bytes).await,
+        ModelOp::RemoveCopy { path, beside } => transfer::remove(desk, path, beside).await,
         ModelOp::RemoveLeftovers { store, place, files } => leftovers::remove(desk, *store, place, files).await,
         ModelOp::Link { path, to, over } => link(desk, path, to.as_deref(), over.as_deref()).await,
     }

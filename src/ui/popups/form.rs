@@ -24,6 +24,8 @@ pub enum FormKind {
     Note,
     /// A model is pulled.
     Pull,
+    /// This file or folder of a model is moved.
+    Move(String),
 }
 
 /// One line to fill in.
@@ -68,6 +70,12 @@ impl Form {
         Self { kind: FormKind::Pull, fields: vec![model], at: 0, error: None }
     }
 
+    /// A form to say where a file or folder of a model is moved.
+    pub fn relocate(path: String) -> Self {
+        let folder = Field { label: "to", input: Input::default() };
+        Self { kind: FormKind::Move(path), fields: vec![folder], at: 0, error: None }
+    }
+
     fn value(&self, label: &str) -> &str {
         self.fields.iter().find(|field| field.label == label).map_or("", |field| field.input.value().trim())
     }
@@ -83,6 +91,15 @@ impl Form {
                 let targets = vec![model.to_owned()];
                 let spec = ActionSpec::named("model.pull");
                 return Ok(spec.map_or_else(Vec::new, |spec| ui.plan(spec, targets, None, now)));
+            }
+            FormKind::Move(path) => {
+                let to = self.value("to");
+                if !to.starts_with('/') {
+                    return Err("say which folder, by its whole path".to_owned());
+                }
+                let (targets, to) = (vec![path.clone()], Some(to.to_owned()));
+                let spec = ActionSpec::named("model.move");
+                return Ok(spec.map_or_else(Vec::new, |spec| ui.plan(spec, targets, to, now)));
             }
             FormKind::Note if self.value("note").is_empty() => return Err("an empty note says nothing".to_owned()),
             FormKind::Note => JournalEntry::Note { text: self.value("note").to_owned() },
@@ -135,6 +152,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
         FormKind::Accept(id, subject) => ("Accept", format!("{id}  {subject}")),
         FormKind::Snooze(id, subject) => ("Snooze", format!("{id}  {subject}")),
         FormKind::Note => ("Note", "becomes a mark on every graph".to_owned()),
+        FormKind::Move(path) => ("Move", format!("{path}  to another folder; the old path will lead there")),
         FormKind::Pull => ("Pull", "a model of Ollama: NAME, or ollama:PORT/NAME where there are several".to_owned()),
     };
     let inner = frame(canvas, area, title, 80, form.fields.len() as u16 + 7);
@@ -155,7 +173,9 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
     }
     let (text, role) = match &form.error {
         Some(error) => (error.as_str(), Role::Critical),
-        None if form.kind == FormKind::Pull => ("enter shows what it would do   esc cancels", Role::Muted),
+        None if matches!(form.kind, FormKind::Pull | FormKind::Move(_)) => {
+            ("enter shows what it would do   esc cancels", Role::Muted)
+        }
         None => {
             ("enter records   tab next field   esc cancels   an end is a date or a duration such as 7d", Role::Muted)
         }

@@ -13,6 +13,7 @@ mod killed;
 mod link;
 mod prune;
 mod pull;
+mod relocate;
 
 const KEPT: &str = "chat:latest-hostler-previous-1";
 

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use super::{KEPT, Rig};
 use crate::actions::interrupted::{journal, worker};
-use crate::bed::{self, wait_until};
+use crate::bed::{self, Home, wait_until};
 
 /// Begins what is planned and kills its worker as soon as the run's file has a record of this kind about this step.
-fn killed_at(it: &Rig, plan: &Value, kind: &str, step: usize) -> String {
-    let (mut worker, id) = worker(&it.home, plan);
-    let file = it.home.state().join("runs").join(format!("{id}.jsonl"));
+pub(super) fn killed(home: &Home, plan: &Value, kind: &str, step: usize) -> String {
+    let (mut worker, id) = worker(home, plan);
+    let file = home.state().join("runs").join(format!("{id}.jsonl"));
     wait_until(bed::DEADLINE, &format!("{kind} {step} is written"), || {
         let text = std::fs::read_to_string(&file).ok()?;
         let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -27,7 +27,7 @@ fn a_promotion_killed_at_any_step_is_taken_back() {
     let names = it.server.names();
     for (kind, step) in (0..3).flat_map(|step| [("began", step), ("finished", step)]) {
         let plan = it.planned("model.promote", "v2", &[])["plan"].clone();
-        let id = killed_at(&it, &plan, kind, step);
+        let id = killed(&it.home, &plan, kind, step);
         let died = journal(&it.home);
         if died["outcome"] == "died" {
             let target = it.target("v2");
@@ -45,7 +45,7 @@ fn a_promotion_and_a_roll_back_killed_at_any_step_are_finished_by_another() {
     for (kind, step) in [("began", 0), ("finished", 0), ("began", 1), ("finished", 1), ("began", 2)] {
         let finish = |action: &str, name: &str| {
             let plan = it.planned(action, name, &[])["plan"].clone();
-            let id = killed_at(&it, &plan, kind, step);
+            let id = killed(&it.home, &plan, kind, step);
             if journal(&it.home)["outcome"] == "died" {
                 let (code, done) = it.home.json(&["run", "--finish", &id, "--json"]);
                 assert_eq!((code, done["outcome"].as_str()), (0, Some("succeeded")), "{action} {kind} {step}: {done}");
