@@ -263,7 +263,8 @@ mod tests {
             .sample(Sample::Usage(std::sync::Arc::default()))
             .sample(Sample::Logs { followed: 0 })
             .sample(Sample::Updates(std::sync::Arc::default()))
-            .sample(Sample::Library(std::sync::Arc::default()));
+            .sample(Sample::Library(std::sync::Arc::default()))
+            .sample(Sample::ModelUpdates(std::sync::Arc::default()));
         script.disk(DockerDisk::default());
         script.docker([container("web").always(), container("job").exited(0, -60)]).assess();
         script

@@ -136,7 +136,7 @@ mod tests {
         assert!(script.waiting("platform.error-rate").is_empty());
         let seen = script.finding("platform.error-rate", "n8n").seen;
         assert_eq!((seen.severity, seen.title.as_str()), (Severity::Warning, "4% of workflow runs fail"));
-        assert_eq!(seen.evidence, ["4 of 100 workflow runs failed within 15 minutes", "limit 1%"]);
+        assert_eq!(seen.evidence, ["4 of 100 workflow runs in 15 min", "limit 1%"]);
         assert_eq!((seen.project.as_deref(), seen.service.as_deref()), (Some("agents"), Some("n8n")));
 
         script.at(960).platforms([n8n(1120, 524)]).assess();
@@ -177,10 +177,8 @@ mod tests {
         assert_eq!(script.open(), ["platform.error-rate n8n"]);
         // After a restart they begin at 0, and what was counted before still counts.
         script.at(960).platforms([n8n(30, 0)]).assess();
-        assert_eq!(
-            script.finding("platform.error-rate", "n8n").seen.evidence[0],
-            "50 of 130 workflow runs failed within 15 minutes"
-        );
+        let seen = script.finding("platform.error-rate", "n8n").seen;
+        assert_eq!(seen.evidence[0], "50 of 130 workflow runs in 15 min");
     }
 
     #[test]

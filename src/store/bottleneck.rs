@@ -46,6 +46,9 @@ pub enum Hold {
     /// Nobody asks, and it holds nothing.
     #[strum(serialize = "idle")]
     Idle,
+    /// Nothing tells what it does.
+    #[strum(serialize = "not told")]
+    Untold,
 }
 
 impl Hold {
@@ -94,7 +97,7 @@ impl State {
             look.busy(),
             look.idle(),
         ];
-        verdicts.into_iter().flatten().next().unwrap_or_else(|| say(Hold::Room, look.rates()))
+        verdicts.into_iter().flatten().next().unwrap_or_else(|| look.room())
     }
 }
 
@@ -260,6 +263,14 @@ impl Look<'_> {
             _ => "stop it, if another could use the card",
         };
         Some(say(Hold::IdleLoaded, [Some(evidence), holds].into_iter().flatten()).change(change))
+    }
+
+    /// Nothing holds it back, as far as it tells anything.
+    fn room(&self) -> Bottleneck {
+        match (self.engine.requests_running.why(), self.minute) {
+            (Some(why), None) => say(Hold::Untold, [format!("what it does is unavailable, because {why}")]),
+            _ => say(Hold::Room, self.rates()),
+        }
     }
 
     fn rates(&self) -> Vec<String> {

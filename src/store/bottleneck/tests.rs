@@ -115,6 +115,17 @@ fn a_server_that_nobody_asks_holds_memory() {
 }
 
 #[test]
+fn of_a_server_that_tells_nothing_nothing_is_told() {
+    let mut script = Script::new();
+    let silent =
+        Engine { requests_running: Reading::Unavailable("it does not say".into()), ..engine(EngineKind::OpenAi, 1234) };
+    script.at(0).engines([silent]);
+    let found = script.state.bottleneck(&script.state.engines.get().unwrap().engines[0]);
+    let why = "what it does is unavailable, because it does not say";
+    assert_eq!((found.hold, found.evidence), (Hold::Untold, vec![why.to_owned()]));
+}
+
+#[test]
 fn a_server_that_does_not_answer_or_loads_says_so() {
     let silent = |why: &'static str| {
         after(

@@ -191,6 +191,6 @@ fn a_server_behind_a_published_port_is_shown_in_its_container() {
     bed::wait_until(DEADLINE, "the server answers", || answers(port).then_some(()));
     let home = Home::new().engine(share.endpoint()).among(&[port]).args(["--tab", "models"]);
     let mut desk = home.open();
-    desk.see(&format!("vLLM  :{port}  in {}", server.name()));
+    desk.see(&format!("▾ vLLM :{port}  in {}", server.name()));
     desk.see("tiny");
 }

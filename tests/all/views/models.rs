@@ -1,7 +1,7 @@
 //! Keys on the Models tab: which action they plan, and how the model is written.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use hostler::domain::{EngineKind, ModelRef, Reading, Residency};
+use hostler::domain::{Engine, EngineKind, LibrarySample, ModelRef, Reading, Residency, Sample, StoredModel};
 use hostler::store::State;
 use hostler::ui::tabs::TabId;
 use hostler::ui::{Intent, Ui};
@@ -112,4 +112,34 @@ fn what_is_pulled_is_written_first() {
     ui.setup.read_only = true;
     press(&mut ui, state, KeyCode::Char('+'));
     assert!(ui.popup.is_none(), "nothing is filled in that would be refused");
+}
+
+#[test]
+fn the_library_tells_what_a_name_is_for_and_who_has_it_in_memory() {
+    let named = |name: &str| make::stored_model(name);
+    let chat = StoredModel { also_named: vec!["qwen3:32b".to_owned()], ..named("chat:latest") };
+    let lost = StoredModel { damage: Some("its weights are missing".to_owned()), ..named("phi4:14b") };
+    let models = vec![chat, named("chat:latest-hostler-previous-1"), lost, named("qwen3:32b")];
+    let sample = LibrarySample { models, places: vec![make::library_place("/m")], ..LibrarySample::default() };
+    let mut script = Script::new();
+    script.sample(Sample::Library(sample.into()));
+    let loaded = Residency::Loaded { vram_bytes: Some(make::GIB), until: None };
+    let models = Reading::Known(vec![model("qwen3:32b", loaded), model("elsewhere:7b", Residency::OnDisk)]);
+    script.engines([Engine { models, ..make::engine(EngineKind::Ollama, 11434) }]);
+    let mut ui = ui(TabId::Models, (160, 48), role_theme());
+    ui.setup.aliases = vec!["chat:latest".to_owned()];
+    let text = text_of(&drawn(&ui, &script.state));
+    let line =
+        |name: &str| text.lines().find(|line| line.contains(&format!("  {name} "))).unwrap_or_else(|| panic!("{text}"));
+    for (name, state) in [
+        ("chat:latest", "is qwen3:32b"),
+        ("chat:latest-hostler-previous-1", "kept for roll back"),
+        ("phi4:14b", "broken"),
+        ("elsewhere:7b", "on disk"),
+    ] {
+        assert!(line(name).contains(state), "{name}: {}", line(name));
+    }
+    assert!(text.contains("Ollama :11434  not found on disk"), "{text}");
+    let on_disk = text.lines().filter(|line| line.contains("  qwen3:32b ")).collect::<Vec<_>>();
+    assert!(on_disk.iter().any(|line| line.contains("1.0G") && line.contains("loaded")), "{on_disk:?}");
 }

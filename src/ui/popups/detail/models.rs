@@ -159,7 +159,7 @@ fn of_weights(scene: &Scene<'_>, weights: &Weights) -> Vec<Pieces<'static>> {
     let mut lines = vec![
         Vec::new(),
         labelled("parameters", read(&weights.parameters, units::parameters)),
-        labelled("quantization", format!("{quantization}, {bits}")),
+        labelled("quant", format!("{quantization}, {bits}")),
         labelled("weights", units::bytes(weights.tensor_bytes)),
     ];
     lines.extend(memory(scene, weights));
@@ -188,11 +188,9 @@ fn memory(scene: &Scene<'_>, weights: &Weights) -> Vec<Pieces<'static>> {
         }
         lines.push(line);
     }
-    let against = all.map(|all| format!(" In the colour of a warning: more than a card of {} has.", units::bytes(all)));
-    lines.push(vec![piece(
-        Role::Faint,
-        format!("Weights, cache of one sequence and buffers: an estimate.{}", against.unwrap_or_default()),
-    )]);
+    lines.push(vec![piece(Role::Faint, "An estimate: weights, cache of one sequence, buffers.")]);
+    let most = all.map(|all| format!("In this colour: more than the {} of a card.", units::bytes(all)));
+    lines.extend(most.map(|text| vec![piece(Role::Warning, text)]));
     lines
 }
 

@@ -139,7 +139,7 @@ pub(super) fn hold_role(hold: Hold) -> Role {
     match hold {
         Hold::Hung | Hold::Silent => Role::Critical,
         hold if hold.is_trouble() => Role::Warning,
-        Hold::Idle | Hold::IdleLoaded | Hold::Loading => Role::Muted,
+        Hold::Idle | Hold::IdleLoaded | Hold::Loading | Hold::Untold => Role::Muted,
         _ => Role::Ok,
     }
 }

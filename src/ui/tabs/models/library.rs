@@ -16,8 +16,8 @@ use super::super::super::theme::Role;
 use super::super::super::widgets::rule;
 use super::super::super::widgets::table::{self, Column, TableRow};
 use crate::domain::{
-    Engine, EngineSample, LibraryPlace, LibrarySample, ModelRef, Reading, Residency, SourceId, Standing, StoredModel,
-    units,
+    Engine, EngineSample, LibraryPlace, LibrarySample, ModelName, ModelRef, ModelStore, Reading, Residency, SourceId,
+    Standing, StoredModel, units,
 };
 
 /// The typed fields of a filter.
@@ -171,25 +171,39 @@ fn states(scene: &Scene<'_>, stored: &StoredModel, served: Option<&ModelRef>) ->
     if stored.damage.is_some() {
         states.push((Role::Critical, "broken".to_owned()));
     }
-    match served.map(|model| &model.residency) {
-        Some(Residency::Loaded { .. }) => states.push((Role::Ok, "loaded".to_owned())),
-        Some(_) if unused.is_none() => states.push((Role::Muted, "on disk".to_owned())),
-        _ => {}
+    let loaded = matches!(served.map(|model| &model.residency), Some(Residency::Loaded { .. }));
+    if loaded {
+        states.push((Role::Ok, "loaded".to_owned()));
     }
     if matches!(update(scene, stored), Some(Standing::Newer { .. })) {
         states.push((Role::Accent, "newer out".to_owned()));
     }
-    if let Some(of) = &stored.alias_of {
-        states.push((Role::Accent, format!("is {of}")));
-    }
-    if let Some(age) = unused.filter(|_| !matches!(served.map(|it| &it.residency), Some(Residency::Loaded { .. }))) {
+    states.extend(by_name(scene, stored));
+    if let Some(age) = unused.filter(|_| !loaded) {
         states.push((Role::Warning, format!("unused for {}", units::age(age))));
     }
     let today = scene.ui.setup.zone.to_datetime(scene.now.wall).date();
     if stored.tuned.as_ref().and_then(crate::domain::Tuned::retrain_due).is_some_and(|due| due <= today) {
         states.push((Role::Warning, "retrain".to_owned()));
     }
+    if states.is_empty() && served.is_some() {
+        states.push((Role::Muted, "on disk".to_owned()));
+    }
     states
+}
+
+/// What its name says: that clients use it, or that it is kept to go back to.
+fn by_name(scene: &Scene<'_>, stored: &StoredModel) -> Option<(Role, String)> {
+    let is_alias = scene.ui.setup.aliases.iter().any(|alias| *alias == stored.name || *alias == stored.path);
+    if let Some(of) = stored.alias_of.as_ref().or(stored.also_named.first().filter(|_| is_alias)) {
+        return Some((Role::Accent, format!("is {of}")));
+    }
+    let name = stored.name.parse::<ModelName>().ok().filter(|_| stored.store == ModelStore::Ollama)?;
+    match (name.previous_of(), name.aside_of()) {
+        (Some(_), _) => Some((Role::Accent, "kept for roll back".to_owned())),
+        (_, Some(_)) => Some((Role::Muted, "left by a roll back".to_owned())),
+        _ => None,
+    }
 }
 
 fn update<'a>(scene: &Scene<'a>, stored: &StoredModel) -> Option<&'a Standing> {
@@ -321,7 +335,7 @@ const COLUMNS: &[Column<Row>] = &[
         id: "name",
         title: "  model",
         width: 24,
-        grow: 22,
+        grow: 16,
         right: false,
         drop: 0,
         cell: |row, _| model(row, |model| vec![piece(Role::Text, format!("  {}", model.name))]),
@@ -413,7 +427,7 @@ const COLUMNS: &[Column<Row>] = &[
     Column {
         id: "state",
         title: "state",
-        width: 12,
+        width: 18,
         grow: 16,
         right: false,
         drop: 1,
