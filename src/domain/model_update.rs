@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{FaultKind, Gpu, ModelOrigin, ModelStore, Reading, StoredModel, UpdateMemory, Why, fit};
 
 /// What one look at what registries said about models gave.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ModelUpdateSample {
     /// What they answered: its part about models.
     pub memory: Arc<UpdateMemory>,

@@ -129,11 +129,13 @@ fn the_library_tells_what_a_name_is_for_and_who_has_it_in_memory() {
     let mut ui = ui(TabId::Models, (160, 48), role_theme());
     ui.setup.aliases = vec!["chat:latest".to_owned()];
     let text = text_of(&drawn(&ui, &script.state));
-    let line =
-        |name: &str| text.lines().find(|line| line.contains(&format!("  {name} "))).unwrap_or_else(|| panic!("{text}"));
+    let line = |name: &str| {
+        let begins = format!("    {name}");
+        text.lines().find(|line| line.starts_with(&begins)).unwrap_or_else(|| panic!("{text}"))
+    };
     for (name, state) in [
-        ("chat:latest", "is qwen3:32b"),
-        ("chat:latest-hostler-previous-1", "kept for roll back"),
+        ("chat:latest ", "is qwen3:32b"),
+        ("chat:latest-hostler-pr", "kept for roll back"),
         ("phi4:14b", "broken"),
         ("elsewhere:7b", "on disk"),
     ] {
