@@ -60,7 +60,7 @@ pub use engine::{Endpoint, Engine, EngineKind, EngineOption, EngineSample, Model
 pub use event::{Effect, Event, Sample};
 pub use exit::Exit;
 pub use finding::{Finding, FindingId, Observation, Severity, Silence, Unassessed, Unit, Verdict};
-pub use fit::{OVERHEAD_BYTES, bits_by_name, fits, parameters_by_name, weights_bytes};
+pub use fit::{OVERHEAD_BYTES, bits_by_name, fits, largest_memory, parameters_by_name, weights_bytes};
 pub use gpu::{
     Ecc, Gpu, GpuDriver, GpuMemory, GpuProcess, GpuProcessKind, GpuSample, PcieLink, ThrottleReason, XidEvent,
 };
@@ -96,5 +96,5 @@ pub use served::{Served, ServedLedger};
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};
 pub use tally::{Bucket, Counter, Histogram, Spread, Tally};
 pub use thresholds::Thresholds;
-pub use vram::{KV_TYPES, KvBits, MemoryNeed, kv_bits, longest_context};
+pub use vram::{KV_TYPES, KvBits, MemoryNeed, kv_bits};
 pub use xid::{XidClass, xid_class, xid_name};

@@ -33,7 +33,7 @@ pub use logs::{LogRing, LogStats};
 pub use measures::{Measures, Performance, Window};
 pub use models::Served;
 pub use platforms::PlatformCounters;
-pub use select::{Change, GpuRow, ProjectView, verdict};
+pub use select::{Change, GpuRow, OnCards, ProjectView, verdict};
 pub use series::{RANGES, Range, Series, SeriesId, SeriesStore};
 pub use slot::Slot;
 pub use sources::{SourceState, Sources};

@@ -13,12 +13,16 @@ pub fn weights_bytes(parameters: u64, bits_per_weight: f64) -> u64 {
 /// Whether weights of so many bytes fit the largest of `cards`, with [`OVERHEAD_BYTES`] beside them. Room for a context is
 /// not counted.
 pub fn fits(weights_bytes: u64, cards: &[Gpu]) -> Reading<bool> {
-    let largest = cards.iter().filter_map(|card| card.memory.known()).map(|memory| memory.total_bytes).max();
-    match largest {
+    match largest_memory(cards) {
         Some(largest) => Reading::Known(weights_bytes.saturating_add(OVERHEAD_BYTES) <= largest),
         None if cards.is_empty() => Reading::Unavailable(Why::from("there is no card")),
         None => Reading::Unavailable(Why::from("no card tells how much memory it has")),
     }
+}
+
+/// Bytes of video memory of the largest of `cards`; `None` where none tells.
+pub fn largest_memory(cards: &[Gpu]) -> Option<u64> {
+    cards.iter().filter_map(|card| card.memory.known()).map(|memory| memory.total_bytes).max()
 }
 
 /// Parameters as the name of a model says them: 32 milliards of `Qwen3-32B`, all eight parts of `Mixtral-8x7B`; `None` where

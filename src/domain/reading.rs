@@ -14,6 +14,8 @@ impl Why {
     pub const WAITING: Self = Self(Cow::Borrowed("not read yet"));
     /// The device or kernel says that it does not offer this reading.
     pub const NOT_SUPPORTED: Self = Self(Cow::Borrowed("not supported"));
+    /// The inference server does not serve yet.
+    pub const LOADING: Self = Self(Cow::Borrowed("it loads its model"));
 
     /// A reason put together at run time.
     pub fn new(text: impl Into<String>) -> Self {

@@ -66,43 +66,12 @@ impl MemoryNeed {
     }
 }
 
-/// The longest context, a power of two from 2,048 to what the model was trained for, at which a model fits into so many bytes.
-pub fn longest_context(
-    free_bytes: u64,
-    weights_bytes: u64,
-    shape: &ModelShape,
-    parallel: u64,
-    kv: KvBits,
-) -> Option<u64> {
-    let most = shape.context_length.unwrap_or(131_072);
-    let lengths = (11..=24).map(|power| 1_u64 << power).take_while(|tokens| *tokens <= most.max(2_048));
-    lengths
-        .filter(|tokens| MemoryNeed::of(weights_bytes, shape, *tokens, parallel, kv).total_bytes() <= free_bytes)
-        .last()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::PerLayer;
+    use crate::make::llama_8b;
 
     const GIB: u64 = 1 << 30;
-
-    fn llama_8b() -> ModelShape {
-        ModelShape {
-            context_length: Some(131_072),
-            embedding_length: Some(4096),
-            block_count: 32,
-            head_count_kv: PerLayer::Same(8),
-            key_length: 128,
-            value_length: 128,
-            sliding_window: None,
-            windowed: PerLayer::Same(false),
-            latent_length: None,
-            expert_count: None,
-            expert_used_count: None,
-        }
-    }
 
     #[test]
     fn a_cache_is_known_by_the_words_of_every_engine() {
@@ -117,15 +86,5 @@ mod tests {
         assert_eq!((one.kv_bytes, one.total_bytes() / GIB), (4 * GIB, 9));
         assert_eq!(MemoryNeed::of(weights, &llama_8b(), 32_768, 4, kv_bits(None)).kv_bytes, 16 * GIB);
         assert_eq!(MemoryNeed::of(weights, &llama_8b(), 32_768, 1, kv_bits(Some("q8_0"))).kv_bytes, 17 * GIB / 8);
-    }
-
-    #[test]
-    fn the_longest_context_that_fits_is_a_power_of_two() {
-        let longest = |free, parallel| longest_context(free, 49 * GIB / 10, &llama_8b(), parallel, kv_bits(None));
-        assert_eq!(
-            (longest(8 * GIB, 1), longest(12 * GIB, 1), longest(24 * GIB, 1)),
-            (Some(16_384), Some(32_768), Some(131_072))
-        );
-        assert_eq!((longest(12 * GIB, 4), longest(5 * GIB, 1)), (Some(8_192), None));
     }
 }

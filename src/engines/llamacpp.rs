@@ -24,7 +24,6 @@ pub(super) const SPEC: EngineSpec = EngineSpec {
 
 const PROPS: &str = "/props?autoload=false";
 const METRICS: &str = "/metrics?autoload=false";
-const LOADING: Why = Why(std::borrow::Cow::Borrowed("it loads its model"));
 
 async fn fingerprint(probe: &mut Probe) -> bool {
     let named = matches!(probe.get(MODELS).await, Ok(answer) if answer.server == "llama.cpp" || is_loading(&answer));
@@ -47,7 +46,7 @@ fn is_loading(answer: &Answer) -> bool {
 async fn ask(probe: &mut Probe, path: &'static str) -> Result<Answer, Why> {
     let answer = probe.get(path).await.map_err(|error| why(path, &error))?;
     if is_loading(&answer) {
-        return Err(LOADING);
+        return Err(Why::LOADING);
     }
     match answer.success() {
         Ok(_) => Ok(answer),
@@ -132,11 +131,11 @@ fn described(model: &Model, props: Option<&Props>) -> ModelRef {
 
 async fn load(probe: &mut Probe, models: &[ModelRef]) -> Result<Load, Why> {
     if probe.remembered(MODELS).is_some_and(is_loading) {
-        return Err(LOADING);
+        return Err(Why::LOADING);
     }
     let answer = probe.get(METRICS).await.map_err(|error| why(METRICS, &error))?;
     if is_loading(&answer) {
-        return Err(LOADING);
+        return Err(Why::LOADING);
     }
     // It answers, so its models stand; only these readings are missing.
     Ok(match answer.status {

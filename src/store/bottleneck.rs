@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::{Performance, State, Window};
-use crate::domain::{Counter, Engine, EngineKind, Gpu, ModelRef, Residency, Spread, ThrottleReason, units};
+use super::{OnCards, Performance, State, Window};
+use crate::domain::{Counter, Engine, EngineKind, Gpu, ModelRef, Residency, Spread, ThrottleReason, Why, units};
 
 /// What a server is held back by, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, strum::IntoStaticStr)]
@@ -84,8 +84,7 @@ impl State {
             engine,
             minute: self.measures.of(&engine.endpoint, Window::Minute),
             quarter: self.measures.of(&engine.endpoint, Window::Quarter),
-            cards: self.cards_of(engine),
-            memory: self.gpu_memory_of_engine(engine),
+            on: self.on_cards(engine),
         };
         let verdicts = [
             look.silent(),
@@ -106,9 +105,7 @@ struct Look<'a> {
     engine: &'a Engine,
     minute: Option<&'a Performance>,
     quarter: Option<&'a Performance>,
-    cards: Vec<&'a Gpu>,
-    /// Video memory of its processes, bytes.
-    memory: Option<u64>,
+    on: OnCards<'a>,
 }
 
 fn say(hold: Hold, evidence: impl IntoIterator<Item = String>) -> Bottleneck {
@@ -123,11 +120,11 @@ impl Bottleneck {
 
 impl Look<'_> {
     fn silent(&self) -> Option<Bottleneck> {
-        let why = self.engine.models.why().filter(|_| self.engine.requests_running.known().is_none())?.to_string();
-        Some(if why.contains("loads its model") {
-            say(Hold::Loading, [why])
+        let why = self.engine.models.why().filter(|_| self.engine.requests_running.known().is_none())?;
+        Some(if *why == Why::LOADING {
+            say(Hold::Loading, [why.to_string()])
         } else {
-            say(Hold::Silent, [why]).change("look at its log; restart it")
+            say(Hold::Silent, [why.to_string()]).change("look at its log; restart it")
         })
     }
 
@@ -162,7 +159,7 @@ impl Look<'_> {
     }
 
     fn throttled(&self) -> Option<Bottleneck> {
-        let (card, reason) = self.cards.iter().find_map(|card| {
+        let (card, reason) = self.on.cards.iter().find_map(|card| {
             let reason = card.throttle.known()?.iter().find(|reason| reason.is_alarm())?;
             Some((card, reason))
         })?;
@@ -220,9 +217,10 @@ impl Look<'_> {
         if !works {
             return None;
         }
-        let most = |of: fn(&Gpu) -> Option<f64>| self.cards.iter().filter_map(|card| of(card)).reduce(f64::max);
+        let most = |of: fn(&Gpu) -> Option<f64>| self.on.cards.iter().filter_map(|card| of(card)).reduce(f64::max);
         let (compute, bandwidth) = (most(|gpu| gpu.compute_ratio.get()), most(|gpu| gpu.bandwidth_ratio.get()));
         let capped = self
+            .on
             .cards
             .iter()
             .any(|card| card.throttle.known().is_some_and(|reasons| reasons.contains(&ThrottleReason::PowerCap)));
@@ -256,7 +254,7 @@ impl Look<'_> {
         if !loaded || time < Duration::from_mins(5) {
             return Some(say(Hold::Idle, [evidence]));
         }
-        let holds = self.memory.map(|bytes| format!("holds {} of video memory", units::bytes(bytes)));
+        let holds = self.on.memory_bytes.map(|bytes| format!("holds {} of video memory", units::bytes(bytes)));
         let change = match self.engine.kind {
             EngineKind::Ollama => "a shorter OLLAMA_KEEP_ALIVE gives it back",
             EngineKind::LlamaCpp => "--sleep-idle-seconds gives it back",

@@ -1,6 +1,6 @@
 //! Derived views: what more than one face needs, computed once here from `&State`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -48,6 +48,27 @@ pub struct GpuRow<'a> {
     pub engine: Option<&'a Engine>,
     /// The model that this server holds there, where it is the only one.
     pub model: Option<&'a str>,
+}
+
+/// What one inference server has on the cards.
+#[derive(Debug, Clone, Default)]
+pub struct OnCards<'a> {
+    /// The cards that its processes are on, by index.
+    pub cards: Vec<&'a Gpu>,
+    /// Video memory that they hold, bytes; `None` where they hold none or it cannot be told.
+    pub memory_bytes: Option<u64>,
+    /// Another server's processes are on one of them too.
+    pub shared: bool,
+}
+
+impl OnCards<'_> {
+    /// Watts of the cards; `None` where there is none, one is shared, or the power cannot be read.
+    pub fn power_watts(&self) -> Option<f64> {
+        if self.cards.is_empty() || self.shared {
+            return None;
+        }
+        self.cards.iter().map(|gpu| gpu.power_watts.get()).sum()
+    }
 }
 
 /// Something that changed since the last visit.
@@ -131,33 +152,26 @@ impl State {
         self.containers().iter().find(|container| container.publishes(engine.port)).map(|container| &container.id)
     }
 
-    /// The cards that a server's processes are on, by index.
-    pub fn cards_of(&self, engine: &Engine) -> Vec<&Gpu> {
-        let rows = self.gpu_rows().into_iter();
-        let own = rows.filter(|row| row.engine.is_some_and(|server| server.endpoint == engine.endpoint));
-        let cards: BTreeMap<u32, &Gpu> = own.map(|row| (row.gpu.index, row.gpu)).collect();
-        cards.into_values().collect()
-    }
-
-    /// Video memory that a server's processes hold, bytes; `None` where they hold none or it cannot be told.
-    pub fn gpu_memory_of_engine(&self, engine: &Engine) -> Option<u64> {
-        let rows = self.gpu_rows().into_iter();
-        let own = rows.filter(|row| row.engine.is_some_and(|server| server.endpoint == engine.endpoint));
-        own.filter_map(|row| row.process.memory_used_bytes.get()).reduce(|sum, more| sum + more)
-    }
-
-    /// Watts of the cards that a server's processes are on; `None` where it has none, shares one with another server, or the power
-    /// cannot be read.
-    pub fn power_of(&self, engine: &Engine) -> Option<f64> {
-        let cards = self.cards_of(engine);
-        let shared = self.gpu_rows().iter().any(|row| {
-            let other = row.engine.is_some_and(|server| server.endpoint != engine.endpoint);
-            other && cards.iter().any(|card| card.index == row.gpu.index)
-        });
-        if cards.is_empty() || shared {
-            return None;
+    /// What a server has on the cards.
+    pub fn on_cards(&self, engine: &Engine) -> OnCards<'_> {
+        let (mut cards, mut others, mut memory_bytes) = (BTreeMap::new(), BTreeSet::new(), None::<u64>);
+        for row in self.gpu_rows() {
+            let Some(server) = row.engine else { continue };
+            if server.endpoint == engine.endpoint {
+                cards.insert(row.gpu.index, row.gpu);
+                let held = row.process.memory_used_bytes.get();
+                memory_bytes = held.map(|held| memory_bytes.unwrap_or(0) + held).or(memory_bytes);
+            } else {
+                others.insert(row.gpu.index);
+            }
         }
-        cards.iter().map(|gpu| gpu.power_watts.get()).sum()
+        let shared = cards.keys().any(|index| others.contains(index));
+        OnCards { cards: cards.into_values().collect(), memory_bytes, shared }
+    }
+
+    /// The inference server at this endpoint.
+    pub fn engine_at(&self, endpoint: &Endpoint) -> Option<&Engine> {
+        self.engines.get()?.engines.iter().find(|engine| engine.endpoint == *endpoint)
     }
 
     /// The inference server whose log this is.

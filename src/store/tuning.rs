@@ -3,9 +3,10 @@
 //! Nothing here is a fault. It is said only where the numbers are there: from counters, from the options a server was started
 //! with, and from the shape of its model on disk.
 
-use super::{Performance, State, Window};
+use super::{OnCards, Performance, State, Window};
 use crate::domain::{
-    Counter, Endpoint, Engine, EngineKind, Gpu, MemoryNeed, ModelRef, Residency, Spread, StoredModel, kv_bits, units,
+    Counter, Endpoint, Engine, EngineKind, MemoryNeed, ModelRef, Residency, Spread, StoredModel, kv_bits, units,
+    weights_bytes,
 };
 
 /// One piece of advice.
@@ -82,7 +83,7 @@ impl State {
             stored.map(|weights| weights.tensor_bytes).or(model.size_bytes)
         };
         let weights_bytes = loaded.iter().map(weights).sum::<Option<u64>>().filter(|bytes| *bytes > 0)?;
-        let all = self.gpu_memory_of_engine(engine)?;
+        let all = case.on.memory_bytes?;
         let kv_bytes = case.kv_bytes(&loaded).filter(|bytes| *bytes <= all.saturating_sub(weights_bytes));
         Some(MemorySplit {
             weights_bytes,
@@ -100,13 +101,13 @@ struct Case<'a> {
     state: &'a State,
     engine: &'a Engine,
     seen: Option<&'a Performance>,
-    cards: Vec<&'a Gpu>,
+    on: OnCards<'a>,
 }
 
 impl<'a> Case<'a> {
     fn of(state: &'a State, engine: &'a Engine) -> Self {
         let seen = state.measures.of(&engine.endpoint, Window::Quarter);
-        Self { state, engine, seen, cards: state.cards_of(engine) }
+        Self { state, engine, seen, on: state.on_cards(engine) }
     }
 
     /// Bytes of its cache: by what it says that it holds, else by the contexts of what it has loaded.
@@ -192,7 +193,7 @@ impl<'a> Case<'a> {
         if bits < UNQUANTIZED || parameters < 3_000_000_000 {
             return None;
         }
-        let quantized = (parameters as f64 * Q4_K_M / 8.0) as u64;
+        let quantized = weights_bytes(parameters, Q4_K_M);
         Some((
             format!("{} has {bits:.1} bits a weight: {}", stored.name, units::bytes(weights.tensor_bytes)),
             format!(
@@ -258,7 +259,7 @@ impl<'a> Case<'a> {
     /// Memory of the card that vLLM was told to leave alone.
     fn utilization(&self) -> Said {
         let share = self.number(&["--gpu-memory-utilization"]).filter(|_| self.engine.kind == EngineKind::Vllm)?;
-        let [card] = self.cards.as_slice() else { return None };
+        let [card] = self.on.cards.as_slice() else { return None };
         let memory = card.memory.get()?;
         let free = memory.total_bytes.saturating_sub(memory.used_bytes);
         let more = (0.92 - share) * memory.total_bytes as f64;
@@ -279,7 +280,7 @@ impl<'a> Case<'a> {
         let rows = self.state.gpu_rows();
         let idle = self.state.gpus.get()?.gpus.iter().filter(|gpu| rows.iter().all(|row| row.gpu.index != gpu.index));
         let idle = idle.count();
-        (batches && shards + idle == all && idle > 0 && !self.cards.is_empty()).then(|| {
+        (batches && shards + idle == all && idle > 0 && !self.on.cards.is_empty()).then(|| {
             (
                 format!("it uses {shards} of {all} cards, and nothing else uses the rest"),
                 format!("tensor parallelism over {all}: weights and KV cache are shared by all of them"),

@@ -4,9 +4,7 @@ use super::command::Command;
 use super::list::RowKey;
 use super::popups::{Form, MenuKind, Popup, RunView};
 use super::{Intent, Ui};
-use crate::domain::{
-    ActionSpec, ContainerState, Endpoint, Engine, EngineKind, Moment, Plan, Residency, Risk, Run, Subject,
-};
+use crate::domain::{ActionSpec, ContainerState, Endpoint, EngineKind, Moment, Plan, Residency, Risk, Run, Subject};
 use crate::store::State;
 
 impl Ui {
@@ -68,7 +66,7 @@ impl Ui {
     /// What the form of a pull begins with: the selected model where Ollama has it, else the Ollama that is selected.
     fn pulled(&self, state: &State, now: Moment) -> String {
         let at = |endpoint: &Endpoint, name: &str| {
-            let engine = engine(state, endpoint).filter(|engine| engine.kind == EngineKind::Ollama)?;
+            let engine = state.engine_at(endpoint).filter(|engine| engine.kind == EngineKind::Ollama)?;
             Some(format!("{}/{name}", engine.subject()))
         };
         let found = match self.selected(state, now) {
@@ -96,7 +94,7 @@ impl Ui {
     /// Unloads the selected model if it is in memory, else loads it.
     pub(super) fn load_or_unload(&mut self, state: &State, now: Moment) -> Vec<Intent> {
         let loaded = match self.selected(state, now) {
-            Some(RowKey::Model(endpoint, name)) => engine(state, &endpoint).is_some_and(|engine| {
+            Some(RowKey::Model(endpoint, name)) => state.engine_at(&endpoint).is_some_and(|engine| {
                 let mut models = engine.models.known().into_iter().flatten();
                 models.any(|model| model.name == name && matches!(model.residency, Residency::Loaded { .. }))
             }),
@@ -151,7 +149,7 @@ impl Ui {
             }
             (Subject::Volume, RowKey::Volume(name)) => Some(name.to_string()),
             (Subject::Model, RowKey::Model(endpoint, name)) if !name.is_empty() => {
-                let engine = engine(state, endpoint)?;
+                let engine = state.engine_at(endpoint)?;
                 Some(format!("{}/{name}", engine.subject()))
             }
             (Subject::Model, RowKey::Stored(path)) => Some(path.to_string()),
@@ -209,9 +207,4 @@ impl Ui {
             command.action().is_some() || matches!(command, Command::StartStop | Command::LoadUnload | Command::Shell);
         !(acts && (self.setup.read_only || self.setup.demo))
     }
-}
-
-/// The inference server that listens there.
-fn engine<'a>(state: &'a State, endpoint: &Endpoint) -> Option<&'a Engine> {
-    state.engines.get()?.engines.iter().find(|engine| engine.endpoint == *endpoint)
 }

@@ -84,22 +84,7 @@ impl ModelShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn llama_8b() -> ModelShape {
-        ModelShape {
-            context_length: Some(131_072),
-            embedding_length: Some(4096),
-            block_count: 32,
-            head_count_kv: PerLayer::Same(8),
-            key_length: 128,
-            value_length: 128,
-            sliding_window: None,
-            windowed: PerLayer::Same(false),
-            latent_length: None,
-            expert_count: None,
-            expert_used_count: None,
-        }
-    }
+    use crate::make::llama_8b;
 
     #[track_caller]
     fn same(found: f64, expected: f64) {

@@ -117,7 +117,7 @@ pub(super) fn engine(state: &State, engine: &Engine) -> EngineReport {
         inference_kv_cache_used_ratio: engine.kv_cache_used_ratio.clone(),
         inference_kv_cache_tokens: engine.kv_cache_tokens.clone(),
         performance: match (seen, engine.tally.why()) {
-            (Some(seen), _) => Reading::Known(performance(seen, state.power_of(engine))),
+            (Some(seen), _) => Reading::Known(performance(seen, state.on_cards(engine).power_watts())),
             (None, Some(why)) => Reading::Unavailable(why.clone()),
             (None, None) => Reading::Unavailable("its counters were looked at only once".into()),
         },

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::domain::{
-    EngineOption, GpuMemory, GpuProcess, GpuProcessKind, Histogram, LibrarySample, ModelShape, PerLayer, Reading,
-    Tally, Weights, WeightsFormat, Why,
+    EngineOption, GpuMemory, GpuProcess, GpuProcessKind, Histogram, LibrarySample, Reading, Tally, Weights,
+    WeightsFormat, Why,
 };
-use crate::make::{GIB, Script, engine, gpu, stored_model};
+use crate::make::{GIB, Script, engine, gpu, llama_8b, stored_model};
 
 /// A server on a box, watched for a quarter of an hour.
 struct Box {
@@ -92,19 +92,7 @@ impl Box {
             quantization: None,
             bits_per_weight: Reading::Known(self.bits),
             tensor_bytes: (parameters as f64 * self.bits / 8.0) as u64,
-            shape: Some(ModelShape {
-                context_length: Some(131_072),
-                embedding_length: Some(4096),
-                block_count: 32,
-                head_count_kv: PerLayer::Same(8),
-                key_length: 128,
-                value_length: 128,
-                sliding_window: None,
-                windowed: PerLayer::Same(false),
-                latent_length: None,
-                expert_count: None,
-                expert_used_count: None,
-            }),
+            shape: Some(llama_8b()),
         };
         StoredModel { store, weights: Reading::Known(weights), ..stored_model("llama:8b") }
     }

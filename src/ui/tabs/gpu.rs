@@ -13,7 +13,7 @@ use super::super::command::Command;
 use super::super::list::{ListId, RowKey};
 use super::super::popups::{Detail, Popup};
 use super::super::theme::Role;
-use super::super::widgets::rule;
+use super::super::widgets::rule::{self, below};
 use super::{Tab, TabId};
 use crate::domain::{SourceId, SourceStatus, units};
 
@@ -113,12 +113,6 @@ fn narrow(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     if rest.height >= 5 {
         graphs::graphs(canvas, rest, scene);
     }
-}
-
-/// What is left of an area below `taken` lines.
-fn below(area: Rect, taken: u16) -> Rect {
-    let taken = taken.min(area.height);
-    Rect { y: area.y + taken, height: area.height - taken, ..area }
 }
 
 fn has_cards(scene: &Scene<'_>) -> bool {

@@ -14,7 +14,7 @@ use super::super::list::{ListId, RowKey};
 use super::super::popups::{Detail, Popup};
 use super::super::theme::Role;
 use super::super::widgets::plot::{self, Plot, Top};
-use super::super::widgets::rule;
+use super::super::widgets::rule::{self, below};
 use super::super::widgets::table::TableRow as _;
 use super::{Tab, TabId};
 use crate::domain::{Endpoint, Engine, SourceId, SourceStatus, units};
@@ -181,12 +181,6 @@ fn selected<'a>(scene: &Scene<'_>, rows: &'a [Row]) -> Option<&'a Row> {
         }
     }
     rows.get(scene.ui.list(ListId::Engines).position(&keys)?)
-}
-
-/// What is left of an area below `taken` lines.
-fn below(area: Rect, taken: u16) -> Rect {
-    let taken = taken.min(area.height);
-    Rect { y: area.y + taken, height: area.height - taken, ..area }
 }
 
 /// What was looked for, when nothing was found.

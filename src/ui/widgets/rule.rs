@@ -32,6 +32,12 @@ pub fn heading(canvas: &mut Canvas<'_>, area: Rect, title: &str, focused: bool, 
     }
 }
 
+/// What is left of an area below `taken` lines.
+pub fn below(area: Rect, taken: u16) -> Rect {
+    let taken = taken.min(area.height);
+    Rect { y: area.y + taken, height: area.height - taken, ..area }
+}
+
 /// The area below a heading.
 pub fn body(area: Rect) -> Rect {
     Rect { y: area.y.saturating_add(1), height: area.height.saturating_sub(1), ..area }

@@ -7,20 +7,21 @@ use super::super::super::tabs::models;
 use super::super::super::theme::Role;
 use super::{labelled, read, wrapped};
 use crate::domain::{
-    Endpoint, Engine, KV_TYPES, LibraryPlace, MemoryNeed, Reading, Residency, Standing, StoredModel, Weights, units,
+    Endpoint, Engine, KV_TYPES, LibraryPlace, MemoryNeed, Reading, Residency, Standing, StoredModel, Weights,
+    largest_memory, units,
 };
 
 /// Title and lines.
 type Detail = (String, Vec<Pieces<'static>>);
 
 pub(super) fn engine(scene: &Scene<'_>, endpoint: &Endpoint, columns: usize) -> Option<Detail> {
-    let engine = engine_at(scene, endpoint)?;
+    let engine = scene.state.engine_at(endpoint)?;
     Some((format!("{} {endpoint}", engine.kind.title()), of_engine(scene, engine, columns)))
 }
 
 /// A model of a server: the file behind it, else its server.
 pub(super) fn model(scene: &Scene<'_>, endpoint: &Endpoint, name: &str, columns: usize) -> Option<Detail> {
-    let server = engine_at(scene, endpoint)?;
+    let server = scene.state.engine_at(endpoint)?;
     let model = server.models.known().into_iter().flatten().find(|model| model.name == name);
     match model.and_then(|model| scene.state.stored_of(server, model)) {
         Some(stored) => Some((name.to_owned(), of_stored(scene, stored, columns))),
@@ -36,10 +37,6 @@ pub(super) fn stored(scene: &Scene<'_>, path: &str, columns: usize) -> Option<De
 pub(super) fn place(scene: &Scene<'_>, path: &str, columns: usize) -> Option<Detail> {
     let place = scene.state.library.get()?.places.iter().find(|place| place.path == path)?;
     Some((path.to_owned(), of_place(place, columns)))
-}
-
-fn engine_at<'a>(scene: &Scene<'a>, endpoint: &Endpoint) -> Option<&'a Engine> {
-    scene.state.engines.get()?.engines.iter().find(|engine| engine.endpoint == *endpoint)
 }
 
 fn of_engine(scene: &Scene<'_>, engine: &Engine, columns: usize) -> Vec<Pieces<'static>> {
@@ -169,8 +166,7 @@ fn of_weights(scene: &Scene<'_>, weights: &Weights) -> Vec<Pieces<'static>> {
 /// What it takes by context and type of the cache, for one sequence, and what of it fits beside what is there now.
 fn memory(scene: &Scene<'_>, weights: &Weights) -> Vec<Pieces<'static>> {
     let Some(shape) = &weights.shape else { return Vec::new() };
-    let cards = scene.state.gpus.get().map_or(&[][..], |sample| &sample.gpus);
-    let all = cards.iter().filter_map(|card| Some(card.memory.get()?.total_bytes)).max();
+    let all = scene.state.gpus.get().and_then(|sample| largest_memory(&sample.gpus));
     let trained = shape.context_length.unwrap_or(131_072);
     let types = KV_TYPES.into_iter().filter(|kind| kind.name != "fp8");
     let mut title = vec![piece(Role::Muted, format!("{:<12}", "context"))];
