@@ -123,7 +123,7 @@ fn a_config_is_written_once_and_is_good() {
 
 #[test]
 fn a_check_is_the_contract() {
-    let home = Home::with(LOUD);
+    let home = Home::with(LOUD).alone();
     let (code, json) = home.json(&["check", "--json"]);
     assert_eq!((code, &json["verdict"]), (1, &json!("warning")), "{json:#}");
     assert_eq!(keys(&json), ["at", "findings", "host", "routine", "schema", "sources", "unassessed", "verdict"]);
@@ -163,7 +163,7 @@ fn a_check_is_the_contract() {
 
 #[test]
 fn a_check_for_people_says_the_same() {
-    let home = Home::with(LOUD);
+    let home = Home::with(LOUD).alone();
     let ended = home.run(&["check"]);
     assert_eq!(ended.code, 1);
     for part in [" warning ", "memory.used, since ", "\nSources\n", "no-engine.sock"] {
@@ -174,7 +174,7 @@ fn a_check_for_people_says_the_same() {
 
 #[test]
 fn what_is_accepted_is_silent_until_its_end() {
-    let home = Home::with(LOUD);
+    let home = Home::with(LOUD).alone();
     assert_eq!(home.run(&["check"]).code, 1);
     let (code, record) = home.json(&[
         "finding",
@@ -211,7 +211,7 @@ fn what_is_accepted_is_silent_until_its_end() {
 
 #[test]
 fn the_brief_line_is_the_last_known_state() {
-    let home = Home::with(LOUD);
+    let home = Home::with(LOUD).alone();
     let nothing = home.run(&["check", "--brief"]);
     nothing.refused(3, "nothing is known of this box yet");
 
@@ -235,7 +235,7 @@ fn the_brief_line_is_the_last_known_state() {
 
 #[test]
 fn read_only_refuses_what_is_recorded() {
-    let home = Home::with(QUIET);
+    let home = Home::with(QUIET).alone();
     let accept = ["finding", "accept", "disk.free", "/", "--until", "7d", "--why", "x"];
     home.run(&[&accept[..], &["--read-only"]].concat()).refused(4, "refused");
     home.run(&["--read-only", "note", "x"]).refused(4, "refused");
@@ -252,7 +252,7 @@ fn read_only_refuses_what_is_recorded() {
 
 #[test]
 fn a_state_folder_that_cannot_be_written_spoils_no_check() {
-    let home = Home::with(QUIET);
+    let home = Home::with(QUIET).alone();
     fs::write(home.path().join("file"), "").unwrap();
     let folder = home.path().join("file/below");
     let args = ["check", "--json", "--state-dir", folder.to_str().unwrap()];
@@ -266,7 +266,7 @@ fn a_state_folder_that_cannot_be_written_spoils_no_check() {
 
 #[test]
 fn the_state_folder_is_the_users_own_and_no_root_moves_it() {
-    let home = Home::with(QUIET);
+    let home = Home::with(QUIET).alone();
     let state = home.path().join("xdg-state/hostler");
     let ended = Ended::of(&mut home.command(&["note", "driver", "updated"]));
     assert_eq!((ended.code, ended.out.as_str()), (0, "noted: driver updated\n"));
@@ -283,7 +283,7 @@ fn the_state_folder_is_the_users_own_and_no_root_moves_it() {
 
 #[test]
 fn a_snapshot_has_every_part_or_says_why_not() {
-    let home = Home::with(QUIET);
+    let home = Home::with(QUIET).alone();
     let (code, json) = home.json(&["snapshot", "--json"]);
     assert_eq!(code, 0);
     for part in ["host", "volumes", "gpus", "containers", "engines", "models", "sources", "findings"] {
@@ -302,7 +302,7 @@ fn a_snapshot_has_every_part_or_says_why_not() {
 
 #[test]
 fn the_doctor_tells_what_was_tried_and_taken() {
-    let home = Home::with(QUIET);
+    let home = Home::with(QUIET).alone();
     let (code, json) = home.json(&["doctor", "--json"]);
     let places = json["docker"].as_array().unwrap();
     assert_eq!(places[0]["because"], "DOCKER_HOST is set");
@@ -359,7 +359,7 @@ fn a_bundle_keeps_secrets_and_names_to_itself() {
 
 #[test]
 fn a_demo_says_so_and_leaves_nothing_behind() {
-    let home = Home::with(QUIET);
+    let home = Home::with(QUIET).alone();
     let (code, json) = home.json(&["check", "--json", "--demo"]);
     assert_eq!(json["demo"], true);
     assert_eq!(code, code_of(&json["verdict"]));
@@ -369,7 +369,7 @@ fn a_demo_says_so_and_leaves_nothing_behind() {
 
 #[test]
 fn a_reader_who_goes_away_is_no_failure() {
-    let home = Home::with(QUIET);
+    let home = Home::with(QUIET).alone();
     for args in [&["--help"][..], &["config", "print"], &["snapshot", "--json"], &["doctor", "--bundle"]] {
         let mut child = home.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use hostler::domain::{MemoryNeed, WeightsFormat, kv_bits};
@@ -29,7 +28,7 @@ fn place<'a>(library: &'a Value, path: &str) -> &'a Value {
 fn a_real_model_is_measured() {
     let Some(model) = bed::part("HOSTLER_TEST_MODEL", "a real model") else { return };
     let (folder, name) = (model.parent().unwrap(), model.file_name().unwrap().to_str().unwrap());
-    let home = Home::with(&format!("[models]\nfolders = [\"{}\"]\n", folder.display()));
+    let home = Home::with(&format!("[models]\nfolders = [\"{}\"]\n", folder.display())).alone();
     let library = library(&home);
     let found = library["models"].as_array().unwrap().iter().find(|found| found["name"] == name).unwrap();
     let weights = &found["weights"];
@@ -57,7 +56,7 @@ fn what_a_container_mounts_is_found() {
     let container = engine.run("ollama", |spec| {
         spec.with(|body| body.host_config.get_or_insert_default().binds = Some(vec![mount.clone()]))
     });
-    let home = Home::with("").docker(engine.endpoint());
+    let home = Home::with("").docker(engine.endpoint()).alone();
     let library = library(&home);
     let place = place(&library, models.path().join("models").to_str().unwrap());
     assert_eq!(place["because"], json!(format!("the container {} has it at /root/.ollama", container.name())));
@@ -70,7 +69,7 @@ fn a_folder_without_rights_says_so_and_spoils_nothing() {
     if !rustix::process::geteuid().is_root() {
         return bed::left_out("only root can run it as somebody else");
     }
-    let home = Home::new();
+    let home = Home::new().alone();
     let (open, closed) = (home.path().join("open"), home.path().join("closed"));
     let mode = |path: &std::path::Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     for folder in [&open, &closed, &home.state(), &open.join("inner")] {
@@ -90,10 +89,13 @@ fn a_folder_without_rights_says_so_and_spoils_nothing() {
     fs::copy(bed::hostler(), home.path().join("hostler")).unwrap();
 
     let of_home = home.command(&[]);
-    let mut command = Command::new(home.path().join("hostler"));
+    let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"];
+    let mut words = bed::alone().iter().chain(&user);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).arg(home.path().join("hostler"));
     command.args(["snapshot", "--json", "--config"]).arg(&config).arg("--state-dir").arg(home.state()).env_clear();
     command.envs(of_home.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let ended = Ended::of(command.uid(65_534).gid(65_534));
+    let ended = Ended::of(&mut command);
     let json: Value = serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {}", ended.err));
     let library = &json["library"];
     let problems = |path: &std::path::Path| place(library, path.to_str().unwrap())["problems"].clone();

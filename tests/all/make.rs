@@ -15,9 +15,9 @@ use hostler::domain::{
     Container, ContainerId, ContainerState, DockerDisk, DockerEvent, DockerEventKind, DockerNetwork, DockerSample,
     DockerVolume, Effect, Endpoint, Engine, EngineInfo, EngineKind, EngineSample, Event, Exit, Failure, Finding, Gpu,
     GpuDriver, GpuMemory, GpuSample, Health, HealthState, HostSample, Image, JournalEntry, JournalRecord, Leftovers,
-    LibraryPlace, LogBatch, LogLevel, LogLine, LogOrigin, Memory, ModelStore, Moment, Platform, PlatformHealth,
-    PlatformKind, PlatformSample, Reading, RequestCounts, RestartPolicy, Sample, SourceId, StoredModel, Thresholds,
-    Verdict, Volume, Why, XidEvent,
+    LibraryPlace, LogBatch, LogLevel, LogLine, LogOrigin, Memory, ModelShape, ModelStore, Moment, PerLayer, Platform,
+    PlatformHealth, PlatformKind, PlatformSample, Reading, RequestCounts, RestartPolicy, Sample, SourceId, StoredModel,
+    Thresholds, Verdict, Volume, Why, XidEvent,
 };
 use hostler::store::{SourceState, Sources, State, verdict};
 use jiff::{SignedDuration, Timestamp};
@@ -521,6 +521,23 @@ pub(crate) fn stored_model(name: &str) -> StoredModel {
         naming: None,
         tuned: None,
         damage: None,
+    }
+}
+
+/// The shape of Llama 3.1 8B.
+pub(crate) fn llama_8b() -> ModelShape {
+    ModelShape {
+        context_length: Some(131_072),
+        embedding_length: Some(4096),
+        block_count: 32,
+        head_count_kv: PerLayer::Same(8),
+        key_length: 128,
+        value_length: 128,
+        sliding_window: None,
+        windowed: PerLayer::Same(false),
+        latent_length: None,
+        expert_count: None,
+        expert_used_count: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A home of its own for the built program: no config, no state, no engine of the person who runs the tests.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,12 +8,13 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::hostler;
+use super::{alone, hostler};
 
 /// A home of its own, so that a test meets nothing of the person who runs it.
 pub(crate) struct Home {
     folder: TempDir,
     docker: Option<String>,
+    alone: bool,
 }
 
 /// How a command ended.
@@ -24,7 +26,12 @@ pub(crate) struct Ended {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), docker: None }
+        Self { folder: tempfile::tempdir().unwrap(), docker: None, alone: false }
+    }
+
+    /// In a network of its own: a look at the machine asks nobody else's ports.
+    pub(crate) fn alone(self) -> Self {
+        Self { alone: true, ..self }
     }
 
     /// With this engine.
@@ -54,7 +61,10 @@ impl Home {
 
     /// The program with these arguments, in this home, without an engine.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(hostler());
+        let (before, program) = (if self.alone { alone() } else { &[] }, hostler());
+        let mut words = before.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         let library = self.path().join("no-such-library.so");
         let nowhere = format!("unix://{}/no-engine.sock", self.path().display());
         command

@@ -1,8 +1,6 @@
 //! What the private engine holds, as the source tells it: layers counted once, who uses what, what nobody needs.
 
 use std::collections::HashMap;
-use std::path::Path;
-use std::process::Command;
 
 use bollard::models::{NetworkCreateRequest, VolumeCreateRequest};
 use bollard::query_parameters::{RemoveContainerOptionsBuilder, RemoveVolumeOptions};
@@ -10,7 +8,7 @@ use hostler::domain::{DockerDisk, DockerVolume, Image, Reading, SourceId};
 use hostler::store::{ImageUse, State};
 
 use super::watcher::Watcher;
-use crate::bed::{self, Container, Engine};
+use crate::bed::{self, Container, Engine, Home};
 
 /// What is held, once the engine has measured it.
 fn measured(state: &State) -> Option<&DockerDisk> {
@@ -193,25 +191,13 @@ fn an_engine_that_is_gone_is_told_and_found_again() {
     });
 }
 
-/// What `hostler` prints beside the private engine.
-fn printed(engine: &Engine, command: &str, state: &Path) -> serde_json::Value {
-    let output = Command::new(bed::hostler())
-        .args([command, "--json", "--state-dir"])
-        .arg(state)
-        .env("DOCKER_HOST", engine.endpoint())
-        .output()
-        .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}{error}"))
-}
-
 #[test]
 fn a_snapshot_tells_what_is_held_and_a_check_does_not_ask() {
     let Some(engine) = bed::engine() else { return };
     let held = engine.image("hostler-test-snapshot:1", b's', 12_345);
-    let home = tempfile::tempdir().unwrap();
-    let snapshot = printed(&engine, "snapshot", home.path());
+    let home = Home::new().docker(engine.endpoint()).alone();
+    let printed = |command| home.json(&[command, "--json"]).1;
+    let snapshot = printed("snapshot");
     let disk = &snapshot["docker_disk"];
     let images = disk["images"].as_array().unwrap_or_else(|| panic!("{disk}"));
     let image = images.iter().find(|image| image["id"] == held.id()).unwrap();
@@ -221,14 +207,14 @@ fn a_snapshot_tells_what_is_held_and_a_check_does_not_ask() {
 
     // What was seen is remembered, and told the next time.
     let first = image["first_seen"].as_str().unwrap().to_owned();
-    let remembered = std::fs::read_to_string(home.path().join("images-seen.json")).unwrap();
+    let remembered = std::fs::read_to_string(home.state().join("images-seen.json")).unwrap();
     assert!(remembered.contains(held.id()) && remembered.contains(&first), "{remembered}");
-    let again = printed(&engine, "snapshot", home.path());
+    let again = printed("snapshot");
     let images = again["docker_disk"]["images"].as_array().unwrap();
     let image = images.iter().find(|image| image["id"] == held.id()).unwrap();
     assert_eq!(image["first_seen"], first);
 
-    let check = printed(&engine, "check", home.path());
+    let check = printed("check");
     let sources = check["sources"].as_array().unwrap();
     assert!(sources.iter().any(|source| source["id"] == "docker" && source["status"] == "fresh"), "{check}");
     assert!(!sources.iter().any(|source| source["id"] == "docker.disk"), "{check}");
