@@ -23,6 +23,7 @@ mod journal;
 mod kept;
 mod library;
 mod log;
+pub mod metric;
 mod model_name;
 mod model_op;
 mod model_origin;
@@ -78,6 +79,7 @@ pub use library::{
     Naming, PerLayer, SecretFile, StoredModel, Tuned, Weights, WeightsFormat,
 };
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
+pub use metric::{METRICS, Metric, NoSeries, SeriesKey, Worse};
 pub use model_name::{ModelName, NoModelName, TagTooLong};
 pub use model_op::{FilePlace, ModelOp, Over, ServedModel};
 pub use model_origin::{ModelOrigin, NoOrigin};
