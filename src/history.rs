@@ -9,11 +9,13 @@ mod files;
 mod images;
 mod journal;
 mod runs;
+mod samples;
 mod seen;
 mod updates;
 
 pub use journal::{JournalRead, JournalReader};
 pub use runs::{Attachment, CancelWish, LockError, RunFile, RunReader, RunsReader, new_run_id};
+pub use samples::{Bucket, MOST_SERIES, MinuteBatch, Point, SIXTHS, SampleReader, SampleWriter};
 
 use std::collections::BTreeSet;
 use std::io;
@@ -55,6 +57,32 @@ pub enum HistoryError {
         path: PathBuf,
         /// Seconds waited.
         seconds: u64,
+    },
+    /// The database refuses.
+    #[error("{}: {why}", path.display())]
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// What it says.
+        why: String,
+    },
+    /// The database cannot be understood.
+    #[error("{}: it is damaged: {why}", path.display())]
+    Spoilt {
+        /// Which file.
+        path: PathBuf,
+        /// What shows it.
+        why: String,
+    },
+    /// The database has another format.
+    #[error("{}: it is of version {version}, and this hostler knows {known}; it is left alone. Use the hostler that wrote it, or name another state folder with --state-dir", path.display())]
+    Version {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+        /// The version that is known.
+        known: u32,
     },
     /// It cannot be written as JSON.
     #[error("it cannot be written as JSON: {0}")]

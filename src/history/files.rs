@@ -23,7 +23,7 @@ use crate::host::foreign;
 pub(super) const MAX_BYTES: u64 = 4 << 20;
 
 /// How long to wait for somebody else's lock. Whoever holds it writes one line.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(10);
 
 /// The most that is kept of one text, bytes.
@@ -100,14 +100,47 @@ pub(super) fn append(path: &Path, mut line: String) -> Result<(), HistoryError> 
 
 /// Takes the lock of a file that is there for nothing else, and is made where it is not; closing it gives the lock back.
 pub(super) fn hold(path: &Path) -> Result<File, HistoryError> {
+    let file = lock_file(path)?;
+    lock(&file, path)?;
+    Ok(file)
+}
+
+fn lock_file(path: &Path) -> Result<File, HistoryError> {
     let folder = make_folder(path)?;
     let opened = || {
         let mode = mode_in(folder)?;
         OpenOptions::new().append(true).create(true).mode(mode).open(path)
     };
-    let file = opened().map_err(HistoryError::file(path))?;
-    lock(&file, path)?;
-    Ok(file)
+    opened().map_err(HistoryError::file(path))
+}
+
+/// The same without waiting; `None` while another process holds it.
+pub(super) fn try_hold(path: &Path) -> Result<Option<File>, HistoryError> {
+    let file = lock_file(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(HistoryError::file(path)(error.into())),
+    }
+}
+
+/// Makes an empty file with the rights of the folder's files where there is none.
+pub(super) fn touch(path: &Path) -> Result<(), HistoryError> {
+    let folder = make_folder(path)?;
+    let made = || {
+        let mode = mode_in(folder)?;
+        match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
+            Ok(file) => restrict(&file, mode),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    };
+    made().map_err(HistoryError::file(path))
+}
+
+/// Gives a file another name.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), HistoryError> {
+    std::fs::rename(from, to).map_err(HistoryError::file(from))
 }
 
 /// Takes the file's lock; closing the file gives it back.

@@ -12,10 +12,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sketches_ddsketch::{Config, DDSketch};
 use strum::{EnumCount, EnumIter, IntoEnumIterator};
 
-use crate::domain::{Counter, Endpoint, Engine, EngineKind, LoggedRequest, Moment, RequestOutcome, Spread, Tally};
+use crate::domain::{
+    Counter, Endpoint, Engine, EngineKind, LoggedRequest, Moment, RequestOutcome, Sketch, Spread, Tally,
+};
 
 /// What is known of every server.
 #[derive(Debug, Clone, Default)]
@@ -63,12 +64,12 @@ struct Slot {
 }
 
 /// What a server did within some time.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Performance {
     /// The time that its counters were seen, seconds.
     pub seconds: f64,
     counts: [Option<f64>; Counter::COUNT],
-    spreads: [Option<DDSketch>; Spread::COUNT],
+    spreads: [Option<Sketch>; Spread::COUNT],
 }
 
 impl Measures {
@@ -79,6 +80,18 @@ impl Measures {
     /// What a server did in this window before the latest look. `None` where nothing was counted.
     pub fn of(&self, endpoint: &Endpoint, window: Window) -> Option<&Performance> {
         self.0.get(endpoint)?.windows[window as usize].as_ref()
+    }
+
+    /// What a server did in the last whole minute before `at`, minutes counted since this process began: each belongs to one
+    /// minute. `None` where nothing was counted.
+    pub fn last_minute(&self, endpoint: &Endpoint, at: Moment) -> Option<Performance> {
+        let slots = Window::Minute.span().as_secs() / Self::SLOT.as_secs();
+        let end = at.mono.as_secs() / Window::Minute.span().as_secs() * slots;
+        let minute = end.checked_sub(slots)?..end;
+        let mut slots = self.0.get(endpoint)?.slots.iter().filter(|slot| minute.contains(&slot.number));
+        let mut sum = slots.next()?.sum.clone();
+        slots.for_each(|slot| sum.merge(&slot.sum));
+        Some(sum)
     }
 
     /// Takes what every server has counted by now; forgets servers that are gone.
@@ -152,13 +165,6 @@ fn number(at: Moment) -> u64 {
 }
 
 impl Performance {
-    /// Sketches err by so much of a value.
-    const ERROR: f64 = 0.01;
-    /// Bins that a sketch may have: enough for a millionfold range.
-    const BINS: u32 = 1_024;
-    /// Smaller values are 0: a microsecond.
-    const LEAST: f64 = 1e-6;
-
     /// What was counted; `None` where the server does not keep such a counter.
     pub fn count(&self, counter: Counter) -> Option<f64> {
         self.counts[counter as usize]
@@ -169,24 +175,24 @@ impl Performance {
         self.count(counter).filter(|_| self.seconds > 0.0).map(|count| count / self.seconds)
     }
 
+    /// How the values are spread; `None` where there were none.
+    pub fn sketch(&self, spread: Spread) -> Option<&Sketch> {
+        self.spreads[spread as usize].as_ref()
+    }
+
     /// The least value that this share of all values, 0 to 1, does not exceed; `None` where there were none.
     pub fn quantile(&self, spread: Spread, share: f64) -> Option<f64> {
-        let sketch = self.spreads[spread as usize].as_ref()?;
-        let count = sketch.count() as f64;
-        // The sketch takes the rank `share × (count − 1)` and rounds it down, which of few values is too low.
-        let rank = (share * count).ceil().max(1.0) - 1.0;
-        sketch.quantile(((rank + 0.5) / (count - 1.0).max(1.0)).min(1.0)).ok()?
+        self.sketch(spread)?.quantile(share)
     }
 
     /// The mean of all values; `None` where there were none.
     pub fn mean(&self, spread: Spread) -> Option<f64> {
-        let sketch = self.spreads[spread as usize].as_ref()?;
-        Some(sketch.sum()? / sketch.count() as f64)
+        self.sketch(spread)?.mean()
     }
 
     /// How many values there were.
     pub fn values(&self, spread: Spread) -> u64 {
-        self.spreads[spread as usize].as_ref().map_or(0, |sketch| sketch.count() as u64)
+        self.sketch(spread).map_or(0, Sketch::count)
     }
 
     /// Requests: those that were counted, and no fewer than failed.
@@ -211,8 +217,7 @@ impl Performance {
     }
 
     fn put(&mut self, spread: Spread, value: f64, count: u64) {
-        let empty = || DDSketch::new(Config::new(Self::ERROR, Self::BINS, Self::LEAST));
-        self.spreads[spread as usize].get_or_insert_with(empty).add_with_count(value, count);
+        self.spreads[spread as usize].get_or_insert_default().put(value, count);
     }
 
     fn difference(&mut self, now: &Tally, before: &Tally, elapsed: Duration) {
@@ -284,19 +289,9 @@ impl Performance {
             match (&mut *sum, more) {
                 (_, None) => {}
                 (None, Some(more)) => *sum = Some(more.clone()),
-                // They are made alike, so they merge.
-                (Some(sum), Some(more)) => drop(sum.merge(more)),
+                (Some(sum), Some(more)) => sum.merge(more),
             }
         }
-    }
-}
-
-impl std::fmt::Debug for Performance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Performance")
-            .field("seconds", &self.seconds)
-            .field("counts", &self.counts)
-            .finish_non_exhaustive()
     }
 }
 

@@ -32,9 +32,9 @@ const PLAIN: &[&str] = &["jiff", "serde", "strum", "thiserror"];
 
 /// The layers, the inner ones first.
 pub(crate) const LAYERS: &[Layer] = &[
-    Layer { name: "domain", layers: &[], crates: &[], pure: true },
     // Sketches of how values are spread: plain arithmetic.
-    Layer { name: "store", layers: &["domain"], crates: &["sketches_ddsketch"], pure: true },
+    Layer { name: "domain", layers: &[], crates: &["sketches_ddsketch"], pure: true },
+    Layer { name: "store", layers: &["domain"], crates: &[], pure: true },
     Layer {
         name: "checks",
         layers: &["domain", "store"],
@@ -116,6 +116,9 @@ pub(crate) const LAYERS: &[Layer] = &[
         // hostler's own store: made and locked here, and never below a moved root.
         crates: &[
             "directories",
+            // What is measured over time: columns of numbers in a database.
+            "pco",
+            "rusqlite",
             "rustix::fs",
             "rustix::io",
             "serde_json",
