@@ -16,6 +16,7 @@ mod level;
 mod memory;
 mod model;
 mod platform;
+mod reboot;
 mod restart_loop;
 mod run;
 mod source;
@@ -71,6 +72,7 @@ pub const RULES: &[Rule] = &[
     model::ORPHANS,
     model::NAMING,
     model::RETRAIN_DUE,
+    reboot::NOT_BACK,
     run::INTERRUPTED,
     source::FAILED,
 ];

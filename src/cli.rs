@@ -8,6 +8,7 @@ mod args;
 mod doctor;
 mod exit;
 mod finding;
+mod history;
 mod out;
 mod run;
 mod settings;
@@ -93,6 +94,8 @@ fn run(Args { global, command }: Args) -> Result<Exit, Stop> {
         Some(Command::Undo { run, json }) => run::undo(&setup, &run, json),
         Some(Command::Journal { json }) => run::journal(&setup, json),
         Some(Command::Work(args)) => work(&setup, args),
+        Some(Command::Record(args)) => history::record(&setup, &args),
+        Some(Command::History(args)) => history::print(&setup, &args),
         Some(Command::Note { text, json }) => finding::note(&setup, &text.join(" "), json),
         // Answered above: it must not fail for what it is asked about.
         Some(Command::Config(_)) => Ok(Exit::Success),

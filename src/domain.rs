@@ -19,7 +19,9 @@ mod host;
 mod image;
 mod images_seen;
 mod inspection;
+mod inventory;
 mod journal;
+mod keeping;
 mod kept;
 mod library;
 mod log;
@@ -74,7 +76,9 @@ pub use image::{
 };
 pub use images_seen::{ImageSeen, ImagesSeen};
 pub use inspection::{Inspection, InspectionLine};
-pub use journal::{JournalEntry, JournalRecord, parse_until};
+pub use inventory::{Inventory, Missing, Remembered, RunningContainer};
+pub use journal::{JournalEntry, JournalRecord, parse_since, parse_until};
+pub use keeping::Keeping;
 pub use kept::{is_trial, kept_name, kept_of, kept_reference, kept_repository, trial_name};
 pub use library::{
     Leftover, Leftovers, LibraryPlace, LibraryProblem, LibraryProblemKind, LibrarySample, ModelShape, ModelStore,

@@ -15,7 +15,7 @@ mod updates;
 
 pub use journal::{JournalRead, JournalReader};
 pub use runs::{Attachment, CancelWish, LockError, RunFile, RunReader, RunsReader, new_run_id};
-pub use samples::{Bucket, MOST_SERIES, MinuteBatch, Point, SIXTHS, SampleReader, SampleWriter};
+pub use samples::{Bucket, MOST_SERIES, MinuteBatch, Point, SampleReader, SampleWriter};
 
 use std::collections::BTreeSet;
 use std::io;
@@ -26,15 +26,23 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Served, ServedLedger, SourceId};
+use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Remembered, Served, ServedLedger, SourceId};
 use crate::host::login_name;
 
 /// The folder that serves the whole machine, where somebody made it.
 const SHARED: &str = "/var/lib/hostler";
 const JOURNAL: &str = "journal.jsonl";
+/// Held by the recorder while it runs.
+const RECORDER_LOCK: &str = "recorder.lock";
 /// Held while it is found out what of the served models is to be written.
 const SERVED_LOCK: &str = "served.lock";
+const INVENTORY: &str = "inventory.json";
 const LAST: &str = "last.json";
+
+/// Held by the one recorder of a folder.
+#[derive(Debug)]
+#[must_use = "it is given back when it is dropped"]
+pub struct RecorderLock(#[expect(dead_code, reason = "it is held, not looked at")] std::fs::File);
 
 /// Why something could not be kept or read back.
 #[derive(Debug, thiserror::Error)]
@@ -260,6 +268,39 @@ impl StateDir {
             Place::Demo => Ok(()),
             Place::Nowhere => Err(HistoryError::NoFolder),
         }
+    }
+
+    /// What the box consisted of when it was looked at last.
+    pub fn inventory(&self) -> Remembered {
+        self.path().and_then(|path| files::read_json(&path.join(INVENTORY))).unwrap_or_default()
+    }
+
+    /// Replaces what the box consists of.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn remember_inventory(&self, remembered: &Remembered) -> Result<(), HistoryError> {
+        match &self.place {
+            Place::Folder { path, .. } => files::replace(&path.join(INVENTORY), &serde_json::to_vec(remembered)?),
+            Place::Demo => Ok(()),
+            Place::Nowhere => Err(HistoryError::NoFolder),
+        }
+    }
+
+    /// Whether a recorder runs on this folder.
+    pub fn has_recorder(&self) -> bool {
+        let Some(path) = self.path() else { return false };
+        let lock = path.join(RECORDER_LOCK);
+        lock.exists() && matches!(files::try_hold(&lock), Ok(None))
+    }
+
+    /// Becomes the one recorder of this folder, as long as what is given back is held.
+    ///
+    /// # Errors
+    /// When there is one already, or the folder cannot be written.
+    pub fn be_recorder(&self) -> Result<RecorderLock, HistoryError> {
+        let path = self.path().ok_or(HistoryError::NoFolder)?;
+        files::hold(&path.join(RECORDER_LOCK)).map(RecorderLock)
     }
 
     /// The last known state of the box, if there is one that can be understood; its texts are stripped.

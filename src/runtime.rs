@@ -10,11 +10,14 @@ mod diagnostics;
 mod face;
 mod headless;
 mod keeper;
+mod recorder;
+mod recording;
 pub mod worker;
 
 pub use core::Core;
 pub use face::tui;
 pub use headless::{Scope, observe};
+pub use recorder::record;
 
 use std::path::PathBuf;
 

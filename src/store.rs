@@ -9,6 +9,7 @@ mod cards;
 mod crash;
 mod findings;
 mod held;
+mod inventory;
 mod lives;
 mod logs;
 mod measures;
@@ -32,7 +33,7 @@ pub use held::{ImageUse, KeptVersion};
 pub use lives::{Growth, Life, Lives};
 pub use logs::{LogRing, LogStats};
 pub use measures::{Measures, Performance, Window};
-pub use metrics::{QUANTILES, SPREADS};
+pub use metrics::SPREADS;
 pub use models::Served;
 pub use platforms::PlatformCounters;
 pub use select::{Change, GpuRow, OnCards, ProjectView, verdict};
@@ -49,9 +50,9 @@ use jiff::Timestamp;
 
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
-    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, LibrarySample, ModelUpdate, ModelUpdateSample,
-    Moment, PlatformSample, Run, Sample, ServedLedger, SourceId, Thresholds, UpdatePolicy, UpdateSample, Volume,
-    XidEvent,
+    HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Keeping, LibrarySample, ModelUpdate,
+    ModelUpdateSample, Moment, PlatformSample, Remembered, Run, Sample, ServedLedger, SourceId, Thresholds,
+    UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -123,6 +124,10 @@ pub struct State {
     pub runs: Vec<Run>,
     /// When somebody last opened the screen before this time.
     pub last_visit: Option<Timestamp>,
+    /// What the box consisted of when hostler looked before; `None` where nothing is remembered.
+    pub remembered: Option<Arc<Remembered>>,
+    /// Who keeps the history.
+    pub keeping: Keeping,
 }
 
 impl State {
@@ -162,6 +167,8 @@ impl State {
             journal: Vec::new(),
             runs: Vec::new(),
             last_visit: None,
+            remembered: None,
+            keeping: Keeping::default(),
         }
     }
 
@@ -225,6 +232,8 @@ impl State {
             Event::Routine(standings) => self.routine = standings,
             Event::Journal(records) => self.journalled(records),
             Event::Runs(runs) => self.runs = runs,
+            Event::Keeping(keeping) => self.keeping = keeping,
+            Event::Remembered(remembered) => self.remembered = Some(remembered),
             // Of requests nothing is kept yet.
             Event::Tick { at } => self.advance(at),
         }

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use strum::IntoEnumIterator;
 
+use crate::domain::SeriesKey;
 use crate::ui::tabs::TabId;
 
 /// Looks after the box that runs your AI agents: what is wrong, why, since when.
@@ -109,6 +110,10 @@ Exit status: 0 done or nothing to do, 1 failed, cancelled or rolled back, 4 refu
         #[arg(long)]
         json: bool,
     },
+    /// Record without a screen, until it is told to end: history, alerts, what is due
+    Record(RecordArgs),
+    /// Print what a series was, from what was recorded; without a series, all that there are
+    History(HistoryArgs),
     /// Show, write or check the config
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -190,6 +195,27 @@ pub(super) struct DoctorArgs {
     pub(super) hide_host: bool,
 }
 
+/// `hostler record`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RecordArgs {}
+
+/// `hostler history`.
+#[derive(Debug, clap::Args)]
+pub(super) struct HistoryArgs {
+    /// The series, such as `cpu_used_ratio` or `disk_free_ratio{mount="/"}`; labels may be left out
+    #[arg(value_parser = clap::value_parser!(SeriesKey))]
+    pub(super) series: Option<SeriesKey>,
+    /// From when: a duration back from now (7d, "2 weeks"), a date (2026-11-01) or a time
+    #[arg(long, value_name = "WHEN", default_value = "24h")]
+    pub(super) since: String,
+    /// The width of a line, such as 10s, 5m or 1d; by default so wide that there are about a hundred
+    #[arg(long, value_name = "TIME", value_parser = step)]
+    pub(super) step: Option<Duration>,
+    /// As JSON lines
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// `hostler finding`.
 #[derive(Debug, Subcommand)]
 pub(super) enum FindingCommand {
@@ -249,6 +275,14 @@ pub(super) enum ConfigCommand {
 
 fn tab() -> impl TypedValueParser<Value = TabId> {
     PossibleValuesParser::new(TabId::iter().map(<&'static str>::from)).try_map(|name| name.parse::<TabId>())
+}
+
+/// The width of a line of history: ten seconds at least.
+fn step(text: &str) -> Result<Duration, String> {
+    let allowed = "write a duration such as 10s, 5m or 1d, at least 10s";
+    let span: Span = text.trim().parse().map_err(|_| allowed.to_owned())?;
+    let span = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| allowed.to_owned())?;
+    Duration::try_from(span).ok().filter(|span| span.as_secs() >= 10).ok_or_else(|| allowed.to_owned())
 }
 
 /// A time to watch for: a day at most.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
-    ImagesSeen, JournalRecord, LibrarySample, LogBatch, LoggedRequest, ModelUpdateSample, Moment, Observation,
-    PlatformSample, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    ImagesSeen, JournalRecord, Keeping, LibrarySample, LogBatch, LoggedRequest, ModelUpdateSample, Moment, Observation,
+    PlatformSample, Remembered, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -125,6 +125,10 @@ pub enum Event {
     Journal(Vec<JournalRecord>),
     /// The newest runs of actions, oldest first, as their files stand now.
     Runs(Vec<Run>),
+    /// What the box consisted of before, from hostler's own store.
+    Remembered(Arc<Remembered>),
+    /// Who keeps the history, and how that goes.
+    Keeping(Keeping),
     /// A second has passed.
     Tick {
         /// When.

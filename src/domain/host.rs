@@ -13,6 +13,8 @@ pub struct HostFacts {
     pub os: String,
     /// The kernel release, such as `6.8.0-87-generic`.
     pub kernel: String,
+    /// The kernel's own id of this start of the machine (`random(4)`: `boot_id`); empty where it cannot be read.
+    pub boot_id: String,
     /// Logical processors.
     pub cores: usize,
 }

@@ -83,9 +83,45 @@ pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timest
     if end <= now { Err(format!("`{text}` has passed already")) } else { Ok(end) }
 }
 
+/// Reads a beginning as people write it: a date or a time as [`parse_until`] takes them, or a duration back from `now`.
+///
+/// # Errors
+/// When it is none of these, or lies after `now`; the text says what is allowed.
+pub fn parse_since(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+    let text = text.trim();
+    let unreadable = || {
+        format!(
+            "`{text}` is no beginning; write a duration (7d, 12h), a date (2026-11-01) or a time (2026-11-01T09:00)"
+        )
+    };
+    let begin = if let Ok(at) = text.parse::<Timestamp>() {
+        at
+    } else if let Ok(time) = text.parse::<DateTime>() {
+        zone.to_timestamp(time).map_err(|_| unreadable())?
+    } else if let Ok(span) = text.parse::<Span>() {
+        now.to_zoned_datetime(zone.clone()).checked_sub(span).map_err(|_| unreadable())?.timestamp()
+    } else {
+        return Err(unreadable());
+    };
+    if begin > now { Err(format!("`{text}` has not come yet")) } else { Ok(begin) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_beginning_is_a_date_a_time_or_a_duration_back() {
+        let now: Timestamp = "2026-11-23T09:00:00Z".parse().unwrap();
+        for (text, begin) in
+            [("7d", "2026-11-16T09:00:00Z"), ("90m", "2026-11-23T07:30:00Z"), ("2026-11-01", "2026-11-01T00:00:00Z")]
+        {
+            assert_eq!(parse_since(text, now, &TimeZone::UTC).unwrap(), begin.parse().unwrap(), "{text}");
+        }
+        for text in ["", "once", "2026-12-01", "-1d"] {
+            assert!(parse_since(text, now, &TimeZone::UTC).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn an_end_is_a_date_a_time_or_a_duration() {

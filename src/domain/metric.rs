@@ -104,7 +104,19 @@ metrics! {
     FINDINGS = "findings", Neither, "Findings that need someone, by severity";
 }
 
+/// Metrics that are told by quantile: of each request or token there is one value.
+pub const SPREADS: &[Metric] =
+    &[INFERENCE_TTFT, INFERENCE_INTER_TOKEN, INFERENCE_E2E, INFERENCE_QUEUE, INFERENCE_PROMPT_LENGTH];
+
+/// The quantiles that are told of each: the label, and the share of values that are not above it.
+pub const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)];
+
 impl Metric {
+    /// Whether it is told by quantile.
+    pub fn is_spread(&self) -> bool {
+        SPREADS.contains(self)
+    }
+
     /// The metric of this name; `None` for a name that hostler does not know.
     pub fn named(name: &str) -> Option<&'static Self> {
         METRICS.iter().find(|metric| metric.name == name)
@@ -136,6 +148,14 @@ impl SeriesKey {
     /// The value of a label.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.labels.iter().find(|(label, _)| **label == *name).map(|(_, value)| &**value)
+    }
+
+    /// The same series with one more label.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.labels.push((name.into(), value.into()));
+        self.labels.sort();
+        self
     }
 
     /// What a finding about it names: the engine, card, volume or container; `host` for what is of the whole box.

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 
 use super::{Scope, Setup};
 use crate::checks;
-use crate::domain::{Effect, Event, ImageRules, LogBatch, Moment, SourceId};
+use crate::config::Config;
+use crate::domain::{Effect, Event, ImageRules, LogBatch, Moment, SourceId, UpdatePolicy};
 use crate::host::{Clock, Ports, time_zone};
 use crate::sources::poller::{self, Wish};
 use crate::sources::{Remembered, SOURCES, SourceContext, demo};
@@ -126,6 +127,14 @@ impl Core {
                 Effect::RefreshNow(source) => self.refresh(source),
             }
         }
+    }
+
+    /// Takes another config in, as far as it does not decide what is read.
+    pub fn renew(&mut self, config: &Config) {
+        self.take(Event::Limits(Arc::new(config.thresholds.clone())));
+        let rules = self.state.update_policy.rules.clone();
+        self.take(Event::Updates(Arc::new(UpdatePolicy { wait_days: config.actions.wait_days, rules })));
+        self.assess(self.clock.now());
     }
 
     /// Reads a source now instead of at its next turn.

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,11 +17,12 @@ use super::acting::{Acting, Told};
 use super::ask::{Answered, Asker};
 use super::core::Queue;
 use super::keeper::{Keeper, News};
+use super::recording::{Recording, Writer};
 use super::worker::Order;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::actions::Wish;
 use crate::config::Config;
-use crate::domain::{Event, Failure, JournalEntry, Run, UpdatePolicy};
+use crate::domain::{Event, Failure, JournalEntry, Keeping, Run};
 use crate::host::process::has_shell;
 use crate::host::spawn;
 use crate::terminal::{Terminal, restore_on_panic};
@@ -58,10 +58,13 @@ pub fn tui(setup: &Setup) -> anyhow::Result<()> {
         let result = face.run().await;
         // The reader of keys goes before the terminal does.
         face.input = None;
-        let Face { core, mut keeper, news, terminal, .. } = face;
+        let Face { core, mut keeper, news, terminal, recording, .. } = face;
         // The terminal is given back before anything is written; and nobody looks at news any more.
         drop((terminal, news));
         keeper.keep_answers(&core.state);
+        if let Some(recording) = recording {
+            recording.finish(&core.state, core.clock.now()).await;
+        }
         if !keeper.finish(&core.state).await {
             // The diagnostics lie in the same folder: their guard would wait for it too.
             std::mem::forget(diagnostics);
@@ -83,6 +86,9 @@ struct Face {
     queue: Queue,
     keeper: Keeper,
     news: mpsc::Receiver<News>,
+    /// None with `--read-only`.
+    recording: Option<Recording>,
+    kept: mpsc::Receiver<Keeping>,
     acting: Acting,
     told: mpsc::Receiver<Told>,
     /// Runs that were begun here and have not ended.
@@ -119,6 +125,9 @@ impl Face {
             ui.say(warning.to_string(), core.clock.now());
         }
         let (keeper, news) = Keeper::start(&setup.state_dir);
+        let recording =
+            (!setup.read_only).then(|| Recording::start(&setup.state_dir, Writer::Screen, core.clock.now()));
+        let (recording, kept) = recording.map_or_else(|| (None, mpsc::channel(1).1), |(it, kept)| (Some(it), kept));
         let (acting, told) = Acting::start(&setup);
         let (asker, answered) = Asker::start(&setup);
         let now = Instant::now();
@@ -128,6 +137,8 @@ impl Face {
             queue,
             keeper,
             news,
+            recording,
+            kept,
             acting,
             told,
             mine: Vec::new(),
@@ -194,6 +205,10 @@ impl Face {
                     if taken == 0 { Next::Leave } else { self.events(&mut batch) }
                 }
                 Some(news) = self.news.recv() => self.news(news),
+                Some(keeping) = self.kept.recv() => {
+                    self.core.take(Event::Keeping(keeping));
+                    Next::Stay
+                }
                 Some(told) = self.told.recv() => self.told(told)?,
                 Some(answered) = self.answered.recv() => self.answered(answered),
                 _ = seconds.tick() => self.second(),
@@ -231,6 +246,9 @@ impl Face {
         self.core.take(Event::Tick { at });
         self.ui.expire(at);
         self.second_count += 1;
+        if let Some(recording) = &mut self.recording {
+            recording.look(&self.core.state, at);
+        }
         if !self.setup.read_only {
             self.keeper.keep_served(&self.core.state);
         }
@@ -331,11 +349,7 @@ impl Face {
                 if let Some(theme) = theme {
                     self.ui.setup.theme = theme;
                 }
-                self.core.take(Event::Limits(Arc::new(config.thresholds.clone())));
-                let rules = self.core.state.update_policy.rules.clone();
-                let wait_days = config.actions.wait_days;
-                self.core.take(Event::Updates(Arc::new(UpdatePolicy { wait_days, rules })));
-                self.core.assess(now);
+                self.core.renew(&config);
                 let restart =
                     if config.sources == before.sources { "" } else { "; what is read counts from the next start" };
                 self.ui.say(format!("the config was read again{restart}"), now);
@@ -365,7 +379,7 @@ impl Face {
             News::Runs(runs) => self.runs(runs),
             News::Rules(rules) => {
                 let policy = self.setup.update_policy(rules);
-                self.core.take(Event::Updates(Arc::new(policy)));
+                self.core.take(Event::Updates(policy.into()));
             }
             News::Images(images) => self.core.take(Event::ImagesSeen(images)),
             News::Failed(why) => {

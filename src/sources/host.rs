@@ -197,6 +197,7 @@ fn facts(fs: &RootedFs) -> HostFacts {
         name: foreign::name(name.split('.').next().unwrap_or("localhost")),
         os,
         kernel: foreign::name(&System::kernel_version().unwrap_or_default()),
+        boot_id: fs.read("/proc/sys/kernel/random/boot_id").map(|id| foreign::name(id.trim())).unwrap_or_default(),
         cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::{
     SourceId, SourceStatus, Spread, ThrottleReason,
 };
 
-/// The spreads of which quantiles are told, and their metrics.
+/// The spreads of which quantiles are told, and their metrics: those of [`of::SPREADS`].
 pub const SPREADS: [(Spread, Metric); 5] = [
     (Spread::FirstToken, of::INFERENCE_TTFT),
     (Spread::InterToken, of::INFERENCE_INTER_TOKEN),
@@ -20,9 +20,6 @@ pub const SPREADS: [(Spread, Metric); 5] = [
     (Spread::Queue, of::INFERENCE_QUEUE),
     (Spread::PromptLength, of::INFERENCE_PROMPT_LENGTH),
 ];
-
-/// The quantiles that are told of each spread: the label, and the share of values that are not above it.
-pub const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)];
 
 /// Values with their series.
 #[derive(Debug, Default)]
@@ -149,7 +146,7 @@ impl State {
         let per_joule = minute.rate(Counter::GeneratedTokens).filter(|rate| *rate > 0.0).zip(watts);
         told.tell(&of::INFERENCE_PER_JOULE, labels, per_joule.map(|(rate, watts)| rate / watts));
         for (spread, metric) in SPREADS {
-            for (quantile, share) in QUANTILES {
+            for (quantile, share) in of::QUANTILES {
                 let labels = [("engine", subject.as_str()), ("quantile", quantile)];
                 told.tell(&metric, labels, minute.quantile(spread, share));
             }

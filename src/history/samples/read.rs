@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::super::{HistoryError, StateDir};
 use super::block::{self, Point};
 use super::{FILE, SIXTH, SKETCH_TIERS, TIERS, Tier, compact, floor, recent, schema, timestamp, write};
-use crate::domain::{Mark, SeriesKey, Sketch};
+use crate::domain::metric::QUANTILES;
+use crate::domain::{Mark, Metric, SeriesKey, Sketch};
 
 /// What a series was within one stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -47,13 +48,20 @@ impl SampleReader {
         Ok(Some(Self { connection, path, ids: HashMap::new() }))
     }
 
-    /// Every series that was ever recorded, by name and labels.
+    /// Every series that was ever recorded, by name and labels; of what is told by quantile, one for each quantile.
     ///
     /// # Errors
     /// When it cannot be read.
     pub fn series(&mut self) -> Result<Vec<SeriesKey>, HistoryError> {
         self.ids = write::ids(&self.connection).map_err(schema::of(&self.path))?;
-        let mut keys: Vec<SeriesKey> = self.ids.keys().cloned().collect();
+        let mut keys = Vec::new();
+        for key in self.ids.keys() {
+            if key.metric().is_some_and(Metric::is_spread) {
+                keys.extend(QUANTILES.iter().map(|(quantile, _)| key.clone().with("quantile", quantile)));
+            } else {
+                keys.push(key.clone());
+            }
+        }
         keys.sort();
         Ok(keys)
     }

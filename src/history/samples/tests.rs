@@ -185,6 +185,8 @@ fn percentiles_are_those_of_all_requests_over_any_time() {
             assert!((read[0].mean - exact).abs() <= exact * 0.011, "{quantile}: {} {exact}", read[0].mean);
         }
     }
+    let told = SampleReader::open(&bed.dir).unwrap().unwrap().series().unwrap();
+    assert_eq!(told, [asked("0.5"), asked("0.95"), asked("0.99")]);
     let by_minute = bed.read_of(&asked("0.95"), BEGIN + 595 * 60, BEGIN + hours(10), 60);
     assert_eq!(by_minute.len(), 5);
 }

@@ -20,6 +20,7 @@ pub(super) fn host(second: u64) -> HostSample {
         facts: HostFacts {
             name: "gpubox-01".to_owned(),
             os: "Ubuntu 24.04".to_owned(),
+            boot_id: "3a1e7c52-0f6b-4d1e-9a55-6d0b2c9e7f10".to_owned(),
             kernel: "6.8.0-87-generic".to_owned(),
             cores: 16,
         },

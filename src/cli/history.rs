@@ -1,0 +1,77 @@
+//! `hostler record` and `hostler history`: what is measured is kept, and told.
+
+use serde::Serialize;
+
+use super::args::{HistoryArgs, RecordArgs};
+use super::{Exit, Stop, out};
+use crate::domain::{SeriesKey, parse_since};
+use crate::history::{Bucket, SampleReader};
+use crate::host::{Clock, time_zone};
+use crate::report;
+use crate::runtime::{self, Setup};
+
+/// Lines of a history where nobody says how wide they shall be.
+const LINES: i64 = 100;
+/// Widths that people know, seconds.
+const WIDTHS: [i64; 14] = [10, 30, 60, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 604_800];
+
+/// Records until it is told to end.
+pub(super) fn record(setup: &Setup, _args: &RecordArgs) -> Result<Exit, Stop> {
+    if setup.read_only {
+        return Err(Stop::new(Exit::Refused, "refused: read-only; a recorder writes to the state folder"));
+    }
+    if setup.demo {
+        return Err(Stop::new(Exit::Usage, "a made-up box keeps no history"));
+    }
+    runtime::record(setup).map(|()| Exit::Success).map_err(|error| Stop::failure(format!("{error:#}")))
+}
+
+/// One line of `hostler history --json`.
+#[derive(Serialize)]
+struct Line<'a> {
+    series: &'a SeriesKey,
+    #[serde(flatten)]
+    bucket: &'a Bucket,
+}
+
+/// Prints a series, or which there are.
+pub(super) fn print(setup: &Setup, args: &HistoryArgs) -> Result<Exit, Stop> {
+    let Some(mut reader) = SampleReader::open(&setup.state_dir).map_err(Stop::failure)? else {
+        let why = "nothing was recorded yet; `hostler record` records, and so does the screen while it is open";
+        return Err(Stop::failure(why));
+    };
+    let known = reader.series().map_err(Stop::failure)?;
+    let Some(wanted) = &args.series else {
+        let text: String = known.iter().map(|key| format!("{key}\n")).collect();
+        return out::print(&text).map(|()| Exit::Success).map_err(Stop::failure);
+    };
+    let (now, zone) = (Clock::start().now().wall, time_zone());
+    let since =
+        parse_since(&args.since, now, &zone).map_err(|why| Stop::new(Exit::Usage, format!("--since: {why}")))?;
+    let mut keys = known.iter().filter(|key| key.matches(wanted)).peekable();
+    if keys.peek().is_none() {
+        return Err(Stop::failure(format!("no series `{wanted}` was recorded; `hostler history` lists all")));
+    }
+    let asked = args.step.map(|step| step.as_secs() as i64);
+    let step = asked.unwrap_or_else(|| width(now.as_second() - since.as_second()));
+    let mut text = String::new();
+    for key in keys {
+        let buckets = reader.read(key, (since, now), step).map_err(Stop::failure)?;
+        for bucket in &buckets {
+            text += &if args.json {
+                report::json(&Line { series: key, bucket }, false).map_err(Stop::failure)?
+            } else {
+                let at = bucket.at.to_zoned_datetime(zone.clone()).strftime("%F %T");
+                let Bucket { min, mean, max, count, .. } = bucket;
+                format!("{at}  {key}  {mean:.6}  (least {min:.6}, most {max:.6}, of {count})\n")
+            };
+        }
+    }
+    out::print(&text).map_err(Stop::failure)?;
+    Ok(Exit::Success)
+}
+
+/// The narrowest usual width that gives no more than [`LINES`] lines.
+fn width(span: i64) -> i64 {
+    WIDTHS.iter().copied().find(|width| span <= width * LINES).unwrap_or(WIDTHS[WIDTHS.len() - 1])
+}

@@ -1,0 +1,143 @@
+//! The recorder: the same core as the screen's, without a face. It runs whether or not somebody looks.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::core::Queue;
+use super::keeper::{Keeper, News};
+use super::recording::{Recording, Writer};
+use super::{Core, Scope, Setup, async_runtime, diagnostics};
+use crate::config::Config;
+use crate::domain::{Event, Keeping};
+
+/// The least time between two readings of one source: a recorder is not looked at.
+const REFRESH: Duration = Duration::from_secs(10);
+/// So long after the start the first registry is asked.
+const ASK_AFTER: Duration = Duration::from_secs(30);
+/// Seconds between two times at which the state of the box is kept in mind.
+const REMEMBER_EVERY: u64 = 60;
+/// Events that are taken in before the next look at the time.
+const BATCH: usize = 256;
+
+/// Records until it is told to end.
+///
+/// # Errors
+/// When another recorder runs on this state folder, the folder cannot be written, or the async runtime cannot be started.
+pub fn record(setup: &Setup) -> anyhow::Result<()> {
+    let lock = setup.state_dir.be_recorder()?;
+    let diagnostics = diagnostics::begin(&setup.state_dir);
+    let runtime = async_runtime()?;
+    let result = LocalSet::new().block_on(&runtime, async {
+        let mut recorder = Recorder::start(setup.clone());
+        let result = recorder.run().await;
+        if !recorder.finish().await {
+            // The diagnostics lie in the same folder: their guard would wait for it too.
+            std::mem::forget(diagnostics);
+        }
+        anyhow::Ok(result?)
+    });
+    // A driver call that hangs must not hold the process back.
+    runtime.shutdown_background();
+    drop(lock);
+    result
+}
+
+struct Recorder {
+    setup: Setup,
+    core: Core,
+    queue: Queue,
+    keeper: Keeper,
+    news: mpsc::Receiver<News>,
+    recording: Recording,
+    kept: mpsc::Receiver<Keeping>,
+    second_count: u64,
+}
+
+impl Recorder {
+    fn start(mut setup: Setup) -> Self {
+        setup.config.sources.refresh = setup.config.sources.refresh.max(REFRESH);
+        let (mut core, queue) = Core::start(&setup, Scope::Everything, Some(ASK_AFTER));
+        let (keeper, news) = Keeper::start(&setup.state_dir);
+        let (recording, kept) = Recording::start(&setup.state_dir, Writer::Recorder, core.clock.now());
+        core.take(Event::Remembered(recording.remembered().clone().into()));
+        Self { setup, core, queue, keeper, news, recording, kept, second_count: 0 }
+    }
+
+    async fn run(&mut self) -> io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut seconds = interval(Duration::from_secs(1));
+        seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                _ = hang_up.recv() => self.reload(),
+                taken = self.queue.take(&mut batch, BATCH) => match taken {
+                    0 => return Ok(()),
+                    _ => batch.drain(..).for_each(|event| self.core.take(event)),
+                },
+                Some(news) = self.news.recv() => self.news(news),
+                Some(keeping) = self.kept.recv() => self.core.take(Event::Keeping(keeping)),
+                _ = seconds.tick() => self.second(),
+            }
+        }
+    }
+
+    fn second(&mut self) {
+        let at = self.core.clock.now();
+        self.core.take(Event::Tick { at });
+        self.core.assess_if_due();
+        if self.recording.look(&self.core.state, at) {
+            self.core.take(Event::Remembered(self.recording.remembered().clone().into()));
+        }
+        self.second_count += 1;
+        self.keeper.keep_served(&self.core.state);
+        if self.second_count.is_multiple_of(REMEMBER_EVERY) {
+            self.keeper.remember(&self.core.state);
+            self.keeper.keep_answers(&self.core.state);
+        }
+    }
+
+    fn news(&mut self, news: News) {
+        match news {
+            News::Records(records) | News::Recorded(records) => self.core.take(Event::Journal(records)),
+            News::Runs(runs) => self.core.take(Event::Runs(runs)),
+            News::Rules(rules) => self.core.take(Event::Updates(self.setup.update_policy(rules).into())),
+            News::Images(images) => self.core.take(Event::ImagesSeen(images)),
+            News::Failed(why) => tracing::warn!(%why, "Could not write to the journal."),
+        }
+    }
+
+    /// Reads the config again. A config that cannot be read changes nothing: the old one stays.
+    fn reload(&mut self) {
+        let before = &self.setup.config;
+        match before.path.as_deref().map_or_else(|| Config::load(None), Config::read) {
+            Ok(config) => {
+                self.core.renew(&config);
+                let from_the_next_start = config.sources != before.sources;
+                tracing::info!(from_the_next_start, "The config was read again.");
+                self.setup.config = config;
+            }
+            Err(error) => tracing::error!(%error, "The old config stays."),
+        }
+    }
+
+    /// Writes what is not written yet. False when the state folder does not answer.
+    async fn finish(self) -> bool {
+        let Self { core, mut keeper, recording, news, kept, .. } = self;
+        // Nobody looks at news any more.
+        drop((news, kept));
+        keeper.keep_answers(&core.state);
+        let written = recording.finish(&core.state, core.clock.now()).await;
+        keeper.finish(&core.state).await && written
+    }
+}
