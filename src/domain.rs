@@ -33,6 +33,7 @@ mod model_origin;
 mod model_update;
 mod moment;
 mod op;
+mod past;
 mod plan;
 mod platform;
 mod protected;
@@ -95,6 +96,7 @@ pub use model_update::{
 };
 pub use moment::Moment;
 pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb, command_line};
+pub use past::{Past, PastPoint};
 pub use plan::{Choice, Item, Plan, Step};
 pub use platform::{Platform, PlatformHealth, PlatformKind, PlatformSample, RequestCounts};
 pub use protected::{NamePattern, NoPattern, Protected};

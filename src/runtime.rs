@@ -10,6 +10,7 @@ mod diagnostics;
 mod face;
 mod headless;
 mod keeper;
+mod past;
 mod recorder;
 mod recording;
 pub mod worker;

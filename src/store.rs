@@ -51,7 +51,7 @@ use jiff::Timestamp;
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
     HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Keeping, LibrarySample, ModelUpdate,
-    ModelUpdateSample, Moment, PlatformSample, Remembered, Run, Sample, ServedLedger, SourceId, Thresholds,
+    ModelUpdateSample, Moment, Past, PlatformSample, Remembered, Run, Sample, ServedLedger, SourceId, Thresholds,
     UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
@@ -126,6 +126,8 @@ pub struct State {
     pub last_visit: Option<Timestamp>,
     /// What the box consisted of when hostler looked before; `None` where nothing is remembered.
     pub remembered: Option<Arc<Remembered>>,
+    /// What was recorded over the time that graphs show; `None` until it was read.
+    pub past: Option<Arc<Past>>,
     /// Who keeps the history.
     pub keeping: Keeping,
 }
@@ -169,6 +171,7 @@ impl State {
             last_visit: None,
             remembered: None,
             keeping: Keeping::default(),
+            past: None,
         }
     }
 
@@ -232,6 +235,7 @@ impl State {
             Event::Routine(standings) => self.routine = standings,
             Event::Journal(records) => self.journalled(records),
             Event::Runs(runs) => self.runs = runs,
+            Event::Past(past) => self.past = Some(past),
             Event::Keeping(keeping) => self.keeping = keeping,
             Event::Remembered(remembered) => self.remembered = Some(remembered),
             // Of requests nothing is kept yet.

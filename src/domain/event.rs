@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
     ImagesSeen, JournalRecord, Keeping, LibrarySample, LogBatch, LoggedRequest, ModelUpdateSample, Moment, Observation,
-    PlatformSample, Remembered, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    Past, PlatformSample, Remembered, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume,
+    XidEvent,
 };
 
 /// One result of a source.
@@ -129,6 +130,8 @@ pub enum Event {
     Remembered(Arc<Remembered>),
     /// Who keeps the history, and how that goes.
     Keeping(Keeping),
+    /// What was recorded over the time that graphs show.
+    Past(Arc<Past>),
     /// A second has passed.
     Tick {
         /// When.

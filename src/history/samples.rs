@@ -30,7 +30,7 @@ pub(super) const LOCK: &str = "history.lock";
 
 /// How finely and how long samples are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tier {
+pub(super) struct Tier {
     /// Its number in the database.
     number: i64,
     /// Seconds of a slot.
@@ -60,7 +60,7 @@ const KEPT: Duration = Duration::from_hours(400 * 24);
 /// Seconds of the finest slot.
 const SIXTH: i64 = 10;
 /// Slots of a minute.
-pub const SIXTHS: usize = 6;
+pub(super) const SIXTHS: usize = 6;
 /// Seconds that rows of minutes wait before they become blocks.
 const WINDOW: i64 = 7_200;
 /// Series that are kept at most: a full box has about 1,500. What comes on top, such as containers by the thousand, is not kept.

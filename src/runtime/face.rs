@@ -17,12 +17,13 @@ use super::acting::{Acting, Told};
 use super::ask::{Answered, Asker};
 use super::core::Queue;
 use super::keeper::{Keeper, News};
+use super::past::PastAsker;
 use super::recording::{Recording, Writer};
 use super::worker::Order;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::actions::Wish;
 use crate::config::Config;
-use crate::domain::{Event, Failure, JournalEntry, Keeping, Run};
+use crate::domain::{Event, Failure, JournalEntry, Keeping, Past, Run};
 use crate::host::process::has_shell;
 use crate::host::spawn;
 use crate::terminal::{Terminal, restore_on_panic};
@@ -93,6 +94,8 @@ struct Face {
     told: mpsc::Receiver<Told>,
     /// Runs that were begun here and have not ended.
     mine: Vec<String>,
+    past: PastAsker,
+    read: mpsc::Receiver<Past>,
     asker: Asker,
     answered: mpsc::Receiver<Answered>,
     ui: Ui,
@@ -130,6 +133,7 @@ impl Face {
         let (recording, kept) = recording.map_or_else(|| (None, mpsc::channel(1).1), |(it, kept)| (Some(it), kept));
         let (acting, told) = Acting::start(&setup);
         let (asker, answered) = Asker::start(&setup);
+        let (past, read) = PastAsker::start(&setup);
         let now = Instant::now();
         Ok(Self {
             setup,
@@ -142,6 +146,8 @@ impl Face {
             acting,
             told,
             mine: Vec::new(),
+            past,
+            read,
             asker,
             answered,
             ui,
@@ -209,6 +215,11 @@ impl Face {
                     self.core.take(Event::Keeping(keeping));
                     Next::Stay
                 }
+                Some(past) = self.read.recv() => {
+                    self.core.take(Event::Past(past.into()));
+                    self.dirty.get_or_insert_with(Instant::now);
+                    Next::Stay
+                }
                 Some(told) = self.told.recv() => self.told(told)?,
                 Some(answered) = self.answered.recv() => self.answered(answered),
                 _ = seconds.tick() => self.second(),
@@ -245,6 +256,7 @@ impl Face {
         let at = self.core.clock.now();
         self.core.take(Event::Tick { at });
         self.ui.expire(at);
+        self.past.ask_if_due(&self.core.state, self.ui.range, at);
         self.second_count += 1;
         if let Some(recording) = &mut self.recording {
             recording.look(&self.core.state, at);
@@ -276,6 +288,7 @@ impl Face {
                 return Ok(Next::Leave);
             }
         }
+        self.past.ask_if_due(&self.core.state, self.ui.range, now);
         self.draw()?;
         Ok(Next::Stay)
     }

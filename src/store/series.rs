@@ -1,14 +1,17 @@
 //! Short in-memory histories for graphs: five minutes by the second, an hour by the quarter minute.
 //!
-//! Longer ranges belong to the recorder; asking for one says so. A second in which nothing could be read is a gap, not a
+//! Longer ranges are read from what was recorded ([`Past`](crate::domain::Past)). A second in which nothing could be read is a gap, not a
 //! zero.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Measures, Window};
-use crate::domain::{Counter, Endpoint, EngineSample, GpuSample, HostSample, Moment, SourceId, Spread};
+use super::{Measures, State, Window};
+use crate::domain::metric as of;
+use crate::domain::{
+    Counter, Endpoint, Engine, EngineSample, GpuSample, HostSample, Moment, SeriesKey, SourceId, Spread,
+};
 
 /// What a history is of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,6 +51,35 @@ impl SeriesId {
             | Self::GpuTemperature(_) => SourceId::Gpu,
             Self::EndToEnd(_) | Self::Generated(_) => SourceId::Engines,
         }
+    }
+}
+
+impl State {
+    /// The recorded series that a history is the sum of.
+    pub fn recorded_as(&self, id: &SeriesId) -> SeriesKey {
+        let gpu = |metric, uuid: &Arc<str>| SeriesKey::new(metric, [("gpu", &**uuid)]);
+        let engine = |metric, endpoint: &Endpoint| {
+            let subject = self.engine_at(endpoint).map_or_else(|| endpoint.0.clone(), Engine::subject);
+            SeriesKey::new(metric, [("engine", subject.as_str())])
+        };
+        match id {
+            SeriesId::Cpu => SeriesKey::new(&of::CPU_USED, []),
+            SeriesId::Memory => SeriesKey::new(&of::MEMORY_USED, []),
+            SeriesId::NetReceived => SeriesKey::new(&of::NETWORK_RECEIVED, []),
+            SeriesId::NetTransmitted => SeriesKey::new(&of::NETWORK_TRANSMITTED, []),
+            SeriesId::GpuCompute(uuid) => gpu(&of::GPU_UTILIZATION, uuid),
+            SeriesId::GpuBandwidth(uuid) => gpu(&of::GPU_BANDWIDTH, uuid),
+            SeriesId::GpuMemory(uuid) => gpu(&of::GPU_MEMORY_USED, uuid),
+            SeriesId::GpuPower(uuid) => gpu(&of::GPU_POWER, uuid),
+            SeriesId::GpuTemperature(uuid) => gpu(&of::GPU_TEMPERATURE, uuid),
+            SeriesId::EndToEnd(endpoint) => engine(&of::INFERENCE_E2E, endpoint).with("quantile", "0.95"),
+            SeriesId::Generated(endpoint) => engine(&of::INFERENCE_GENERATED, endpoint),
+        }
+    }
+
+    /// Every recorded series that graphs may show.
+    pub fn recorded_graphs(&self) -> Vec<SeriesKey> {
+        self.series.0.keys().map(|id| self.recorded_as(id)).collect()
     }
 }
 

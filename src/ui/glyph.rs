@@ -39,6 +39,8 @@ pub struct Glyphs {
     pub descending: &'static str,
     /// Marked.
     pub mark: &'static str,
+    /// Something changed, on a graph.
+    pub change: &'static str,
     /// Received, sent.
     pub receive: &'static str,
     /// Sent.
@@ -76,6 +78,7 @@ pub const UNICODE: Glyphs = Glyphs {
     ascending: "↑",
     descending: "↓",
     mark: "✱",
+    change: "▾",
     receive: "↓",
     send: "↑",
     more: "…",
@@ -105,6 +108,7 @@ pub const ASCII: Glyphs = Glyphs {
     ascending: "^",
     descending: "v",
     mark: "#",
+    change: "v",
     receive: "in",
     send: "out",
     more: "~",

@@ -105,7 +105,7 @@ impl SampleWriter {
         let result = self.write(batch, &mut added).map_err(schema::of(&self.path));
         if result.is_err() {
             // The numbers that were given within it were never written.
-            added.iter().for_each(|key| drop(self.ids.remove(key)));
+            self.ids.retain(|key, _| !added.contains(key));
         }
         result
     }

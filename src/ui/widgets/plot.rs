@@ -6,6 +6,7 @@ use super::super::Scene;
 use super::super::canvas::{Canvas, Pieces, piece};
 use super::super::theme::Role;
 use super::graph;
+use crate::domain::MarkKind;
 use crate::store::{RANGES, Range, Series, SeriesId};
 
 /// Cells of the axis.
@@ -60,20 +61,19 @@ pub fn ranges(scene: &Scene<'_>) -> Pieces<'static> {
     pieces
 }
 
-/// Draws one graph: its label on the first line.
+/// Draws one graph: its label on the first line, and signs where something changed.
 pub fn plot(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, plot: &Plot) {
     let series = scene.state.series.get(&plot.series);
     let body = Rect { x: area.x + AXIS, y: area.y + 1, width: area.width - AXIS - 2, height: area.height - 1 };
-    let columns = graph::columns(canvas.glyphs, body.width);
-    let values = series.map(|series| series.buckets(range(scene), scene.now, columns));
     let mut label: Pieces<'_> = vec![piece(Role::Muted, plot.label.as_str())];
     if let Some(last) = series.and_then(Series::last) {
         label.push(piece(Role::Text, format!("  {}", (plot.write_top)(last))));
     }
-    canvas.pieces(area.x + 1, area.y, area.width - 2, &label);
+    let end = canvas.pieces(area.x + 1, area.y, area.width - 2, &label);
+    let values = values(scene, &plot.series, graph::columns(canvas.glyphs, body.width));
     match values {
-        Some(Some(values)) => {
-            let highest = values.iter().flatten().fold(0.0_f32, |top, value| top.max(*value));
+        Ok(Values { mean, most }) => {
+            let highest = mean.iter().chain(&most).flatten().fold(0.0_f32, |top, value| top.max(*value));
             let top = match plot.top {
                 Top::At(top) => top,
                 Top::AtLeast(least) => rounded(highest.max(least)),
@@ -82,15 +82,58 @@ pub fn plot(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, plot: &Plot)
             if body.height > 1 {
                 canvas.put(area.x + 1, body.bottom() - 1, AXIS - 1, "0", Role::Faint);
             }
-            graph::graph(canvas, body, &values, top, plot.role);
+            graph::graph(canvas, body, &most, top, Role::Faint);
+            graph::graph(canvas, body, &mean, top, plot.role);
+            marks(canvas, Rect { y: area.y, height: 1, ..body }, end + 1, scene);
         }
-        Some(None) => {
-            let text =
-                format!("{} are beyond memory: they need the recorder, which keeps history on disk", span(scene));
-            canvas.put(body.x, body.y, body.width, &text, Role::Muted);
+        Err(why) => {
+            canvas.put(body.x, body.y, body.width, &why, Role::Muted);
         }
-        None => {
-            canvas.put(body.x, body.y, body.width, "nothing read yet", Role::Faint);
+    }
+}
+
+/// What is drawn: the mean of each column, and where it is known the most.
+struct Values {
+    mean: Vec<Option<f32>>,
+    most: Vec<Option<f32>>,
+}
+
+/// The values of the chosen range: from memory where it reaches so far back, else from what was recorded.
+fn values(scene: &Scene<'_>, id: &SeriesId, columns: usize) -> Result<Values, String> {
+    let range = range(scene);
+    let memory = scene.state.series.get(id).map(|series| series.buckets(range, scene.now, columns));
+    let past = scene.state.past.as_ref().filter(|past| past.span == range.span.as_secs());
+    let recorded = past.and_then(|past| past.columns(&scene.state.recorded_as(id), scene.now.wall, columns));
+    match (memory, recorded) {
+        // What was before this process was recorded by another.
+        (Some(Some(mut memory)), recorded) => {
+            for (value, recorded) in memory.iter_mut().zip(recorded.into_iter().flatten()) {
+                *value = value.or(recorded.map(|(mean, _)| mean));
+            }
+            Ok(Values { mean: memory, most: Vec::new() })
+        }
+        (_, Some(recorded)) => {
+            let (mean, most) =
+                recorded.into_iter().map(|column| (column.map(|it| it.0), column.map(|it| it.1))).unzip();
+            Ok(Values { mean, most })
+        }
+        (Some(None), None) => Err(match past {
+            None => format!("reading the last {} …", span(scene)),
+            Some(past) => past.why_none.clone().unwrap_or_else(|| "nothing was recorded of it in this time".to_owned()),
+        }),
+        (None, None) => Err("nothing read yet".to_owned()),
+    }
+}
+
+/// Signs above a graph where something changed, from this column on.
+fn marks(canvas: &mut Canvas<'_>, line: Rect, from: u16, scene: &Scene<'_>) {
+    let range = range(scene);
+    let Some(past) = scene.state.past.as_ref().filter(|past| past.span == range.span.as_secs()) else { return };
+    for mark in past.marks.iter().filter(|mark| mark.kind != MarkKind::Finding) {
+        let column = past.column(mark.at.as_second(), scene.now.wall, line.width.into());
+        let place = u16::try_from(column).ok().filter(|column| *column < line.width).map(|column| line.x + column);
+        if let Some(x) = place.filter(|x| *x >= from) {
+            canvas.put(x, line.y, 1, canvas.glyphs.change, Role::Accent);
         }
     }
 }

@@ -1,0 +1,192 @@
+//! Measures what the history of a full box costs: 1,500 series (8 cards, 50 containers, 5 servers, the host), of which a third
+//! is noise, a third follows the day, and a third stands still most of the time. Bytes a day on disk, processor time of writing,
+//! the time of reading graphs, and what 400 days come to.
+//!
+//! `cargo bench --bench history [-- DAYS]` (4 by default). Nothing is asserted; the aims of the design are 5 MB a day, 150 MB for
+//! 400 days, 20 ms for any graph.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark's result is what it prints")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a benchmark reads clocks")]
+#![allow(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use hostler::domain::metric::{self, METRICS};
+use hostler::domain::{SeriesKey, Sketch};
+use hostler::history::{MinuteBatch, SampleReader, SampleWriter, StateDir};
+use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+const SERIES: usize = 1_500;
+const ENGINES: usize = 5;
+const DAY: i64 = 86_400;
+const BEGIN: i64 = 1_760_054_400;
+
+fn main() -> Result<()> {
+    let days: i64 = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(4);
+    let keys = keys();
+    println!("| history of {SERIES} series | figure | aim |\n|---|---|---|");
+    whole_days(&keys, days)?;
+    long(&keys)
+}
+
+/// Some days as they are recorded, minute by minute.
+fn whole_days(keys: &[SeriesKey], days: i64) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dir = StateDir::choose(Some(folder.path()));
+    let mut writer = SampleWriter::open(&dir, at(BEGIN))?.context("nobody else writes")?;
+    let (mut commits, mut turns) = (Duration::ZERO, Vec::new());
+    let mut sizes = vec![0.0];
+    for minute in 0..days * 1_440 {
+        let begin = BEGIN + minute * 60;
+        let batch = batch(keys, begin, 6);
+        let spent = processor();
+        writer.commit(&batch)?;
+        commits += processor() - spent;
+        let spent = processor();
+        writer.compact(at(begin))?;
+        if minute % 120 == 0 && minute > 0 {
+            turns.push(processor() - spent);
+        }
+        if (minute + 1) % 1_440 == 0 {
+            sizes.push(bytes(folder.path()) as f64 / 1e6);
+            eprintln!("hostler: day {}: {:.1} MB", (minute + 1) / 1_440, sizes.last().unwrap());
+        }
+    }
+    let added: Vec<String> = sizes.windows(2).map(|pair| format!("{:.1}", pair[1] - pair[0])).collect();
+    println!("| MB on disk that each day added | {} | 5 |", added.join(", "));
+    let minutes = (days * 1_440) as f64;
+    println!("| processor time of a minute's commit | {:.2} ms | |", commits.as_secs_f64() * 1e3 / minutes);
+    let mean = turns.iter().sum::<Duration>().as_secs_f64() / turns.len().max(1) as f64;
+    println!("| processor time of a turn every two hours | {:.0} ms | |", mean * 1e3);
+    let share = commits.as_secs_f64() / (minutes * 60.0) + mean / 7_200.0;
+    println!("| share of a core for writing | {:.3} % | 0.5 with all else |", share * 100.0);
+    reads("graphs right after", &dir, keys, BEGIN + days * DAY, &[1, 24, 24 * 7])
+}
+
+/// 400 days in ten-minute steps, and the last two hours in full.
+fn long(keys: &[SeriesKey]) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dir = StateDir::choose(Some(folder.path()));
+    let mut writer = SampleWriter::open(&dir, at(BEGIN))?.context("nobody else writes")?;
+    // Every 25th: what 400 days take is told by them, and what one graph takes does not depend on the others.
+    let some: Vec<SeriesKey> = keys.iter().step_by(25).cloned().collect();
+    for step in 0..400 * 144 {
+        let begin = BEGIN + step * 600;
+        let last_days = step >= (400 - 14) * 144;
+        for minute in 0..if last_days { 10 } else { 1 } {
+            let begin = begin + minute * 60;
+            writer.commit(&batch(&some, begin, if step >= (400 - 2) * 144 { 6 } else { 1 }))?;
+            writer.compact(at(begin))?;
+        }
+    }
+    let end = BEGIN + 400 * DAY;
+    let of_some = bytes(folder.path()) as f64 / 1e6;
+    println!(
+        "| MB of 400 days, from {} series | {:.0} | 150 |",
+        some.len(),
+        of_some * keys.len() as f64 / some.len() as f64
+    );
+    for minute in 0..119 {
+        writer.commit(&batch(keys, end + minute * 60, 6))?;
+    }
+    reads("graphs over 400 days", &dir, &some, end + 7_140, &[1, 24, 24 * 7, 24 * 30, 24 * 90, 24 * 400])
+}
+
+fn reads(what: &str, dir: &StateDir, keys: &[SeriesKey], now: i64, hours: &[i64]) -> Result<()> {
+    let mut reader = SampleReader::open(dir)?.context("something was recorded")?;
+    let known = reader.series()?;
+    let quantile = known.iter().find(|key| key.label("quantile") == Some("0.95")).cloned();
+    for hours in hours {
+        let span = hours * 3_600;
+        let mut times = Vec::new();
+        for key in keys.iter().step_by(keys.len() / 12).chain(&quantile) {
+            let began = Instant::now();
+            let read = reader.read(key, (at(now - span), at(now)), (span / 600).max(10))?;
+            times.push((began.elapsed(), read.len()));
+        }
+        times.sort();
+        let ((median, _), (most, points)) = (times[times.len() / 2], times[times.len() - 1]);
+        println!("| {what}: {hours} h, median and most | {median:.1?}, {most:.1?} ({points} points) | 20 ms |");
+    }
+    Ok(())
+}
+
+/// The series of a full box.
+fn keys() -> Vec<SeriesKey> {
+    let plain: Vec<_> = METRICS.iter().filter(|metric| !metric.is_spread()).collect();
+    (0..SERIES)
+        .map(|number| {
+            let (metric, of) = (plain[number % plain.len()], (number / plain.len()).to_string());
+            SeriesKey::new(metric, [("container", of.as_str())])
+        })
+        .collect()
+}
+
+fn batch(keys: &[SeriesKey], begin: i64, sixths: i64) -> MinuteBatch {
+    let mut batch = MinuteBatch::at(at(begin));
+    for sixth in 0..sixths {
+        let second = begin + sixth * 10;
+        let values = keys.iter().enumerate().map(|(number, key)| (key.clone(), value(number as u64, second)));
+        batch.put(at(second), values);
+    }
+    // By day every minute has requests, by night every tenth.
+    let by_day = (begin % DAY) / 3_600 >= 8;
+    if by_day || (begin / 60) % 10 == 0 {
+        for engine in 0..ENGINES {
+            for (index, metric) in metric::SPREADS.iter().enumerate() {
+                let mut sketch = Sketch::default();
+                for request in 0..if by_day { 60 } else { 2 } {
+                    let noise = noise((index + engine * 7) as u64, begin * 100 + request);
+                    sketch.put(0.05 * 4.0_f64.powf(noise * 3.0), 1);
+                }
+                batch.spread(SeriesKey::new(metric, [("engine", engine.to_string().as_str())]), sketch);
+            }
+        }
+    }
+    batch
+}
+
+fn value(number: u64, second: i64) -> f64 {
+    let day = ((second % DAY) as f64 / DAY as f64 * std::f64::consts::TAU).sin();
+    let wobble = noise(number, second);
+    match number % 6 {
+        // Processor use: noise around a level that follows the day.
+        0 => (0.3 + 0.2 * day + 0.2 * wobble).max(0.0),
+        // Memory in pages: it creeps, and jumps now and then.
+        1 => 4_096.0 * (1e6 + (second / 30 % 9_973) as f64 * 11.0 + (wobble * 40.0).floor()),
+        // A whole number that follows the day: temperature.
+        2 => (55.0 + 15.0 * day + 3.0 * wobble).floor(),
+        // Idle mostly.
+        3 if noise(number + 1, second / 600) > 0.1 => 0.0,
+        3 => 1e6 * wobble,
+        // Stands still: limits, running, health.
+        _ => (number % 7) as f64,
+    }
+}
+
+/// 0 to 1 by `SplitMix64` (Steele, Lea, Flood 2014): the same for the same arguments.
+fn noise(number: u64, second: i64) -> f64 {
+    let mut z =
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(second as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// Bytes of the database with its log.
+fn bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).unwrap().filter_map(|entry| entry.ok()?.metadata().ok());
+    files.map(|metadata| metadata.len()).sum()
+}
+
+/// Processor time of this process.
+fn processor() -> Duration {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(spent.tv_sec as u64, spent.tv_nsec as u32)
+}
