@@ -7,6 +7,7 @@
 pub mod bundle;
 pub mod check;
 pub mod doctor;
+mod exposition;
 mod last;
 pub mod look;
 pub mod mask;
@@ -14,6 +15,7 @@ pub mod plan;
 pub mod run;
 pub mod snapshot;
 
+pub use exposition::{CONTENT_TYPE, exposition};
 pub use last::{LastFinding, LastState};
 pub use look::{Look, Signs};
 

@@ -1,5 +1,6 @@
 //! What can be written on the command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -197,7 +198,11 @@ pub(super) struct DoctorArgs {
 
 /// `hostler record`.
 #[derive(Debug, clap::Args)]
-pub(super) struct RecordArgs {}
+pub(super) struct RecordArgs {
+    /// Tell Prometheus what is measured, at http://ADDRESS/metrics
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:9709")]
+    pub(super) listen: Option<SocketAddr>,
+}
 
 /// `hostler history`.
 #[derive(Debug, clap::Args)]

@@ -16,14 +16,14 @@ const LINES: i64 = 100;
 const WIDTHS: [i64; 14] = [10, 30, 60, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 43_200, 86_400, 604_800];
 
 /// Records until it is told to end.
-pub(super) fn record(setup: &Setup, _args: &RecordArgs) -> Result<Exit, Stop> {
+pub(super) fn record(setup: &Setup, args: &RecordArgs) -> Result<Exit, Stop> {
     if setup.read_only {
         return Err(Stop::new(Exit::Refused, "refused: read-only; a recorder writes to the state folder"));
     }
     if setup.demo {
         return Err(Stop::new(Exit::Usage, "a made-up box keeps no history"));
     }
-    runtime::record(setup).map(|()| Exit::Success).map_err(|error| Stop::failure(format!("{error:#}")))
+    runtime::record(setup, args.listen).map(|()| Exit::Success).map_err(|error| Stop::failure(format!("{error:#}")))
 }
 
 /// One line of `hostler history --json`.

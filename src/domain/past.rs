@@ -20,6 +20,8 @@ pub struct Past {
     pub series: HashMap<SeriesKey, Vec<PastPoint>>,
     /// What changed in this time, oldest first.
     pub marks: Vec<Mark>,
+    /// What changed since the last visit, oldest first.
+    pub news: Vec<Mark>,
     /// Why there are no points, where that is so.
     pub why_none: Option<String>,
 }
@@ -38,7 +40,7 @@ pub struct PastPoint {
 impl Past {
     /// Nothing, because …
     pub fn none(span: u64, until: Timestamp, why: String) -> Self {
-        Self { span, until, step: 1, series: HashMap::new(), marks: Vec::new(), why_none: Some(why) }
+        Self { span, until, step: 1, series: HashMap::new(), marks: Vec::new(), news: Vec::new(), why_none: Some(why) }
     }
 
     /// A series in so many equal columns that end at `now`, oldest first: the mean and the greatest value of each, `None` where
@@ -88,13 +90,14 @@ mod tests {
             step,
             series: HashMap::from([(key(), points.collect())]),
             marks: Vec::new(),
+            news: Vec::new(),
             why_none: None,
         }
     }
 
     #[test]
     fn a_column_is_the_mean_and_the_most_of_what_is_in_it() {
-        let past = past(100, 10, &[(900, 9.0), (910, 1.0), (920, 3.0), (1_000, 5.0)]);
+        let past = past(100, 10, &[(910, 9.0), (920, 1.0), (930, 3.0), (1_000, 5.0)]);
         let columns = past.columns(&key(), at(1_019), 5).unwrap();
         assert_eq!(columns, [Some((2.0, 4.0)), None, None, None, Some((5.0, 6.0))]);
         assert_eq!(past.columns(&key().with("a", "b"), at(1_019), 5), None);

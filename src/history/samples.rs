@@ -3,7 +3,7 @@
 //! Each minute one row (`recent`) takes what every series was in its six sixths, in one transaction with sketches of
 //! latencies and marks: what is committed survives the end of the process at any moment. Every two hours these rows are put
 //! into *blocks*, a stretch of one series each, in three [tiers](Tier): 10 s for 2 days, 1 min for 14 days, 10 min for 400
-//! days. Blocks are [compressed columns](block). Sketches merge into those of ten minutes and of an hour.
+//! days. Blocks are [compressed columns](block). Sketches merge into those of ten minutes, an hour and a day.
 //!
 //! One process writes ([`SampleWriter`], held by a lock); any number read ([`SampleReader`]). Slots are counted from the Unix
 //! epoch, so what is written twice for one time (a clock that was set back) is put together and nothing is lost.
@@ -48,11 +48,12 @@ const TIERS: [Tier; 3] = [
     Tier { number: 2, slot: 600, slots: 1_440, kept: KEPT },
 ];
 
-/// The same of sketches, each a row of its own.
-const SKETCH_TIERS: [Tier; 3] = [
-    Tier { number: 0, slot: 60, slots: 1, kept: Duration::from_hours(2 * 24) },
-    Tier { number: 1, slot: 600, slots: 1, kept: Duration::from_hours(14 * 24) },
-    Tier { number: 2, slot: 3_600, slots: 1, kept: KEPT },
+/// The same of sketches, each a row of its own: what takes a few hundred bytes must be coarser.
+const SKETCH_TIERS: [Tier; 4] = [
+    Tier { number: 0, slot: 60, slots: 1, kept: Duration::from_hours(6) },
+    Tier { number: 1, slot: 600, slots: 1, kept: Duration::from_hours(4 * 24) },
+    Tier { number: 2, slot: 3_600, slots: 1, kept: Duration::from_hours(90 * 24) },
+    Tier { number: 3, slot: 86_400, slots: 1, kept: KEPT },
 ];
 
 /// How long anything is kept.
@@ -74,10 +75,10 @@ impl Tier {
 
     /// The coarsest tier that is as fine as `step`; a coarser one where it does not reach back to `from` any more, after what
     /// was too old at `let_go` has gone.
-    fn for_graph(tiers: &[Self; 3], from: i64, let_go: i64, step: i64) -> Self {
+    fn for_graph(tiers: &[Self], from: i64, let_go: i64, step: i64) -> Self {
         let fits = |tier: &&Self| from >= let_go - tier.kept.as_secs() as i64;
         let coarse_enough = tiers.iter().rev().find(|tier| tier.slot <= step).unwrap_or(&tiers[0]);
-        let reaching = tiers.iter().find(fits).unwrap_or(&tiers[2]);
+        let reaching = tiers.iter().find(fits).unwrap_or(&tiers[tiers.len() - 1]);
         if reaching.slot > coarse_enough.slot { *reaching } else { *coarse_enough }
     }
 }

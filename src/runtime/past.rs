@@ -10,6 +10,7 @@ use super::Setup;
 use crate::domain::{Moment, Past, PastPoint, SeriesKey};
 use crate::history::{Bucket, HistoryError, SampleReader, StateDir};
 use crate::host::Lane;
+use crate::sources::demo;
 use crate::store::{RANGES, State};
 
 /// The time between two readings of the same range.
@@ -37,7 +38,8 @@ impl PastAsker {
     pub(super) fn start(setup: &Setup) -> (Self, mpsc::Receiver<Past>) {
         let (questions, asked) = mpsc::channel(1);
         let (answers, told) = mpsc::channel(1);
-        tokio::task::spawn_local(answer(setup.state_dir.clone(), asked, answers));
+        let dir = (!setup.demo).then(|| setup.state_dir.clone());
+        tokio::task::spawn_local(answer(dir, asked, answers));
         (Self { questions, asked: None }, told)
     }
 
@@ -59,19 +61,22 @@ impl PastAsker {
     }
 }
 
-async fn answer(dir: StateDir, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<Past>) {
-    let lane_dir = dir.clone();
+/// Answers questions. The thread is begun with the first of them; a made-up box has a made-up past.
+async fn answer(dir: Option<StateDir>, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<Past>) {
     let mut lane = None;
     while let Some(Question { span, until, wanted }) = questions.recv().await {
-        let lane = lane.get_or_insert_with(|| {
-            let dir = lane_dir.clone();
-            Lane::new("past").reader(move || Reading { dir: dir.clone(), reader: None })
-        });
-        let read = lane.read(move |reading| reading.read(span, until, &wanted)).await;
-        let past = match read {
-            Ok(Ok(past)) => past,
-            Ok(Err(error)) => Past::none(span, until, error.to_string()),
-            Err(why) => Past::none(span, until, why.to_string()),
+        let past = if let Some(dir) = &dir {
+            let lane = lane.get_or_insert_with(|| {
+                let dir = dir.clone();
+                Lane::new("past").reader(move || Reading { dir: dir.clone(), reader: None })
+            });
+            match lane.read(move |reading| reading.read(span, until, &wanted)).await {
+                Ok(Ok(past)) => past,
+                Ok(Err(error)) => Past::none(span, until, error.to_string()),
+                Err(why) => Past::none(span, until, why.to_string()),
+            }
+        } else {
+            demo::recorded(span, until, &wanted)
         };
         if answers.send(past).await.is_err() {
             return;

@@ -1,9 +1,11 @@
 //! The recorder: the same core as the screen's, without a face. It runs whether or not somebody looks.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -14,6 +16,8 @@ use super::recording::{Recording, Writer};
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::config::Config;
 use crate::domain::{Event, Keeping};
+use crate::host::{Asked, Offer, listen};
+use crate::report::{CONTENT_TYPE, exposition};
 
 /// The least time between two readings of one source: a recorder is not looked at.
 const REFRESH: Duration = Duration::from_secs(10);
@@ -28,23 +32,49 @@ const BATCH: usize = 256;
 ///
 /// # Errors
 /// When another recorder runs on this state folder, the folder cannot be written, or the async runtime cannot be started.
-pub fn record(setup: &Setup) -> anyhow::Result<()> {
-    let lock = setup.state_dir.be_recorder()?;
-    let diagnostics = diagnostics::begin(&setup.state_dir);
+pub fn record(setup: &Setup, listen: Option<SocketAddr>) -> anyhow::Result<()> {
     let runtime = async_runtime()?;
     let result = LocalSet::new().block_on(&runtime, async {
-        let mut recorder = Recorder::start(setup.clone());
-        let result = recorder.run().await;
+        // Who sees the lock may send a signal.
+        let signals = Signals::new()?;
+        let _lock = setup.state_dir.be_recorder()?;
+        let diagnostics = diagnostics::begin(&setup.state_dir);
+        let mut recorder = Recorder::start(setup.clone(), listen).await?;
+        recorder.run(signals).await;
         if !recorder.finish().await {
             // The diagnostics lie in the same folder: their guard would wait for it too.
             std::mem::forget(diagnostics);
         }
-        anyhow::Ok(result?)
+        anyhow::Ok(())
     });
     // A driver call that hangs must not hold the process back.
     runtime.shutdown_background();
-    drop(lock);
     result
+}
+
+/// Tells what is measured to whom asks for it.
+async fn serve(at: SocketAddr) -> anyhow::Result<mpsc::Receiver<Asked>> {
+    let offer = Offer { path: "/metrics", content_type: CONTENT_TYPE, token: None };
+    let (at, asked) = listen(at, offer).await?;
+    tracing::info!(%at, "Told to whom asks.");
+    Ok(asked)
+}
+
+/// What tells the recorder to end, and to read the config again.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 struct Recorder {
@@ -55,38 +85,45 @@ struct Recorder {
     news: mpsc::Receiver<News>,
     recording: Recording,
     kept: mpsc::Receiver<Keeping>,
+    /// Who asks for what is measured.
+    asked: mpsc::Receiver<Asked>,
     second_count: u64,
 }
 
 impl Recorder {
-    fn start(mut setup: Setup) -> Self {
+    async fn start(mut setup: Setup, listen: Option<SocketAddr>) -> anyhow::Result<Self> {
+        let asked = match listen {
+            Some(at) => serve(at).await.with_context(|| format!("cannot listen at {at}"))?,
+            None => mpsc::channel(1).1,
+        };
         setup.config.sources.refresh = setup.config.sources.refresh.max(REFRESH);
         let (mut core, queue) = Core::start(&setup, Scope::Everything, Some(ASK_AFTER));
         let (keeper, news) = Keeper::start(&setup.state_dir);
         let (recording, kept) = Recording::start(&setup.state_dir, Writer::Recorder, core.clock.now());
         core.take(Event::Remembered(recording.remembered().clone().into()));
-        Self { setup, core, queue, keeper, news, recording, kept, second_count: 0 }
+        Ok(Self { setup, core, queue, keeper, news, recording, kept, asked, second_count: 0 })
     }
 
-    async fn run(&mut self) -> io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+    async fn run(&mut self, mut signals: Signals) {
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
                 biased;
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hang_up.recv() => self.reload(),
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+                _ = signals.hang_up.recv() => self.reload(),
                 taken = self.queue.take(&mut batch, BATCH) => match taken {
-                    0 => return Ok(()),
+                    0 => return,
                     _ => batch.drain(..).for_each(|event| self.core.take(event)),
                 },
                 Some(news) = self.news.recv() => self.news(news),
                 Some(keeping) = self.kept.recv() => self.core.take(Event::Keeping(keeping)),
+                Some(asked) = self.asked.recv() => {
+                    // Who asked may have gone.
+                    drop(asked.send(exposition(&self.core.state, self.core.clock.now())));
+                }
                 _ = seconds.tick() => self.second(),
             }
         }

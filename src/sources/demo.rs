@@ -10,7 +10,10 @@ mod library;
 mod lines;
 mod machine;
 mod model_updates;
+mod recorded;
 mod updates;
+
+pub use recorded::recorded;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -49,6 +49,10 @@ pub(crate) const LAYERS: &[Layer] = &[
             "base64",
             "bollard",
             "futures_util",
+            // What others may ask hostler.
+            "http_body_util",
+            "hyper",
+            "hyper_util",
             "jiff::Timestamp::now",
             "nvml_wrapper",
             "procfs_core",

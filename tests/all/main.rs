@@ -26,6 +26,7 @@ mod engine_bed;
 mod engines;
 mod faults;
 mod gpu;
+mod history;
 mod inspect;
 mod library;
 mod logs;

@@ -131,7 +131,7 @@ fn add_sketch(
     Ok(())
 }
 
-/// Puts the sketches of minutes that came since the last turn into those of ten minutes and of an hour.
+/// Puts the sketches of minutes that came since the last turn into the coarser ones.
 fn merge_sketches(transaction: &Transaction<'_>, end: i64) -> rusqlite::Result<()> {
     let from = fact(transaction, COMPACTED)?.unwrap_or(i64::MIN);
     let mut sums: BTreeMap<(i64, u32, i64), Sketch> = BTreeMap::new();

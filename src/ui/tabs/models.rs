@@ -164,9 +164,16 @@ fn history(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, row: &Row) {
             role: Role::Compute,
         }
     };
-    let title = format!("{} :{}, last {}", row.engine().kind.title(), row.engine().port, plot::span(scene));
+    let title = format!(
+        "{} :{}, last {}{}",
+        row.engine().kind.title(),
+        row.engine().port,
+        plot::span(scene),
+        plot::reservation(scene)
+    );
     rule::heading(canvas, area, &title, false, &plot::ranges(scene));
-    plot::plot(canvas, rule::body(area), scene, &plot);
+    let body = plot::legend(canvas, rule::body(area), scene);
+    plot::plot(canvas, body, scene, &plot);
 }
 
 /// The server under the cursor, or the one whose model is.

@@ -1,16 +1,20 @@
 //! One history over the chosen range: its name and latest value, an axis, a graph.
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 
 use super::super::Scene;
-use super::super::canvas::{Canvas, Pieces, piece};
+use super::super::canvas::{Canvas, Pieces, piece, width};
 use super::super::theme::Role;
 use super::graph;
-use crate::domain::MarkKind;
+use crate::domain::{Keeping, Mark, MarkKind};
 use crate::store::{RANGES, Range, Series, SeriesId};
 
 /// Cells of the axis.
 const AXIS: u16 = 10;
+/// The fewest lines of a graph that is worth more than what its signs stand for.
+const LEAST: u16 = 5;
 
 /// One graph.
 pub struct Plot {
@@ -125,11 +129,51 @@ fn values(scene: &Scene<'_>, id: &SeriesId, columns: usize) -> Result<Values, St
     }
 }
 
+/// What the signs above the graphs stand for, newest first, as far as there is room; gives back what is left of the area.
+pub fn legend(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) -> Rect {
+    let mut marks = shown_marks(scene).rev().peekable();
+    if marks.peek().is_none() || area.height <= LEAST {
+        return area;
+    }
+    let mut x = area.x + AXIS;
+    for mark in marks {
+        let pieces = [
+            piece(Role::Accent, canvas.glyphs.change),
+            piece(Role::Muted, format!(" {} ", scene.when(mark.at))),
+            piece(Role::Text, mark.text.clone()),
+        ];
+        let room = area.right().saturating_sub(x + 1);
+        // The newest one is cut, the others are whole or not there.
+        if x > area.x + AXIS && width(&pieces) > room {
+            break;
+        }
+        x = canvas.pieces(x, area.y, room, &pieces) + 3;
+    }
+    Rect { y: area.y + 1, height: area.height - 1, ..area }
+}
+
+/// What is not so good about the chosen range, as the end of its heading.
+pub fn reservation(scene: &Scene<'_>) -> String {
+    match &scene.state.keeping {
+        _ if range(scene).span <= Duration::from_hours(1) || scene.ui.setup.demo => String::new(),
+        Keeping::Waiting | Keeping::ByRecorder => String::new(),
+        Keeping::Here { .. } | Keeping::ByOther => ", recorded while a screen is open".to_owned(),
+        Keeping::Failed { why, .. } => format!(", not recorded: {why}"),
+    }
+}
+
+/// What changed in the chosen range, oldest first. Findings have a place of their own.
+fn shown_marks<'a>(scene: &Scene<'a>) -> impl DoubleEndedIterator<Item = &'a Mark> {
+    let span = range(scene).span.as_secs();
+    let past = scene.state.past.as_ref().filter(move |past| past.span == span);
+    past.into_iter().flat_map(|past| &past.marks).filter(|mark| mark.kind != MarkKind::Finding)
+}
+
 /// Signs above a graph where something changed, from this column on.
 fn marks(canvas: &mut Canvas<'_>, line: Rect, from: u16, scene: &Scene<'_>) {
     let range = range(scene);
     let Some(past) = scene.state.past.as_ref().filter(|past| past.span == range.span.as_secs()) else { return };
-    for mark in past.marks.iter().filter(|mark| mark.kind != MarkKind::Finding) {
+    for mark in shown_marks(scene) {
         let column = past.column(mark.at.as_second(), scene.now.wall, line.width.into());
         let place = u16::try_from(column).ok().filter(|column| *column < line.width).map(|column| line.x + column);
         if let Some(x) = place.filter(|x| *x >= from) {

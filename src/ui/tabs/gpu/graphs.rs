@@ -20,13 +20,14 @@ pub(super) fn graphs(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>) {
     if area.height < LEAST + 1 || area.width < 30 {
         return;
     }
-    rule::heading(canvas, area, &format!("Last {}", plot::span(scene)), true, &plot::ranges(scene));
+    let title = format!("Last {}{}", plot::span(scene), plot::reservation(scene));
+    rule::heading(canvas, area, &title, true, &plot::ranges(scene));
+    let area = plot::legend(canvas, rule::body(area), scene);
     let plots = plots(scene);
-    let room = area.height - 1;
-    let count = (room / LEAST).min(plots.len() as u16).max(1);
-    let each = (room / count).min(MOST);
+    let count = (area.height / LEAST).min(plots.len() as u16).max(1);
+    let each = (area.height / count).min(MOST);
     for (index, plot) in (0..count).zip(&plots) {
-        let place = Rect { y: area.y + 1 + index * each, height: each, ..area };
+        let place = Rect { y: area.y + index * each, height: each, ..area };
         plot::plot(canvas, place, scene, plot);
     }
 }
