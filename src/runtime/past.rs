@@ -24,13 +24,18 @@ const MARKS: usize = 200;
 struct Question {
     span: u64,
     until: Timestamp,
+    /// The last visit.
+    since: Option<Timestamp>,
     wanted: Vec<SeriesKey>,
 }
+
+/// What decides whether an answer is still the right one: the range, the number of series, the last visit.
+type Asked = (usize, usize, Option<Timestamp>);
 
 /// Asks, and knows when it did last.
 pub(super) struct PastAsker {
     questions: mpsc::Sender<Question>,
-    asked: Option<(usize, usize, Moment)>,
+    asked: Option<(Asked, Moment)>,
 }
 
 impl PastAsker {
@@ -46,17 +51,15 @@ impl PastAsker {
     /// Asks for the range that is shown, where it is another one, other series are shown, or the last answer is old.
     pub(super) fn ask_if_due(&mut self, state: &State, range: usize, now: Moment) {
         let wanted = state.recorded_graphs();
-        let is_known = self.asked.is_some_and(|(before, series, at)| {
-            before == range && series == wanted.len() && now.since(at) < AGAIN_AFTER
-        });
+        let asked = (range, wanted.len(), state.last_visit);
+        let is_known = self.asked.is_some_and(|(before, at)| before == asked && now.since(at) < AGAIN_AFTER);
         if is_known || wanted.is_empty() {
             return;
         }
-        let count = wanted.len();
         let span = RANGES[range.min(RANGES.len() - 1)].span.as_secs();
         // While one is being answered the next one waits for its turn here, so that the newest wish is what is asked.
-        if self.questions.try_send(Question { span, until: now.wall, wanted }).is_ok() {
-            self.asked = Some((range, count, now));
+        if self.questions.try_send(Question { span, until: now.wall, since: state.last_visit, wanted }).is_ok() {
+            self.asked = Some((asked, now));
         }
     }
 }
@@ -64,19 +67,20 @@ impl PastAsker {
 /// Answers questions. The thread is begun with the first of them; a made-up box has a made-up past.
 async fn answer(dir: Option<StateDir>, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<Past>) {
     let mut lane = None;
-    while let Some(Question { span, until, wanted }) = questions.recv().await {
+    while let Some(question) = questions.recv().await {
+        let Question { span, until, .. } = question;
         let past = if let Some(dir) = &dir {
             let lane = lane.get_or_insert_with(|| {
                 let dir = dir.clone();
                 Lane::new("past").reader(move || Reading { dir: dir.clone(), reader: None })
             });
-            match lane.read(move |reading| reading.read(span, until, &wanted)).await {
+            match lane.read(move |reading| reading.read(&question)).await {
                 Ok(Ok(past)) => past,
                 Ok(Err(error)) => Past::none(span, until, error.to_string()),
                 Err(why) => Past::none(span, until, why.to_string()),
             }
         } else {
-            demo::recorded(span, until, &wanted)
+            demo::recorded(span, until, &question.wanted)
         };
         if answers.send(past).await.is_err() {
             return;
@@ -91,14 +95,14 @@ struct Reading {
 }
 
 impl Reading {
-    fn read(&mut self, span: u64, until: Timestamp, wanted: &[SeriesKey]) -> Result<Past, HistoryError> {
+    fn read(&mut self, question: &Question) -> Result<Past, HistoryError> {
         if self.reader.is_none() {
             self.reader = SampleReader::open(&self.dir)?;
         }
         let Some(reader) = &mut self.reader else {
-            return Ok(Past::none(span, until, "nothing was recorded yet".to_owned()));
+            return Ok(Past::none(question.span, question.until, "nothing was recorded yet".to_owned()));
         };
-        let read = collect(reader, span, until, wanted);
+        let read = collect(reader, question);
         if read.is_err() {
             // It may have been put aside and begun anew.
             self.reader = None;
@@ -107,7 +111,8 @@ impl Reading {
     }
 }
 
-fn collect(reader: &mut SampleReader, span: u64, until: Timestamp, wanted: &[SeriesKey]) -> Result<Past, HistoryError> {
+fn collect(reader: &mut SampleReader, question: &Question) -> Result<Past, HistoryError> {
+    let Question { span, until, since, ref wanted } = *question;
     let step = (span / POINTS).max(10) as i64;
     let from = until - Duration::from_secs(span);
     let known = reader.series()?;
@@ -119,7 +124,9 @@ fn collect(reader: &mut SampleReader, span: u64, until: Timestamp, wanted: &[Ser
         }
         series.insert(selector.clone(), sums);
     }
-    Ok(Past { span, until, step, series, marks: reader.marks((from, until), MARKS)?, why_none: None })
+    let marks = reader.marks((from, until), MARKS)?;
+    let news = since.map(|since| reader.marks((since, until), MARKS)).transpose()?.unwrap_or_default();
+    Ok(Past { span, until, step, series, marks, news, why_none: None })
 }
 
 /// Adds a series to the sum of those before it; both are in order.

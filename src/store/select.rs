@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::State;
 use crate::domain::{
     Container, ContainerId, ContainerState, Endpoint, Engine, EngineKind, Finding, Gpu, GpuProcess, JournalEntry,
-    LogSubject, Moment, Severity, Verdict,
+    LogSubject, Mark, MarkKind, Moment, Severity, Verdict,
 };
 
 /// The verdict of the whole box.
@@ -243,7 +243,11 @@ impl State {
             JournalEntry::Note { text } => Some(Change { at: record.at, text: format!("note: {text}") }),
             _ => None,
         });
-        let mut changes: Vec<Change> = started.chain(opened).chain(cleared).chain(notes).collect();
+        // What this process saw itself it tells itself; and a container that was started anew says so.
+        let of_others = |mark: &&Mark| mark.at < self.started.wall && mark.kind != MarkKind::Restart;
+        let recorded = self.past.iter().flat_map(|past| &past.news).filter(|mark| mark.at > since);
+        let recorded = recorded.filter(of_others).map(|mark| Change { at: mark.at, text: mark.text.clone() });
+        let mut changes: Vec<Change> = started.chain(opened).chain(recorded).chain(cleared).chain(notes).collect();
         changes.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.text.cmp(&b.text)));
         changes
     }
