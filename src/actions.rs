@@ -19,6 +19,7 @@ mod ops;
 mod own;
 mod preflight;
 mod prune;
+mod recorder;
 mod remove;
 mod rollback;
 mod runner;
@@ -78,6 +79,7 @@ pub const REGISTRY: &[&dyn Action] = &[
     &model::Delete,
     &model::Move,
     &model::Prune,
+    &recorder::Install,
 ];
 
 /// What somebody wants done.

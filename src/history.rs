@@ -29,8 +29,6 @@ use serde::de::DeserializeOwned;
 use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Remembered, Served, ServedLedger, SourceId};
 use crate::host::login_name;
 
-/// The folder that serves the whole machine, where somebody made it.
-const SHARED: &str = "/var/lib/hostler";
 const JOURNAL: &str = "journal.jsonl";
 /// Held by the recorder while it runs.
 const RECORDER_LOCK: &str = "recorder.lock";
@@ -124,6 +122,9 @@ enum Place {
 }
 
 impl StateDir {
+    /// The folder that serves the whole machine, where somebody made it.
+    pub const SHARED: &str = "/var/lib/hostler";
+
     /// The named folder, else `/var/lib/hostler` where it exists and can be written, else `hostler` in
     /// `$XDG_STATE_HOME`.
     pub fn choose(named: Option<&Path>) -> Self {
@@ -131,8 +132,8 @@ impl StateDir {
         if let Some(path) = named {
             return folder(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()), "--state-dir names it");
         }
-        if files::is_writable(Path::new(SHARED)) {
-            return folder(SHARED.into(), "it serves the whole machine");
+        if files::is_writable(Path::new(Self::SHARED)) {
+            return folder(Self::SHARED.into(), "it serves the whole machine");
         }
         match ProjectDirs::from("", "", "hostler").and_then(|dirs| dirs.state_dir().map(Path::to_owned)) {
             Some(path) => folder(path, "it is the user's own"),

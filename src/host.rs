@@ -28,7 +28,7 @@ pub mod spawn;
 mod tail;
 mod tls;
 pub mod transfer;
-mod user;
+pub mod user;
 pub mod weights;
 mod zone;
 

@@ -149,7 +149,15 @@ pub(super) fn may_be_broken_off(op: &Op) -> bool {
 
 /// Whether the container engine carries it out.
 pub(super) fn needs_engine(op: &Op) -> bool {
-    !matches!(op, Op::Command { .. } | Op::Pin { .. } | Op::Skip { .. } | Op::Model(_))
+    !matches!(
+        op,
+        Op::Command { .. }
+            | Op::Pin { .. }
+            | Op::Skip { .. }
+            | Op::Model(_)
+            | Op::PutFile { .. }
+            | Op::MakeShared { .. }
+    )
 }
 
 /// Carries out one operation of a run with this file. The engine is asked for only where it is needed.
@@ -159,6 +167,8 @@ pub(super) async fn perform(op: &Op, desk: &Desk, run: &Run, file: &mut RunFile)
         Op::Pin { subject, pinned } => decide::pin(desk, subject, *pinned),
         Op::Skip { subject, versions, skipped } => decide::skip(desk, subject, versions, *skipped),
         Op::Model(op) => model::perform(desk, file, op).await,
+        Op::PutFile { path, from, to } => edit::put(desk, path, from.as_deref(), to.as_deref()).await,
+        Op::MakeShared { path, group } => edit::share(desk, path, group).await,
         op => on_the_engine(op, &mut Bench::open(desk, run, file).await?).await,
     }
 }
@@ -166,7 +176,12 @@ pub(super) async fn perform(op: &Op, desk: &Desk, run: &Run, file: &mut RunFile)
 async fn on_the_engine(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> {
     match op {
         // Carried out already, without it.
-        Op::Command { .. } | Op::Pin { .. } | Op::Skip { .. } | Op::Model(_) => Ok(Done::default()),
+        Op::Command { .. }
+        | Op::Pin { .. }
+        | Op::Skip { .. }
+        | Op::Model(_)
+        | Op::PutFile { .. }
+        | Op::MakeShared { .. } => Ok(Done::default()),
         Op::Lifecycle { verb, container, stop_seconds } => lifecycle(bench, *verb, container, *stop_seconds).await,
         Op::RemoveContainer { container, volumes } => remove_container(bench, container, *volumes).await,
         Op::ArchiveLogs { containers } => archive_logs(bench, containers).await,

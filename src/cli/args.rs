@@ -135,7 +135,7 @@ pub(super) struct CheckArgs {
 }
 
 /// `hostler run`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct RunArgs {
     /// The action, such as container.restart; `hostler actions` lists them
     #[arg(required_unless_present = "finish", default_value = "", hide_default_value = true)]
@@ -202,6 +202,18 @@ pub(super) struct RecordArgs {
     /// Tell Prometheus what is measured, at http://ADDRESS/metrics
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:9709")]
     pub(super) listen: Option<SocketAddr>,
+    /// Make the recorder a service of systemd instead: the action recorder.install
+    #[arg(long, conflicts_with = "listen")]
+    pub(super) install: bool,
+    /// Of the whole machine (as root, where it is the default) or of this user
+    #[arg(long, value_name = "WHOSE", requires = "install", value_parser = ["system", "user"])]
+    pub(super) whose: Option<String>,
+    /// Print what installing would do, and do nothing
+    #[arg(long, requires = "install")]
+    pub(super) dry_run: bool,
+    /// Do not ask before installing
+    #[arg(long, requires = "install")]
+    pub(super) yes: bool,
 }
 
 /// `hostler history`.

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::args::{HistoryArgs, RecordArgs};
-use super::{Exit, Stop, out};
+use super::args::{HistoryArgs, RecordArgs, RunArgs};
+use super::{Exit, Stop, out, run};
 use crate::domain::{SeriesKey, parse_since};
 use crate::history::{Bucket, SampleReader};
 use crate::host::{Clock, time_zone};
@@ -17,6 +17,11 @@ const WIDTHS: [i64; 14] = [10, 30, 60, 300, 600, 900, 1_800, 3_600, 7_200, 14_40
 
 /// Records until it is told to end.
 pub(super) fn record(setup: &Setup, args: &RecordArgs) -> Result<Exit, Stop> {
+    if args.install {
+        let (targets, dry_run, yes) = (args.whose.iter().cloned().collect(), args.dry_run, args.yes);
+        let args = RunArgs { action: "recorder.install".to_owned(), targets, dry_run, yes, ..RunArgs::default() };
+        return run::run(setup, &args);
+    }
     if setup.read_only {
         return Err(Stop::new(Exit::Refused, "refused: read-only; a recorder writes to the state folder"));
     }

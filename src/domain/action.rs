@@ -205,6 +205,14 @@ pub const ACTIONS: &[ActionSpec] = &[
         risk: Risk::Disruptive,
         key: None,
     },
+    ActionSpec {
+        id: "recorder.install",
+        title: "install the recorder",
+        about: "makes the recorder a service of systemd, which starts with the machine",
+        on: Subject::Box,
+        risk: Risk::Disruptive,
+        key: None,
+    },
 ];
 
 #[cfg(test)]

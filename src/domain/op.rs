@@ -213,6 +213,22 @@ pub enum Op {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         service: Option<ComposeService>,
     },
+    /// Write a whole file of the machine.
+    PutFile {
+        /// Its path.
+        path: String,
+        /// What is in it now; null where it is not there.
+        from: Option<String>,
+        /// What shall be in it; null to remove it.
+        to: Option<String>,
+    },
+    /// Make a folder that a group shares.
+    MakeShared {
+        /// Its path.
+        path: String,
+        /// The group's name.
+        group: String,
+    },
     /// Writes one line of a file anew; the whole old file is kept with the run.
     EditLine {
         /// The file, absolute.

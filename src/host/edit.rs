@@ -58,6 +58,47 @@ pub fn replace(fs: &RootedFs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     written().inspect_err(|_| drop(std::fs::remove_file(&beside)))
 }
 
+/// Writes a file that is not there yet, at once, readable by all; its folders too.
+///
+/// # Errors
+/// When there is such a file, or its folder cannot be made or written; then there is none.
+pub fn create(fs: &RootedFs, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let place = fs.path(path);
+    let folder = place.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder)?;
+    let mut name = std::ffi::OsString::from(".");
+    name.push(place.file_name().unwrap_or_default());
+    name.push(format!(".{}.hostler", std::process::id()));
+    let beside = folder.join(name);
+    let written = || {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        // Unlike a renaming, a link takes nobody's place.
+        std::fs::hard_link(&beside, &place)?;
+        File::open(folder)?.sync_all()
+    };
+    let result = written();
+    drop(std::fs::remove_file(&beside));
+    result
+}
+
+/// Makes a folder that a group shares: what is made in it belongs to the group (`2770`). One that is there gets these rights.
+///
+/// # Errors
+/// When there is no such group, or the folder cannot be made or given away.
+pub fn share(fs: &RootedFs, path: &Path, group: &str) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let groups = fs.read("/etc/group")?;
+    let line = groups.lines().find_map(|line| line.strip_prefix(group)?.strip_prefix(':'));
+    let id = line.and_then(|line| line.split(':').nth(1)?.parse().ok());
+    let id: u32 = id.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("there is no group `{group}`")))?;
+    let place = fs.path(path);
+    std::fs::create_dir_all(&place)?;
+    std::os::unix::fs::chown(&place, None, Some(id))?;
+    std::fs::set_permissions(&place, std::fs::Permissions::from_mode(0o2770))
+}
+
 /// Removes a file, or a symbolic link.
 ///
 /// # Errors

@@ -16,6 +16,20 @@ const COMPLAINT_BYTES: u64 = 500;
 /// The program that runs now, even if another one was put in its place meanwhile.
 const MYSELF: &str = "/proc/self/exe";
 
+/// Where this program lies, for those who start it later.
+///
+/// # Errors
+/// When the system does not tell, or the program was removed or replaced since it was started.
+pub fn program() -> io::Result<String> {
+    let path = std::env::current_exe()?.into_os_string();
+    let path = path.into_string().map_err(|_| io::Error::other("its path is no text"))?;
+    if path.ends_with(" (deleted)") {
+        Err(io::Error::other("it was replaced while it runs; start it again"))
+    } else {
+        Ok(path)
+    }
+}
+
 /// Starts hostler with these arguments, gives it `input`, and hands on the first line that it says: the run's id, or why
 /// there is none. The process goes on by itself.
 ///

@@ -142,6 +142,8 @@ pub(crate) const LAYERS: &[Layer] = &[
             "saphyr_parser",
             "serde_json",
             "sha2",
+            // What changes in a file, line by line.
+            "similar",
             "strsim",
             "tar",
             "tokio::select",

@@ -183,3 +183,22 @@ fn links_lead_somewhere() {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(target).exists(), "README.md links to {target}");
     }
 }
+
+#[test]
+fn what_dashboards_and_rules_speak_of_is_told() {
+    let words = |text: &str| -> BTreeSet<String> {
+        let name = regex::Regex::new(r"([a-z][a-z0-9_]+)\s*\{").unwrap();
+        name.captures_iter(text).map(|found| found[1].to_owned()).collect()
+    };
+    let dashboard: serde_json::Value = serde_json::from_str(include_str!("../../assets/grafana.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let exprs: String = targets.map(|target| target["expr"].as_str().unwrap()).collect::<Vec<_>>().join("\n");
+    let rules = include_str!("../../assets/prometheus-rules.yml");
+    let rules: String = rules.lines().filter(|line| line.contains("expr:")).collect();
+    let told: BTreeSet<String> = &words(&exprs) | &words(&rules);
+    assert!(told.len() > 20, "{told:?}");
+    let known = |name: &str| hostler::domain::Metric::named(name).is_some() || ["finding", "up"].contains(&name);
+    let unknown: Vec<&String> = told.iter().filter(|name| !known(name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}

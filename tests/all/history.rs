@@ -307,3 +307,41 @@ fn a_port_that_is_taken_is_told() {
     let home = Home::new();
     home.run(&["record", "--listen", &at.to_string()]).refused(1, &format!("cannot listen at {at}"));
 }
+
+#[test]
+fn the_recorder_is_installed_after_its_lines_were_shown_and_can_be_taken_back() {
+    let home = Home::new();
+    let root = home.path().join("root");
+    fs::create_dir_all(root.join("proc")).unwrap();
+    let rootfs = root.to_str().unwrap();
+    let unit = root.join(home.path().strip_prefix("/").unwrap()).join("config/systemd/user/hostler.service");
+    let install = |more: &[&str]| {
+        home.run(&[&["record", "--install", "--whose", "user", "--rootfs", rootfs], more].concat())
+    };
+    let shown = install(&["--dry-run"]);
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    assert!(shown.out.contains("+ExecStart=/") && shown.out.contains("hostler.service"), "{}", shown.out);
+    assert!(shown.out.contains("systemctl --user daemon-reload"), "{}", shown.out);
+    assert!(!unit.exists());
+
+    let done = install(&["--yes"]);
+    assert_eq!(done.code, 0, "{}{}", done.out, done.err);
+    let text = fs::read_to_string(&unit).unwrap();
+    let program = bed::hostler();
+    assert!(text.contains(&format!("ExecStart={} record\n", program.display())), "{text}");
+    assert!(install(&["--yes"]).out.contains("nothing to do"));
+
+    // One that somebody changed is changed back line by line, and put back as they had it.
+    fs::write(&unit, text.replace("Nice=5", "Nice=0")).unwrap();
+    let shown = install(&["--dry-run"]).out;
+    assert!(shown.contains("-Nice=0") && shown.contains("+Nice=5") && !shown.contains("+ExecStart"), "{shown}");
+    assert_eq!(install(&["--yes"]).code, 0);
+    assert_eq!(fs::read_to_string(&unit).unwrap(), text);
+    let journal = home.run(&["journal", "--json"]).out;
+    let runs: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = runs.iter().rfind(|run| run["action"] == "recorder.install").unwrap();
+    let undone = home.run(&["undo", last["id"].as_str().unwrap(), "--rootfs", rootfs]);
+    assert_eq!(undone.code, 0, "{}{}", undone.out, undone.err);
+    assert_eq!(fs::read_to_string(&unit).unwrap(), text.replace("Nice=5", "Nice=0"));
+    home.run(&["record", "--install", "--yes", "--read-only", "--rootfs", rootfs]).refused(4, "read-only");
+}

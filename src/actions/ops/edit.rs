@@ -5,7 +5,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::{Bench, Done, Trouble, unkept};
-use crate::actions::hex;
+use crate::actions::{Desk, hex};
 use crate::domain::ContainerRef;
 use crate::host::edit;
 
@@ -26,6 +26,37 @@ pub(super) async fn line(
     let (fs, place) = (bench.desk.ports.fs.clone(), Path::new(path).to_owned());
     bench.desk.blocking(move || edit::replace(&fs, &place, &new)).await?.map_err(failed)?;
     Ok(Done::saying(format!("{path} as it was is kept in {kept}")))
+}
+
+/// Puts a whole file in its place, or removes it, where it is as it was when that was planned.
+pub(super) async fn put(desk: &Desk, path: &str, from: Option<&str>, to: Option<&str>) -> Result<Done, Trouble> {
+    let (fs, place) = (desk.ports.fs.clone(), Path::new(path).to_owned());
+    let (from, to) = (from.map(str::to_owned), to.map(str::to_owned));
+    let work = move || {
+        let now = match edit::whole(&fs, &place) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let is = |text: &Option<String>| text.as_ref().map(String::as_bytes) == now.as_deref();
+        match (&to, now.is_some()) {
+            _ if is(&to) => Ok(()),
+            _ if !is(&from) => Err(std::io::Error::other("it is another one than when this was planned")),
+            (Some(text), true) => edit::replace(&fs, &place, text.as_bytes()),
+            (Some(text), false) => edit::create(&fs, &place, text.as_bytes()),
+            (None, _) => edit::remove(&fs, &place),
+        }
+    };
+    desk.blocking(work).await?.map_err(|error| Trouble(format!("{path}: {error}")))?;
+    Ok(Done::default())
+}
+
+/// Makes a folder that a group shares.
+pub(super) async fn share(desk: &Desk, path: &str, group: &str) -> Result<Done, Trouble> {
+    let (fs, place, of) = (desk.ports.fs.clone(), Path::new(path).to_owned(), group.to_owned());
+    let made = desk.blocking(move || edit::share(&fs, &place, &of)).await?;
+    made.map_err(|error| Trouble(format!("{path}: {error}")))?;
+    Ok(Done::default())
 }
 
 /// Keeps copies of files, and what the engine says of containers. A file that is gone is told, and is no failure.
