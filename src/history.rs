@@ -10,6 +10,7 @@ mod images;
 mod journal;
 mod runs;
 mod seen;
+pub mod trends;
 mod updates;
 
 pub use journal::{JournalRead, JournalReader};
