@@ -23,6 +23,7 @@ mod journal;
 mod kept;
 mod library;
 mod log;
+mod mark;
 pub mod metric;
 mod model_name;
 mod model_op;
@@ -80,6 +81,7 @@ pub use library::{
     Naming, PerLayer, SecretFile, StoredModel, Tuned, Weights, WeightsFormat,
 };
 pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
+pub use mark::{Mark, MarkKind};
 pub use metric::{METRICS, Metric, NoSeries, SeriesKey, Worse};
 pub use model_name::{ModelName, NoModelName, TagTooLong};
 pub use model_op::{FilePlace, ModelOp, Over, ServedModel};
@@ -99,6 +101,6 @@ pub use served::{Served, ServedLedger};
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};
 pub use tally::{Bucket, Counter, Histogram, Spread, Tally};
 pub use thresholds::Thresholds;
-pub use trend::{Course, Forecast, Mark, MarkKind, Trend, TrendKind, TrendSample};
+pub use trend::{Course, Forecast, Trend, TrendKind, TrendSample};
 pub use vram::{KV_TYPES, KvBits, MemoryNeed, kv_bits};
 pub use xid::{XidClass, xid_class, xid_name};

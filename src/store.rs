@@ -48,8 +48,8 @@ use jiff::Timestamp;
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
     HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, LibrarySample, ModelUpdate, ModelUpdateSample,
-    Moment, PlatformSample, Run, Sample, ServedLedger, SourceId, Thresholds, UpdatePolicy, UpdateSample, Volume,
-    XidEvent,
+    Moment, PlatformSample, Run, Sample, ServedLedger, SourceId, Thresholds, TrendSample, UpdatePolicy, UpdateSample,
+    Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -111,6 +111,8 @@ pub struct State {
     pub logs: LogRing,
     /// Short histories for graphs.
     pub series: SeriesStore,
+    /// What the history tells of weeks and months; empty while there is none.
+    pub trends: Slot<TrendSample>,
     /// What needs someone.
     pub findings: Findings,
     /// The routine as it stands.
@@ -155,6 +157,7 @@ impl State {
             xids: Vec::new(),
             logs: LogRing::default(),
             series: SeriesStore::default(),
+            trends: Slot::default(),
             findings: Findings::default(),
             routine: Vec::new(),
             journal: Vec::new(),
@@ -215,6 +218,7 @@ impl State {
                 self.advance(at);
                 self.findings.assessed(observations, unassessed, &self.sources, at);
             }
+            Event::Trends(trends) => self.trends.set(trends, self.now),
             Event::Limits(thresholds) => self.thresholds = thresholds,
             Event::Updates(policy) => {
                 self.update_policy = policy;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
     ImagesSeen, JournalRecord, LibrarySample, LogBatch, LoggedRequest, ModelUpdateSample, Moment, Observation,
-    PlatformSample, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    PlatformSample, Run, SourceId, Thresholds, TrendSample, Unassessed, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -117,6 +117,8 @@ pub enum Event {
     },
     /// The checks of the routine looked at the state.
     Routine(Vec<DutyStanding>),
+    /// The history was looked at.
+    Trends(Arc<TrendSample>),
     /// Other limits are in force from now on.
     Limits(Arc<Thresholds>),
     /// Other decisions about updates are in force from now on.

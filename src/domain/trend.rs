@@ -1,69 +1,9 @@
 //! What recorded series tell about weeks and months: what changed for good, at once or little by little, and what will be full.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{SeriesKey, Worse};
-
-/// Something that changed at a time, and may be why a series changed with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Mark {
-    /// When.
-    pub at: Timestamp,
-    /// What kind of thing changed.
-    pub kind: MarkKind,
-    /// What it was, in a clause such as `vllm/vllm-openai v0.9.1 → v0.9.2`.
-    pub text: Arc<str>,
-    /// The engine, card or container that it concerns; `None` where it concerns the whole box.
-    pub subject: Option<Arc<str>>,
-}
-
-/// What kind of thing changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum MarkKind {
-    /// A container runs another image, and with it perhaps another version of an engine.
-    ImageUpdate,
-    /// An engine serves other weights.
-    Model,
-    /// Another driver of the cards was loaded.
-    Driver,
-    /// Another kernel was started.
-    Kernel,
-    /// A configuration was changed.
-    Config,
-    /// A container or engine was started anew.
-    Restart,
-    /// Somebody wrote a note.
-    Note,
-    /// The machine was started anew.
-    Reboot,
-}
-
-impl MarkKind {
-    /// The words for it in a sentence: `image update`.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::ImageUpdate => "image update",
-            Self::Model => "another model",
-            Self::Driver => "another driver",
-            Self::Kernel => "another kernel",
-            Self::Config => "a changed configuration",
-            Self::Restart => "a restart",
-            Self::Note => "a note",
-            Self::Reboot => "a reboot",
-        }
-    }
-
-    /// Whether what comes after is another thing, to be compared with itself alone: engine, model, version or driver
-    /// are no longer the same.
-    pub fn begins_anew(self) -> bool {
-        matches!(self, Self::ImageUpdate | Self::Model | Self::Driver)
-    }
-}
+use super::{Mark, SeriesKey, Worse};
 
 /// A lasting change of one series.
 #[derive(Debug, Clone, PartialEq, Serialize)]

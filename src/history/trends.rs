@@ -32,16 +32,10 @@ pub use causes::Related;
 /// One hour of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HourPoint {
-    /// The full hour at which it begins.
+    /// The full hour at which it begins; an hour without a sample has no point.
     pub at: Timestamp,
     /// The mean of its samples, in the base unit of the metric.
     pub mean: f64,
-    /// The least of them.
-    pub min: f64,
-    /// The greatest of them.
-    pub max: f64,
-    /// How many there were; an hour without one has no point.
-    pub count: u32,
 }
 
 impl HourPoint {
@@ -150,5 +144,90 @@ fn forecast_into(sample: &mut TrendSample, series: SeriesKey, points: &[HourPoin
             cause: None,
             beside: Vec::new(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::MarkKind;
+
+    const NOISE: [f64; 7] = [0.4, -0.9, 1.1, -0.3, 0.8, -1.2, 0.1];
+
+    /// Hourly points of a value by day, with noise by day and hour.
+    fn series(value: impl Fn(f64) -> f64, days: i64) -> Vec<HourPoint> {
+        let noise = |hour: i64| NOISE[(hour / 24 % 7) as usize] + NOISE[(hour % 7) as usize];
+        let point = |hour: i64| HourPoint { at: timestamp(hour), mean: value(hour as f64 / 24.0) + noise(hour) };
+        (0..days * 24).map(point).collect()
+    }
+
+    fn key(text: &str) -> SeriesKey {
+        text.parse().unwrap()
+    }
+
+    fn mark(day: i64, kind: MarkKind, subject: Option<&str>) -> Mark {
+        Mark { at: timestamp(day * 24), kind, subject: subject.map(str::to_owned), text: String::new() }
+    }
+
+    const SPEED: &str = "inference_generation_speed_tokens_per_second{engine=\"vllm:8000\"}";
+    const HEAT: &str = "gpu_temperature_celsius{gpu=\"GPU-1\"}";
+
+    fn look_at(series: &[(&str, Vec<HourPoint>)], marks: &[Mark], related: &Related, day: i64) -> TrendSample {
+        look(series.iter().map(|(name, points)| (key(name), points.clone())), marks, related, timestamp(day * 24))
+    }
+
+    #[test]
+    fn a_change_at_a_mark_is_told_with_it_and_begins_a_baseline_of_its_own() {
+        let speed = series(|day| if day < 40.0 { 60.0 } else { 48.0 }, 90);
+        let marks = [mark(40, MarkKind::Image, Some("vllm")), mark(41, MarkKind::Model, Some("other"))];
+        let related = Related::new([("vllm:8000".into(), "vllm".into())]);
+        let at = |day| look_at(&[(SPEED, speed.clone())], &marks, &related, day).trends;
+        assert_eq!((at(40), at(42), at(60)), (vec![], vec![], vec![]), "too early, and how things are");
+        let [trend] = &at(44)[..] else { panic!("{:?}", at(44)) };
+        assert_eq!((trend.kind, trend.since), (TrendKind::Sudden, timestamp(40 * 24)));
+        assert!((trend.before - 60.0).abs() < 1.0 && (trend.after - 48.0).abs() < 1.0, "{trend:?}");
+        assert_eq!(trend.cause.as_ref().map(|mark| mark.kind), Some(MarkKind::Image));
+    }
+
+    #[test]
+    fn a_drift_is_told_of_its_own_part_alone() {
+        // Each part falls by a sixth; what happened at the mark brought it back.
+        let speed = series(|day| if day < 45.0 { 60.0 - day / 9.0 * 2.0 } else { 60.0 - (day - 45.0) / 4.5 }, 90);
+        let marks = [mark(45, MarkKind::Driver, None)];
+        let trends = look_at(&[(SPEED, speed)], &marks, &Related::default(), 90).trends;
+        let [trend] = &trends[..] else { panic!("{trends:?}") };
+        assert_eq!(trend.kind, TrendKind::Gradual);
+        assert!((trend.before - 60.0).abs() < 2.0 && (trend.after - 50.0).abs() < 2.0, "{trend:?}");
+        assert!(trend.since >= timestamp(44 * 24), "{trend:?}");
+    }
+
+    #[test]
+    fn what_changed_at_the_same_time_is_named_if_it_belongs_to_it() {
+        let both = [
+            (SPEED, series(|day| if day < 40.0 { 60.0 } else { 48.0 }, 50)),
+            (HEAT, series(|day| if day < 40.3 { 62.0 } else { 71.0 }, 50)),
+        ];
+        let marks = [mark(40, MarkKind::Finding, Some("GPU-1")), mark(40, MarkKind::Config, None)];
+        let related = Related::new([("vllm:8000".into(), "GPU-1".into())]);
+        let together = look_at(&both, &marks, &related, 45).trends;
+        assert_eq!((&together[0].beside, &together[1].beside), (&vec![key(HEAT)], &vec![key(SPEED)]));
+        assert!(together.iter().all(|trend| trend.cause.as_ref().is_some_and(|it| it.kind == MarkKind::Config)));
+        let apart = look_at(&both, &[], &Related::default(), 45).trends;
+        assert!(apart.len() == 2 && apart.iter().all(|trend| trend.beside.is_empty() && trend.cause.is_none()));
+    }
+
+    #[test]
+    fn what_only_counts_up_is_not_judged_and_memory_is_held_against_its_limit_wherever_that_stands() {
+        let up = || series(|day| day * 10.0, 30);
+        let used = ("gpu_memory_used_bytes{gpu=\"GPU-1\"}", up());
+        let limit = ("gpu_memory_total_bytes{gpu=\"GPU-1\"}", series(|_| 400.0, 30));
+        let counts = ("uptime_seconds", up());
+        for both in [[used.clone(), limit.clone(), counts.clone()], [limit, counts.clone(), used.clone()]] {
+            let trends = look_at(&both, &[], &Related::default(), 30).trends;
+            let [Trend { kind: TrendKind::FullIn(forecast), .. }] = &trends[..] else { panic!("{trends:?}") };
+            assert!((forecast.days_left - 10.0).abs() < 0.5, "{forecast:?}");
+        }
+        let without = look_at(&[used, counts], &[], &Related::default(), 30);
+        assert!(without.trends.is_empty() && without.too_young.is_empty(), "without a limit there is no end");
     }
 }

@@ -38,6 +38,7 @@ mod reducer;
 mod registry;
 mod screen;
 mod served;
+mod trends;
 mod updates;
 mod views;
 mod weights;

@@ -30,6 +30,12 @@ const SUDDEN: SignedDuration = SignedDuration::from_hours(12);
 /// The same of a gradual one, whose beginning is not known to the day.
 const GRADUAL: SignedDuration = SignedDuration::from_hours(72);
 
+/// Whether what comes after is another thing, to be compared with itself alone: engine, model, version or driver are no longer
+/// the same.
+pub(super) fn begins_anew(kind: MarkKind) -> bool {
+    matches!(kind, MarkKind::Image | MarkKind::Model | MarkKind::Driver)
+}
+
 /// The marks that concern a series: those of its subject, of what belongs to it, and of the whole box. Another driver concerns
 /// what is on the cards alone.
 pub(super) fn concerning<'a>(
@@ -40,6 +46,8 @@ pub(super) fn concerning<'a>(
     let on_cards = key.label("gpu").is_some() || key.label("engine").is_some();
     let subject = key.subject();
     marks.iter().filter(move |mark| match (&mark.subject, mark.kind) {
+        // A finding is no cause, but another sign of the same thing.
+        (_, MarkKind::Finding) => false,
         (None, MarkKind::Driver) => on_cards,
         (None, _) => true,
         (Some(of), _) => **of == *subject || (subject != WHOLE && related.are(of, subject)),

@@ -5,9 +5,10 @@
 //! alone.
 
 use super::HourPoint;
+use super::causes::begins_anew;
 use super::days::{Day, days, without_cycles};
 use super::explain::{BASELINE, Shape, explain};
-use super::pieces::{Cut, LEVEL_DAYS, Point, cut};
+use super::pieces::{Cut, LEVEL_DAYS, Point, cut, cut_at};
 use super::robust::{median, noise};
 use crate::domain::{Mark, SeriesKey, TrendKind};
 
@@ -22,6 +23,8 @@ const RELATIVE: f64 = 0.1;
 const DEVIATIONS: f64 = 2.0;
 /// At a mark the time of the change is known, so that fewer deviations are enough than where it is searched for.
 const AT_A_MARK: f64 = 4.0;
+/// The price of the first cut, which tells the noise: a change that is not cut out would pass for noise that neighbours share.
+const LIBERAL: f64 = 0.6;
 /// Nothing counts as steadier than this part of its level.
 const STEADIEST: f64 = 0.002;
 
@@ -39,7 +42,8 @@ pub(super) struct Change {
 
 /// The newest change within the newest part of `points`, and the one at its beginning; points before hour `now` count.
 pub(super) fn changes(key: &SeriesKey, points: &[HourPoint], marks: &[&Mark], now: i64) -> Vec<Change> {
-    let first = points.first().map_or(now, |point| point.hour().max(now - BACK * 24));
+    // Whole days back, so that a look an hour later sees the same days.
+    let first = points.first().map_or(now, |point| point.hour().max((now.div_euclid(24) - BACK) * 24));
     if now - first < LEARN * 24 {
         return Vec::new();
     }
@@ -95,7 +99,7 @@ struct Part<'a> {
 
 /// The parts of `hours`. Of several marks within a few days the last one begins what can be compared.
 fn parts<'a>(hours: &[(i64, f64)], marks: &[&'a Mark], first: i64, now: i64) -> Vec<Part<'a>> {
-    let mut anew: Vec<&Mark> = marks.iter().copied().filter(|mark| mark.kind.begins_anew()).collect();
+    let mut anew: Vec<&Mark> = marks.iter().copied().filter(|mark| begins_anew(mark.kind)).collect();
     anew.sort_by_key(|mark| mark.at);
     // The hour of a mark has something of both sides.
     let hour = |mark: &Mark| mark.at.as_second().div_euclid(3_600) + 1;
@@ -118,7 +122,7 @@ impl<'a> Part<'a> {
         let middle = median(&mut values.clone()).unwrap_or(0.0);
         let noise = noise(&values).max(middle.abs() * STEADIEST).max(f64::MIN_POSITIVE);
         let scaled =
-            |unit: f64| -> Vec<Point> { days.iter().map(|day| (day.day, (day.value - middle) / unit)).collect() };
+            |unit: f64| -> Vec<Point> { days.iter().map(|day| (day.number, (day.value - middle) / unit)).collect() };
         let unit = noise * apart(&scaled(noise));
         let points = scaled(unit);
         let cut = cut(&points);
@@ -136,7 +140,7 @@ impl<'a> Part<'a> {
 
     /// Days between a day and the last one.
     fn ago(&self, day: usize) -> f64 {
-        self.days.last().map_or(0.0, |last| last.day - self.days[day].day)
+        self.days.last().map_or(0.0, |last| last.number - self.days[day].number)
     }
 
     /// The newest change within the part.
@@ -178,7 +182,8 @@ impl<'a> Part<'a> {
         let Some(earlier) = self.cut.begins.iter().copied().take_while(|begin| *begin < from).last() else {
             return false;
         };
-        self.days[at].day - self.days[from].day < 2.0 * TOLD && !self.matters(self.level(earlier, from), after, least)
+        self.days[at].number - self.days[from].number < 2.0 * TOLD
+            && !self.matters(self.level(earlier, from), after, least)
     }
 
     /// What changed at the mark where the part begins, against the end of the part before.
@@ -207,7 +212,7 @@ impl<'a> Part<'a> {
 /// count than there are (Bayley and Hammersley, *The "effective" number of independent observations in an autocorrelated time
 /// series*, 1946). It is told by what the best cut leaves over.
 fn apart(points: &[Point]) -> f64 {
-    let rest = cut(points).left_over(points);
+    let rest = cut_at(points, LIBERAL).left_over(points);
     let squares: f64 = rest.iter().map(|value| value * value).sum();
     let products: f64 = rest.windows(2).map(|pair| pair[0] * pair[1]).sum();
     let count = rest.len() as f64;

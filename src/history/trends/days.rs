@@ -17,7 +17,7 @@ pub(super) type Hours = Vec<(i64, f64)>;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Day {
     /// Days since the beginning of its part.
-    pub(super) day: f64,
+    pub(super) number: f64,
     /// The hour at which it begins, since 1970.
     pub(super) hour: i64,
     /// The middle of its hours.
@@ -77,8 +77,10 @@ fn weekly_cycle(hours: &[(i64, f64)]) -> Option<[f64; 7]> {
         .filter_map(|day| Some((day[0].0.div_euclid(24), middle(day, &mut scratch)?)))
         .collect();
     let mut above: [Vec<f64>; 7] = std::array::from_fn(|_| Vec::new());
-    for week in days.windows(7).filter(|week| week[6].0 - week[0].0 == 6) {
-        let (day, value) = week[3];
+    for (index, (day, value)) in days.iter().enumerate() {
+        // The week around it, or the nearest one at the ends.
+        let first = index.saturating_sub(3).min(days.len().saturating_sub(7));
+        let Some(week) = days.get(first..first + 7).filter(|week| week[6].0 - week[0].0 == 6) else { continue };
         above[day.rem_euclid(7) as usize].push(value - middle(week, &mut scratch)?);
     }
     let weeks = above.iter().map(Vec::len).min().filter(|weeks| *weeks >= WEEKS)?;
@@ -93,7 +95,9 @@ fn weekly_cycle(hours: &[(i64, f64)]) -> Option<[f64; 7]> {
 /// A cycle whose middle is nought, so that taking it out leaves the level where it was.
 fn centered<const N: usize>(mut cycle: [f64; N]) -> [f64; N] {
     let middle = median(&mut cycle.clone()).unwrap_or(0.0);
-    cycle.iter_mut().for_each(|value| *value -= middle);
+    for value in &mut cycle {
+        *value -= middle;
+    }
     cycle
 }
 
@@ -104,7 +108,8 @@ pub(super) fn days(hours: &[(i64, f64)], from: i64, to: i64) -> Vec<Day> {
     let end = hours.partition_point(|(hour, _)| *hour < from + (to - from).div_euclid(24) * 24);
     let inside = hours.get(begin..end).unwrap_or_default();
     // A series that stands still most of the time would have no middle but that.
-    let stands_still = inside.windows(2).filter(|pair| pair[0].1 == pair[1].1).count() * 2 > inside.len();
+    let stands_still =
+        inside.windows(2).filter(|pair| pair[0].1.total_cmp(&pair[1].1).is_eq()).count() * 2 > inside.len();
     let mut scratch = Vec::new();
     let number = |hour: i64| (hour - from).div_euclid(24);
     let mut days: Vec<Day> = inside
@@ -116,7 +121,7 @@ pub(super) fn days(hours: &[(i64, f64)], from: i64, to: i64) -> Vec<Day> {
             } else {
                 middle(day, &mut scratch)?
             };
-            Some(Day { day: number(day[0].0) as f64, hour: from + number(day[0].0) * 24, value })
+            Some(Day { number: number(day[0].0) as f64, hour: from + number(day[0].0) * 24, value })
         })
         .collect();
     move_lone_days(&mut days);
@@ -149,7 +154,7 @@ mod tests {
     use crate::history::trends::timestamp;
 
     fn point(hour: i64, mean: f64) -> HourPoint {
-        HourPoint { at: timestamp(hour), mean, min: mean, max: mean, count: 1 }
+        HourPoint { at: timestamp(hour), mean }
     }
 
     #[test]
@@ -174,7 +179,7 @@ mod tests {
         let days = days(&hours, 0, 24 * 20 + 7);
         assert_eq!(days.len(), 19, "day 3 has five hours");
         assert!(days.iter().all(|day| day.value < 110.0), "{days:?}");
-        assert_eq!(days[3], Day { day: 4.0, hour: 96, value: 101.0 });
+        assert_eq!(days[3], Day { number: 4.0, hour: 96, value: 101.0 });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which single change explains days best: none, a step, or a ramp that may have come to rest.
 
-use super::pieces::{CUT, LEVEL_DAYS, Point, Sums};
+use super::pieces::{CUT, LEVEL_DAYS, Point, SLOPE, Sums};
 
 /// Days of the level with which a step is compared.
 pub(super) const BASELINE: usize = 7;
@@ -8,24 +8,17 @@ pub(super) const BASELINE: usize = 7;
 const RAMP_DAYS: usize = 10;
 /// A ramp that came to rest longer ago than this is no news.
 const AT_REST: usize = 14;
-/// By how much one explanation must fit better than the other: a likelihood ratio of e² (Kass and Raftery, *Bayes factors*,
-/// 1995: positive evidence begins at e).
-const CLEARLY: f64 = 4.0;
+/// By how much one explanation must fit better than the other: a likelihood ratio of 20, where strong evidence begins (Kass and
+/// Raftery, *Bayes factors*, 1995).
+const CLEARLY: f64 = 6.0;
 
 /// One explanation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Shape {
     /// The level changed before the day of this number.
-    Step {
-        at: usize,
-    },
+    Step { at: usize },
     /// The level was `level`, and changed by `rise` between two days.
-    Ramp {
-        from: usize,
-        to: usize,
-        level: f64,
-        rise: f64,
-    },
+    Ramp { from: usize, to: usize, level: f64, rise: f64 },
 }
 
 /// How well each explanation fits, by the sum of squares in units of the noise.
@@ -44,8 +37,8 @@ pub(super) fn explain(points: &[Point]) -> Option<Explained> {
     let sums = Sums::of(points);
     let best = |fits: &mut dyn Iterator<Item = (f64, Shape)>| fits.min_by(|(a, _), (b, _)| a.total_cmp(b));
     let end = points.len();
-    let mut steps = (BASELINE..=end - LEVEL_DAYS)
-        .map(|at| (sums.level(0, at) + sums.level(at, end), Shape::Step { at }));
+    let mut steps =
+        (BASELINE..=end - LEVEL_DAYS).map(|at| (sums.level(0, at) + sums.level(at, end), Shape::Step { at }));
     let mut ramps = (0..end.saturating_sub(RAMP_DAYS)).flat_map(|from| {
         let first = (from + RAMP_DAYS).max(end.saturating_sub(AT_REST + 1));
         let sums = &sums;
@@ -57,7 +50,8 @@ pub(super) fn explain(points: &[Point]) -> Option<Explained> {
 impl Explained {
     /// What the best explanation costs, by the measure of a [`Cut`](super::pieces::Cut).
     pub(super) fn cost(&self) -> f64 {
-        (self.level + CUT).min(self.step.0.min(self.ramp.0) + 2.0 * CUT)
+        // A ramp may have begun before the first day, and then is a single sloped piece.
+        (self.level + CUT).min(self.step.0 + 2.0 * CUT).min(self.ramp.0 + CUT + SLOPE)
     }
 
     /// The change that explains the days far better than none, and clearly better than the other.
@@ -113,13 +107,19 @@ mod tests {
         for days in [42, 50] {
             let Some(Shape::Ramp { from, level, rise, .. }) = change(ramp, days) else { panic!("{days}") };
             let done = ramp(days as f64 - 1.0);
-            assert!((15..26).contains(&from) && level.abs() < 1.0 && (rise - done).abs() < 1.5, "{from} {level} {rise}");
+            assert!(
+                (15..26).contains(&from) && level.abs() < 1.0 && (rise - done).abs() < 1.5,
+                "{from} {level} {rise}"
+            );
         }
     }
 
     #[test]
     fn what_may_be_either_is_not_told() {
-        assert_eq!(change(|day| if day < 40.0 { 0.0 } else { (day - 39.0).min(3.0) * 2.0 }, 43), None);
+        let told: Vec<Option<Shape>> =
+            (1..16).map(|takes| change(|day| ((day - 34.0) / f64::from(takes)).clamp(0.0, 1.0) * 6.0, 50)).collect();
+        assert!(matches!(told[..], [Some(Shape::Step { .. }), .., Some(Shape::Ramp { .. })]), "{told:?}");
+        assert!(told.contains(&None), "{told:?}");
         assert_eq!(change(|day| if day < 6.0 { 0.0 } else { 9.0 }, 9), None, "too few days");
     }
 }

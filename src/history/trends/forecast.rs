@@ -4,15 +4,15 @@
 //! starts: an end is told only where the days since the last clean-up agree on a rate.
 
 use super::HourPoint;
-use super::robust::{median, slope};
+use super::robust::{Slope, median, slope};
 use crate::domain::Forecast;
 
 /// Hours of a series that a forecast looks at.
 pub(super) const HOURS: usize = 90 * 24;
 /// Days since the last clean-up from which on a rate is known.
 const LEARN: usize = 7;
-/// Days from which the rate is taken at most: what was further back is another use.
-const RATE_DAYS: usize = 21;
+/// Days from which the rate is taken: of these the ones that agree best, for it may have begun to fill just now.
+const RATE_DAYS: [usize; 4] = [LEARN, 10, 14, 21];
 /// The latest end that is told, in days.
 const HORIZON: f64 = 60.0;
 /// The latest end may lie this much further away than the likely one; else the rate is not known.
@@ -22,9 +22,7 @@ const SURE: f64 = 2.0;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Outlook {
     /// There are too few of them.
-    TooYoung {
-        days: u32,
-    },
+    TooYoung { days: u32 },
     /// No end is in sight.
     Steady,
     /// It will be full.
@@ -74,13 +72,7 @@ fn left_by_day(points: &[HourPoint], limit: Option<f64>) -> Vec<Day> {
 
 fn full(days: &[Day], last: &HourPoint, limit: Option<f64>) -> Option<Outlook> {
     let cleanups = cleanups(days);
-    let since = cleanups.last().copied().unwrap_or(0).max(days.len().saturating_sub(RATE_DAYS));
-    let run = &days[since..];
-    if run.len() < LEARN {
-        return None;
-    }
-    let points: Vec<(f64, f64)> = run.iter().map(|day| (day.at, day.left)).collect();
-    let rate = slope(&points).filter(|rate| rate.high < 0.0)?;
+    let (run, rate) = rate(&days[cleanups.last().copied().unwrap_or(0)..])?;
     let newest = run.last()?;
     // The middle of the last day is half a day old.
     let left = (newest.left + rate.middle * -newest.at).max(0.0);
@@ -93,6 +85,19 @@ fn full(days: &[Day], last: &HourPoint, limit: Option<f64>) -> Option<Outlook> {
     let value = |left: f64| limit.map_or(left, |all| all - left);
     let forecast = Forecast { left, used_per_day: -rate.middle, days_left, between_days };
     Some(Outlook::Full { since: run[0].hour, before: value(run[0].left), after: last.mean, forecast })
+}
+
+/// The last days that agree best on a rate, and the rate: negative, what is left falls by it each day.
+fn rate(run: &[Day]) -> Option<(&[Day], Slope)> {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let rates = RATE_DAYS.iter().filter(|days| **days <= run.len()).filter_map(|days| {
+        let last = &run[run.len() - days..];
+        points.clear();
+        points.extend(last.iter().map(|day| (day.at, day.left)));
+        Some((last, slope(&points).filter(|rate| rate.high < 0.0)?))
+    });
+    // Fewer days agree less, so the most of those without a bend are taken.
+    rates.min_by(|(_, a), (_, b)| (a.low / a.high).total_cmp(&(b.low / b.high)))
 }
 
 /// The days at which there was clearly more left than on the day before.
@@ -116,8 +121,9 @@ fn is_cleaned_before(days: &[Day], cleanups: &[usize], days_left: f64) -> bool {
     let (Some(last), true) = (cleanups.last(), cleanups.len() >= 2) else { return false };
     let longest = cleanups.windows(2).map(|pair| days[pair[1]].at - days[pair[0]].at).fold(0.0, f64::max);
     let next = longest + days[*last].at;
-    // A clean-up that is overdue by half is not coming.
-    next + longest * 0.5 > 0.0 && days_left > next
+    // Days are told by their middle, so that a day more or less is no difference; a clean-up that is later than that is not
+    // coming.
+    next > -1.0 && days_left > next - 1.0
 }
 
 #[cfg(test)]
@@ -128,7 +134,7 @@ mod tests {
     fn hours(left: impl Fn(f64) -> f64, days: i64) -> Vec<HourPoint> {
         let point = |hour: i64| {
             let mean = left(hour as f64 / 24.0) + (hour % 5) as f64 * 0.1;
-            HourPoint { at: timestamp(hour), mean, min: mean, max: mean, count: 1 }
+            HourPoint { at: timestamp(hour), mean }
         };
         (0..days * 24).map(point).collect()
     }

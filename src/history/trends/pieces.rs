@@ -6,11 +6,11 @@
 /// A day as it is fitted: days since the beginning, and the value in units of the noise.
 pub(super) type Point = (f64, f64);
 
-/// What a cut must gain: about five deviations of the difference that it makes. It is far above the penalty of Yao
+/// What a cut must gain: the square of about five deviations of the difference that it makes. It is far above the penalty of Yao
 /// (*Estimating the number of change-points via Schwarz' criterion*, 1988), for the question is asked anew each day.
-pub(super) const CUT: f64 = 24.0;
+pub(super) const CUT: f64 = 28.0;
 /// What a slope must gain over a level.
-const SLOPE: f64 = 10.0;
+pub(super) const SLOPE: f64 = 10.0;
 /// Days of the shortest level piece.
 pub(super) const LEVEL_DAYS: usize = 3;
 /// Days of the shortest sloped piece.
@@ -57,9 +57,9 @@ impl Sums {
     }
 
     /// The sum of squares of the piece as what it best is, and whether that is a slope; a slope costs what it costs.
-    fn piece(&self, from: usize, to: usize) -> (f64, bool) {
+    fn piece(&self, from: usize, to: usize, slope: f64) -> (f64, bool) {
         let level = self.level(from, to);
-        let line = if to - from < SLOPED_DAYS { f64::INFINITY } else { self.line(from, to) + SLOPE };
+        let line = if to - from < SLOPED_DAYS { f64::INFINITY } else { self.line(from, to) + slope };
         (level.min(line), line < level)
     }
 }
@@ -71,6 +71,7 @@ pub(super) struct Cut {
     pub(super) begins: Vec<usize>,
     /// The cost of the best cut of the first days, penalties included, by their number.
     cost: Vec<f64>,
+    price: f64,
 }
 
 impl Cut {
@@ -88,7 +89,7 @@ impl Cut {
             let [x, y, ..] = sums.between(from, to);
             let count = (to - from) as f64;
             let (_, xx, xy) = sums.spread(from, to);
-            let slope = if sums.piece(from, to).1 { xy / xx } else { 0.0 };
+            let slope = if sums.piece(from, to, SLOPE * self.price).1 { xy / xx } else { 0.0 };
             rest.extend(points[from..to].iter().map(|(at, value)| value - y / count - slope * (at - x / count)));
         }
         rest
@@ -97,6 +98,11 @@ impl Cut {
 
 /// Cuts `points`, whose y are in units of the noise.
 pub(super) fn cut(points: &[Point]) -> Cut {
+    cut_at(points, 1.0)
+}
+
+/// The same, at another price.
+pub(super) fn cut_at(points: &[Point], price: f64) -> Cut {
     let sums = Sums::of(points);
     let mut cost = vec![0.0; points.len() + 1];
     let mut begin = vec![0; points.len() + 1];
@@ -104,7 +110,7 @@ pub(super) fn cut(points: &[Point]) -> Cut {
         // What is too short for a piece of its own is the end of the first one.
         let mut best = (f64::INFINITY, 0);
         for from in (0..to).filter(|from| *from == 0 || (to - from >= LEVEL_DAYS && *from >= LEVEL_DAYS)) {
-            let whole = cost[from] + sums.piece(from, to).0 + CUT;
+            let whole = cost[from] + sums.piece(from, to, SLOPE * price).0 + CUT * price;
             if whole < best.0 {
                 best = (whole, from);
             }
@@ -118,7 +124,7 @@ pub(super) fn cut(points: &[Point]) -> Cut {
         begins.push(to);
     }
     begins.reverse();
-    Cut { begins, cost }
+    Cut { begins, cost, price }
 }
 
 #[cfg(test)]
@@ -141,7 +147,15 @@ mod tests {
 
     #[test]
     fn steps_are_cut_where_they_are() {
-        let stairs = |day| if day < 20 { 0.0 } else if day < 41 { 8.0 } else { -2.0 };
+        let stairs = |day| {
+            if day < 20 {
+                0.0
+            } else if day < 41 {
+                8.0
+            } else {
+                -2.0
+            }
+        };
         assert_eq!(cut(&points(stairs, 60)).begins, [0, 20, 41]);
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Planted {
     pub(crate) truth: Truth,
 }
 
-/// SplitMix64 (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014).
+/// `SplitMix64` (Steele, Lea and Flood, *Fast splittable pseudorandom number generators*, 2014).
 #[derive(Debug)]
 pub(crate) struct Random(u64);
 
@@ -72,7 +72,7 @@ impl Random {
     }
 
     fn one_in(&mut self, many: u64) -> bool {
-        self.next() % many == 0
+        self.next().is_multiple_of(many)
     }
 
     /// A normal value of deviation 1 (Box and Muller, *A note on the generation of random normal deviates*, 1958).
@@ -140,9 +140,8 @@ fn record(random: &mut Random, sway: Sway, odd_days: i64, value: impl Fn(f64) ->
         gaps.push((begin, begin + random.whole(5, 80)));
     }
     let reboots: Vec<i64> = (0..random.whole(0, 4)).map(|_| random.whole(0, hours)).collect();
-    let odd: Vec<(i64, i64, f64)> = (0..odd_days)
-        .map(|_| (random.whole(0, hours), random.whole(5, 22), random.between(1.4, 2.6)))
-        .collect();
+    let odd: Vec<(i64, i64, f64)> =
+        (0..odd_days).map(|_| (random.whole(0, hours), random.whole(5, 22), random.between(1.4, 2.6))).collect();
     let (mut day_noise, mut hour_noise) = (sway.day * random.normal(), 0.0);
     let mut points = Vec::new();
     for hour in 0..hours {
@@ -175,13 +174,7 @@ fn record(random: &mut Random, sway: Sway, odd_days: i64, value: impl Fn(f64) ->
 }
 
 fn point(hour: i64, samples: &[f64]) -> HourPoint {
-    HourPoint {
-        at: timestamp(hour),
-        mean: samples.iter().sum::<f64>() / samples.len() as f64,
-        min: samples.iter().copied().fold(f64::INFINITY, f64::min),
-        max: samples.iter().copied().fold(f64::NEG_INFINITY, f64::max),
-        count: samples.len() as u32,
-    }
+    HourPoint { at: timestamp(hour), mean: samples.iter().sum::<f64>() / samples.len() as f64 }
 }
 
 /// A metric that has a level: its range, and how calm it is.
@@ -216,7 +209,7 @@ pub(crate) fn corpus(seed: u64) -> Vec<Planted> {
 /// A level to plant something in: its series, the level, how it sways, and how large a change of it is where those of others
 /// are of size 1.
 fn level(random: &mut Random, number: usize) -> (SeriesKey, f64, Sway, f64) {
-    let (metric, label, low, high, calm) = LEVELS[random.whole(0, LEVELS.len() as i64) as usize];
+    let (metric, label, low, high, calm) = LEVELS[random.whole(0, LEVELS.len().cast_signed() as i64) as usize];
     let series = SeriesKey::new(&metric, [(label, format!("thing-{number}").as_str())]);
     let is_temperature = metric == metric::GPU_TEMPERATURE;
     (series, random.between(low, high), Sway::drawn(random, calm), if is_temperature { 0.5 } else { 1.0 })
@@ -233,7 +226,7 @@ fn step(random: &mut Random, number: usize) -> Planted {
     let by = if random.one_in(2) { by } else { -by };
     let points = record(random, sway, random_odd(number), |hour| level * if hour < at as f64 { 1.0 } else { 1.0 + by });
     let kind = match number % 5 {
-        0 => Some(MarkKind::ImageUpdate),
+        0 => Some(MarkKind::Image),
         1 => Some(MarkKind::Model),
         2 => Some(MarkKind::Config),
         _ => None,
@@ -246,7 +239,7 @@ fn step(random: &mut Random, number: usize) -> Planted {
 
 /// Odd days of a series: two in some.
 fn random_odd(number: usize) -> i64 {
-    i64::from(number % 3 == 0) * 2
+    i64::from(number.is_multiple_of(3)) * 2
 }
 
 fn drift(random: &mut Random, number: usize) -> Planted {
@@ -316,7 +309,8 @@ fn video_memory(random: &mut Random, number: usize) -> Planted {
     let gpu = format!("GPU-{number}");
     let labels = [("gpu", gpu.as_str())];
     let series = SeriesKey::new(&metric::GPU_MEMORY_USED, labels);
-    let limit = (SeriesKey::new(&metric::GPU_MEMORY_TOTAL, labels), (0..DAYS * 24).map(|it| point(it, &[total])).collect());
+    let limit =
+        (SeriesKey::new(&metric::GPU_MEMORY_TOTAL, labels), (0..DAYS * 24).map(|it| point(it, &[total])).collect());
     Planted { limit: Some(limit), ..planted("memory that fills", series, points, Truth::Full { from, at }) }
 }
 
@@ -328,7 +322,7 @@ fn nothing(random: &mut Random, number: usize) -> Planted {
         3 => {
             let mut planted = quiet("marks alone", random, number, 0, |sway| sway);
             let subject = planted.series.subject().to_owned();
-            for kind in [MarkKind::ImageUpdate, MarkKind::Model, MarkKind::Config, MarkKind::Restart, MarkKind::Note] {
+            for kind in [MarkKind::Image, MarkKind::Model, MarkKind::Config, MarkKind::Restart, MarkKind::Note] {
                 planted.marks.push(mark(random.whole(0, DAYS * 24), kind, &subject));
             }
             planted
