@@ -10,6 +10,7 @@ mod disk;
 mod duties;
 mod error_rate;
 mod fault;
+mod forecast;
 mod gpu;
 mod inference;
 mod level;
@@ -20,6 +21,7 @@ mod reboot;
 mod restart_loop;
 mod run;
 mod source;
+mod trend;
 
 pub use duties::{CHECKS, Check, due, routine, standings};
 
@@ -39,7 +41,7 @@ pub struct Rule {
     /// Why it matters, a sentence or two.
     pub why: &'static str,
     /// The source whose readings it judges. While that cannot be read the rule is not asked: what it saw last stands,
-    /// with its age. `None` for a rule that judges the sources themselves.
+    /// with its age. `None` for a rule that judges the sources themselves, or what the history tells.
     pub reads: Option<SourceId>,
     /// Actions that may mend it.
     pub fix: &'static [ActionId],
@@ -55,6 +57,7 @@ pub const RULES: &[Rule] = &[
     fault::ECC,
     gpu::TEMPERATURE,
     gpu::THROTTLE,
+    gpu::MEMORY_FULL_IN,
     restart_loop::RESTART_LOOP,
     container::OOM,
     container::START_FAILED,
@@ -67,6 +70,8 @@ pub const RULES: &[Rule] = &[
     inference::ERROR_RATE,
     platform::UNHEALTHY,
     platform::ERROR_RATE,
+    trend::SUDDEN,
+    trend::GRADUAL,
     model::BROKEN,
     model::SECRET_READABLE,
     model::ORPHANS,

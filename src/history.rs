@@ -11,6 +11,7 @@ mod journal;
 mod runs;
 mod samples;
 mod seen;
+pub mod trends;
 mod updates;
 
 pub use journal::{JournalRead, JournalReader};
@@ -26,7 +27,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Remembered, Served, ServedLedger, SourceId};
+use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Remembered, Served, ServedLedger, SourceId, TrendSample};
 use crate::host::login_name;
 
 const JOURNAL: &str = "journal.jsonl";
@@ -36,6 +37,7 @@ const RECORDER_LOCK: &str = "recorder.lock";
 const SERVED_LOCK: &str = "served.lock";
 const INVENTORY: &str = "inventory.json";
 const LAST: &str = "last.json";
+const TRENDS: &str = "trends.json";
 
 /// Held by the one recorder of a folder.
 #[derive(Debug)]
@@ -286,6 +288,20 @@ impl StateDir {
             Place::Demo => Ok(()),
             Place::Nowhere => Err(HistoryError::NoFolder),
         }
+    }
+
+    /// What was found last about weeks of history; `None` where nobody looked yet.
+    pub fn trends(&self) -> Option<TrendSample> {
+        files::read_json(&self.path()?.join(TRENDS))
+    }
+
+    /// Replaces what was found about weeks of history.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn remember_trends(&self, sample: &TrendSample) -> Result<(), HistoryError> {
+        let path = self.path().ok_or(HistoryError::NoFolder)?;
+        files::replace(&path.join(TRENDS), &serde_json::to_vec(sample)?)
     }
 
     /// Whether a recorder runs on this folder.

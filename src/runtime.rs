@@ -13,6 +13,7 @@ mod keeper;
 mod past;
 mod recorder;
 mod recording;
+mod trending;
 pub mod worker;
 
 pub use core::Core;

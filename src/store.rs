@@ -52,7 +52,7 @@ use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
     HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Keeping, LibrarySample, ModelUpdate,
     ModelUpdateSample, Moment, Past, PlatformSample, Remembered, Run, Sample, ServedLedger, SourceId, Thresholds,
-    UpdatePolicy, UpdateSample, Volume, XidEvent,
+    TrendSample, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -114,6 +114,8 @@ pub struct State {
     pub logs: LogRing,
     /// Short histories for graphs.
     pub series: SeriesStore,
+    /// What the history tells of weeks and months; empty while there is none.
+    pub trends: Slot<TrendSample>,
     /// What needs someone.
     pub findings: Findings,
     /// The routine as it stands.
@@ -164,6 +166,7 @@ impl State {
             xids: Vec::new(),
             logs: LogRing::default(),
             series: SeriesStore::default(),
+            trends: Slot::default(),
             findings: Findings::default(),
             routine: Vec::new(),
             journal: Vec::new(),
@@ -227,6 +230,7 @@ impl State {
                 self.advance(at);
                 self.findings.assessed(observations, unassessed, &self.sources, at);
             }
+            Event::Trends(trends) => self.trends.set(trends, self.now),
             Event::Limits(thresholds) => self.thresholds = thresholds,
             Event::Updates(policy) => {
                 self.update_policy = policy;

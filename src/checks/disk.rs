@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::level::{Level, Side, percent_beside};
-use super::{Rule, observation};
-use crate::domain::{FindingId, Observation, SourceId, Unit, Volume, units};
+use super::{Rule, forecast, observation};
+use crate::domain::{FindingId, Observation, SourceId, Unit, Volume, metric, units};
 use crate::store::State;
 
 /// A volume must be short of space for so long: a build that frees again what it took is no news.
@@ -60,9 +60,12 @@ pub(super) const FULL_IN: Rule = Rule {
     id: "disk.full-in",
     title: "Disk full soon",
     why: "A volume that fills within two weeks is easier to deal with now than on the day.",
-    fix: &[],
+    fix: &["docker.prune"],
     reads: Some(SourceId::Volumes),
-    assess: |_, _, assessment| assessment.cannot_tell(FULL_IN.id, "host", "no history yet: the recorder keeps one"),
+    assess: |state, at, assessment| {
+        let left = volumes(state).map(|volume| (volume.mount.as_str(), volume.free_bytes));
+        forecast::judge(FULL_IN.id, &metric::DISK_FREE_BYTES, left, (state, at), assessment);
+    },
 };
 
 /// Volumes that have a size; a pseudo file system without one is never full.
@@ -94,8 +97,8 @@ fn judge(state: &State, id: FindingId, volume: &Volume, free: f64) -> Option<Obs
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Sample, Severity};
-    use crate::make::{Script, volume};
+    use crate::domain::{Event, Forecast, Sample, SeriesKey, Severity, Trend, TrendKind, TrendSample};
+    use crate::make::{GIB, Script, volume, wall};
 
     #[test]
     fn a_full_disk_is_named_at_the_first_look() {
@@ -141,11 +144,61 @@ mod tests {
     }
 
     #[test]
-    fn the_trend_waits_for_history() {
+    fn without_history_no_end_is_told() {
         let mut script = Script::new();
         script.at(0).volumes([("/", 0.5)]).assess();
-        let waiting = script.state.findings.unassessed();
-        assert_eq!(waiting.len(), 1);
-        assert_eq!((waiting[0].id, &*waiting[0].subject), ("disk.full-in", "host"));
+        assert_eq!(script.waiting("disk.full-in"), ["no history yet: the recorder keeps one"]);
+    }
+
+    /// `/` of 100 GiB, half of it free, loses so many GiB a day.
+    fn filling(gib_a_day: f64) -> TrendSample {
+        let used_per_day = gib_a_day * GIB as f64;
+        let days_left = 50.0 / gib_a_day;
+        let forecast = Forecast {
+            left: 50.0 * GIB as f64,
+            used_per_day,
+            days_left,
+            between_days: (days_left * 0.9, days_left * 1.2),
+        };
+        let trend = Trend {
+            series: SeriesKey::new(&metric::DISK_FREE_BYTES, [("mount", "/")]),
+            kind: TrendKind::FullIn(forecast),
+            since: wall(-12 * 86_400),
+            before: 80.0 * GIB as f64,
+            after: 50.0 * GIB as f64,
+            cause: None,
+            beside: Vec::new(),
+        };
+        TrendSample { at: wall(0), trends: vec![trend], too_young: Vec::new() }
+    }
+
+    #[test]
+    fn a_volume_that_will_be_full_within_two_weeks_is_told_with_its_rate() {
+        let mut script = Script::new();
+        script.at(0).volumes([("/", 0.5)]).apply(Event::Trends(filling(5.0).into())).assess();
+        let seen = script.finding("disk.full-in", "/").seen;
+        assert_eq!((seen.severity, seen.title.as_str()), (Severity::Warning, "full in 10 d"));
+        let expected = ["50.0 GiB left", "5.0 GiB more a day", "between 9 d and 12 d", "so for 12 d"];
+        assert_eq!(seen.evidence, expected);
+        assert_eq!((seen.value, seen.unit), (Some(864_000.0), Some(Unit::Seconds)));
+
+        script.apply(Event::Trends(filling(3.3).into())).assess();
+        assert_eq!(script.open(), ["disk.full-in /"], "15 days: it clears two days further away");
+        script.apply(Event::Trends(filling(3.0).into())).assess();
+        assert!(script.open().is_empty());
+        script.apply(Event::Trends(filling(3.3).into())).assess();
+        assert!(script.open().is_empty(), "15 days are more than two weeks");
+    }
+
+    #[test]
+    fn a_cleanup_clears_it_at_once_and_a_young_history_is_said() {
+        let mut script = Script::new();
+        script.at(0).volumes([("/", 0.5)]).apply(Event::Trends(filling(5.0).into())).assess();
+        script.volumes([("/", 0.9)]).assess();
+        assert!(script.open().is_empty());
+        let series = SeriesKey::new(&metric::DISK_FREE_BYTES, [("mount", "/")]);
+        let young = TrendSample { at: wall(0), trends: Vec::new(), too_young: vec![(series, 3)] };
+        script.apply(Event::Trends(young.into())).assess();
+        assert_eq!(script.waiting("disk.full-in"), ["a week of its history is needed, and 3 d are there"]);
     }
 }

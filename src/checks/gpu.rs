@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::level::{Level, Side};
-use super::{Rule, observation};
-use crate::domain::{Gpu, Moment, Observation, Severity, SourceId, ThrottleReason, Unit};
+use super::{Rule, forecast, observation};
+use crate::domain::{Gpu, Moment, Observation, Severity, SourceId, ThrottleReason, Unit, metric};
 use crate::store::State;
 
 /// The core's temperature.
@@ -26,6 +26,23 @@ pub(super) const THROTTLE: Rule = Rule {
     reads: Some(SourceId::Gpu),
     assess: |state, at, assessment| {
         assessment.observations.extend(cards(state).filter_map(|gpu| slowed_down(state, gpu, at)));
+    },
+};
+
+/// When the trend of each card's memory fills it: a leak, or caches that are never let go.
+pub(super) const MEMORY_FULL_IN: Rule = Rule {
+    id: "gpu.memory-full-in",
+    title: "Video memory full soon",
+    why: "When a card's memory is full the next request, or the next model, fails.",
+    fix: &[],
+    reads: Some(SourceId::Gpu),
+    assess: |state, at, assessment| {
+        let left = |gpu: &Gpu| gpu.memory.get().map(|memory| memory.total_bytes.saturating_sub(memory.used_bytes));
+        let mut cards = cards(state).filter_map(|gpu| Some((&*gpu.uuid, left(gpu)?))).peekable();
+        // Without a card there is nothing to ask.
+        if cards.peek().is_some() {
+            forecast::judge(MEMORY_FULL_IN.id, &metric::GPU_MEMORY_USED, cards, (state, at), assessment);
+        }
     },
 };
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
     ImagesSeen, JournalRecord, Keeping, LibrarySample, LogBatch, LoggedRequest, ModelUpdateSample, Moment, Observation,
-    Past, PlatformSample, Remembered, Run, SourceId, Thresholds, Unassessed, UpdatePolicy, UpdateSample, Volume,
-    XidEvent,
+    Past, PlatformSample, Remembered, Run, SourceId, Thresholds, TrendSample, Unassessed, UpdatePolicy, UpdateSample,
+    Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -118,6 +118,8 @@ pub enum Event {
     },
     /// The checks of the routine looked at the state.
     Routine(Vec<DutyStanding>),
+    /// The history was looked at.
+    Trends(Arc<TrendSample>),
     /// Other limits are in force from now on.
     Limits(Arc<Thresholds>),
     /// Other decisions about updates are in force from now on.

@@ -39,6 +39,8 @@ pub enum Unit {
     Errors,
     /// Bytes.
     Bytes,
+    /// Seconds.
+    Seconds,
 }
 
 /// What a rule sees at one moment, before hold-for, silence and history.

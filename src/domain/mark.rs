@@ -1,10 +1,12 @@
 //! What changed at a time, and is marked on graphs: where a trend begins, it is asked what changed then.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use super::{JournalEntry, JournalRecord};
 
 /// Something that changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// When.
     pub at: Timestamp,
@@ -16,9 +18,31 @@ pub struct Mark {
     pub text: String,
 }
 
+impl Mark {
+    /// What a record of the journal marks; `None` for one that says nothing of the box.
+    pub fn of_journal(record: &JournalRecord) -> Option<Self> {
+        let (kind, subject, text) = match &record.entry {
+            JournalEntry::Note { text } => (MarkKind::Note, None, text.clone()),
+            JournalEntry::Served(served) => (MarkKind::Model, Some(served.engine.clone()), served.to_string()),
+            _ => return None,
+        };
+        Some(Self { at: record.at, kind, subject, text })
+    }
+}
+
 /// A kind of change.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr, strum::EnumString, strum::EnumIter,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::EnumIter,
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]

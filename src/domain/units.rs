@@ -105,6 +105,35 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
+/// A value of a metric in the unit that its name ends in (Prometheus documentation, *Metric and label naming*): `410 ms`,
+/// `62 °C`, `54.0 tokens/s`; of a metric without one, the number.
+pub fn quantity(metric: &str, value: f64) -> String {
+    let ends = |with: &str| metric.ends_with(with);
+    if ends("_bytes_per_second") {
+        rate(value)
+    } else if ends("_tokens_per_second") {
+        format!("{value:.1} tokens/s")
+    } else if ends("_per_second") {
+        format!("{value:.2}/s")
+    } else if ends("_seconds") {
+        seconds(value)
+    } else if ends("_bytes") {
+        bytes(value.max(0.0) as u64)
+    } else if ends("_ratio") {
+        percent_fine(value)
+    } else if ends("_celsius") {
+        format!("{value:.0} °C")
+    } else if ends("_watts") {
+        format!("{value:.0} W")
+    } else if ends("_hertz") {
+        format!("{:.0} MHz", value / 1e6)
+    } else if value.abs() < 100.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.0}")
+    }
+}
+
 /// Picks the largest unit below `value` and writes three significant digits at most.
 fn scaled(value: f64, step: f64, units: &[&str], gap: &str) -> String {
     let mut value = value;
@@ -162,6 +191,26 @@ mod tests {
         ];
         for (count, text) in cases {
             assert_eq!(bytes_short(count), text, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_written_in_the_unit_of_its_metric() {
+        let cases = [
+            ("inference_ttft_seconds", 0.41, "410 ms"),
+            ("inference_generation_speed_tokens_per_second", 54.03, "54.0 tokens/s"),
+            ("inference_requests_per_second", 2.0, "2.00/s"),
+            ("network_received_bytes_per_second", 1.2e6, "1.2 MB/s"),
+            ("memory_used_bytes", 1024.0, "1.0 KiB"),
+            ("inference_error_ratio", 0.004, "0.4%"),
+            ("gpu_temperature_celsius", 61.7, "62 °C"),
+            ("gpu_power_watts", 350.2, "350 W"),
+            ("gpu_sm_clock_hertz", 2.52e9, "2520 MHz"),
+            ("load_average", 1.5, "1.50"),
+            ("container_pids", 211.4, "211"),
+        ];
+        for (metric, value, text) in cases {
+            assert_eq!(quantity(metric, value), text, "{metric}");
         }
     }
 

@@ -19,11 +19,12 @@ use super::core::Queue;
 use super::keeper::{Keeper, News};
 use super::past::PastAsker;
 use super::recording::{Recording, Writer};
+use super::trending::Trending;
 use super::worker::Order;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::actions::Wish;
 use crate::config::Config;
-use crate::domain::{Event, Failure, JournalEntry, Keeping, Past, Run};
+use crate::domain::{Event, Failure, JournalEntry, Keeping, Past, Run, TrendSample};
 use crate::host::process::has_shell;
 use crate::host::spawn;
 use crate::terminal::{Terminal, restore_on_panic};
@@ -94,6 +95,8 @@ struct Face {
     told: mpsc::Receiver<Told>,
     /// Runs that were begun here and have not ended.
     mine: Vec<String>,
+    trending: Trending,
+    found: mpsc::Receiver<TrendSample>,
     past: PastAsker,
     read: mpsc::Receiver<Past>,
     asker: Asker,
@@ -134,6 +137,7 @@ impl Face {
         let (acting, told) = Acting::start(&setup);
         let (asker, answered) = Asker::start(&setup);
         let (past, read) = PastAsker::start(&setup);
+        let (trending, found) = Trending::start(&setup.state_dir);
         let now = Instant::now();
         Ok(Self {
             setup,
@@ -146,6 +150,8 @@ impl Face {
             acting,
             told,
             mine: Vec::new(),
+            trending,
+            found,
             past,
             read,
             asker,
@@ -215,6 +221,10 @@ impl Face {
                     self.core.take(Event::Keeping(keeping));
                     Next::Stay
                 }
+                Some(trends) = self.found.recv() => {
+                    self.core.take(Event::Trends(trends.into()));
+                    Next::Stay
+                }
                 Some(past) = self.read.recv() => {
                     self.core.take(Event::Past(past.into()));
                     self.dirty.get_or_insert_with(Instant::now);
@@ -257,6 +267,7 @@ impl Face {
         self.core.take(Event::Tick { at });
         self.ui.expire(at);
         self.past.ask_if_due(&self.core.state, self.ui.range, at);
+        self.trending.look_if_due(&self.core.state, at);
         self.second_count += 1;
         if let Some(recording) = &mut self.recording {
             recording.look(&self.core.state, at);
@@ -395,6 +406,12 @@ impl Face {
                 self.core.take(Event::Updates(policy.into()));
             }
             News::Images(images) => self.core.take(Event::ImagesSeen(images)),
+            News::Remembered(remembered) => {
+                if let Some(recording) = &mut self.recording {
+                    recording.remember((*remembered).clone());
+                }
+                self.core.take(Event::Remembered((*remembered).into()));
+            }
             News::Failed(why) => {
                 let now = self.core.clock.now();
                 self.ui.say(format!("not recorded: {why}"), now);

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::domain::{ImageRules, ImagesSeen, JournalEntry, JournalRecord, Run, Served, SourceId, UpdateMemory};
+use crate::domain::{
+    ImageRules, ImagesSeen, JournalEntry, JournalRecord, Remembered, Run, Served, SourceId, UpdateMemory,
+};
 use crate::history::{HistoryError, JournalReader, RunsReader, StateDir};
 use crate::host::{Lane, Reader};
 use crate::report::LastState;
@@ -50,6 +52,8 @@ pub(super) enum News {
     Rules(ImageRules),
     /// What is known of images from earlier runs.
     Images(ImagesSeen),
+    /// What the box consisted of before, at the start.
+    Remembered(Box<Remembered>),
     /// Something could not be kept.
     Failed(String),
 }
@@ -180,8 +184,9 @@ struct Brought {
 
 async fn keep(dir: StateDir, mut reader: Reader<Store>, mut orders: mpsc::Receiver<Order>, news: mpsc::Sender<News>) {
     let of = dir.clone();
-    if let Ok(images) = reader.read(move |_| of.images_seen()).await {
+    if let Ok((images, remembered)) = reader.read(move |_| (of.images_seen(), of.inventory())).await {
         let _nobody = news.send(News::Images(images)).await;
+        let _nobody = news.send(News::Remembered(Box::new(remembered))).await;
     }
     let mut next_look = Instant::now();
     let mut look_every = LOOK_EVERY;

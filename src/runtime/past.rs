@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::Setup;
-use crate::domain::{Moment, Past, PastPoint, SeriesKey};
+use crate::domain::{Mark, Moment, Past, PastPoint, SeriesKey};
 use crate::history::{Bucket, HistoryError, SampleReader, StateDir};
 use crate::host::Lane;
 use crate::sources::demo;
@@ -27,6 +27,8 @@ struct Question {
     /// The last visit.
     since: Option<Timestamp>,
     wanted: Vec<SeriesKey>,
+    /// What people and hostler said of this time.
+    said: Vec<Mark>,
 }
 
 /// What decides whether an answer is still the right one: the range, the number of series, the last visit.
@@ -57,8 +59,10 @@ impl PastAsker {
             return;
         }
         let span = RANGES[range.min(RANGES.len() - 1)].span.as_secs();
+        let from = now.wall - Duration::from_secs(span);
+        let said = state.journal.iter().filter(|record| record.at >= from).filter_map(Mark::of_journal).collect();
         // While one is being answered the next one waits for its turn here, so that the newest wish is what is asked.
-        if self.questions.try_send(Question { span, until: now.wall, since: state.last_visit, wanted }).is_ok() {
+        if self.questions.try_send(Question { span, until: now.wall, since: state.last_visit, wanted, said }).is_ok() {
             self.asked = Some((asked, now));
         }
     }
@@ -112,7 +116,7 @@ impl Reading {
 }
 
 fn collect(reader: &mut SampleReader, question: &Question) -> Result<Past, HistoryError> {
-    let Question { span, until, since, ref wanted } = *question;
+    let Question { span, until, since, ref wanted, ref said } = *question;
     let step = (span / POINTS).max(10) as i64;
     let from = until - Duration::from_secs(span);
     let known = reader.series()?;
@@ -124,7 +128,9 @@ fn collect(reader: &mut SampleReader, question: &Question) -> Result<Past, Histo
         }
         series.insert(selector.clone(), sums);
     }
-    let marks = reader.marks((from, until), MARKS)?;
+    let mut marks = reader.marks((from, until), MARKS)?;
+    marks.extend(said.iter().cloned());
+    marks.sort_by_key(|mark| mark.at);
     let news = since.map(|since| reader.marks((since, until), MARKS)).transpose()?.unwrap_or_default();
     Ok(Past { span, until, step, series, marks, news, why_none: None })
 }

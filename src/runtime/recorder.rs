@@ -13,9 +13,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::core::Queue;
 use super::keeper::{Keeper, News};
 use super::recording::{Recording, Writer};
+use super::trending::Trending;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::config::Config;
-use crate::domain::{Event, Keeping};
+use crate::domain::{Event, Keeping, TrendSample};
 use crate::host::{Asked, Offer, listen};
 use crate::report::{CONTENT_TYPE, exposition};
 
@@ -85,6 +86,8 @@ struct Recorder {
     news: mpsc::Receiver<News>,
     recording: Recording,
     kept: mpsc::Receiver<Keeping>,
+    trending: Trending,
+    found: mpsc::Receiver<TrendSample>,
     /// Who asks for what is measured.
     asked: mpsc::Receiver<Asked>,
     second_count: u64,
@@ -97,11 +100,11 @@ impl Recorder {
             None => mpsc::channel(1).1,
         };
         setup.config.sources.refresh = setup.config.sources.refresh.max(REFRESH);
-        let (mut core, queue) = Core::start(&setup, Scope::Everything, Some(ASK_AFTER));
+        let (core, queue) = Core::start(&setup, Scope::Everything, Some(ASK_AFTER));
         let (keeper, news) = Keeper::start(&setup.state_dir);
         let (recording, kept) = Recording::start(&setup.state_dir, Writer::Recorder, core.clock.now());
-        core.take(Event::Remembered(recording.remembered().clone().into()));
-        Ok(Self { setup, core, queue, keeper, news, recording, kept, asked, second_count: 0 })
+        let (trending, found) = Trending::start(&setup.state_dir);
+        Ok(Self { setup, core, queue, keeper, news, recording, kept, trending, found, asked, second_count: 0 })
     }
 
     async fn run(&mut self, mut signals: Signals) {
@@ -120,6 +123,7 @@ impl Recorder {
                 },
                 Some(news) = self.news.recv() => self.news(news),
                 Some(keeping) = self.kept.recv() => self.core.take(Event::Keeping(keeping)),
+                Some(trends) = self.found.recv() => self.core.take(Event::Trends(trends.into())),
                 Some(asked) = self.asked.recv() => {
                     // Who asked may have gone.
                     drop(asked.send(exposition(&self.core.state, self.core.clock.now())));
@@ -133,9 +137,12 @@ impl Recorder {
         let at = self.core.clock.now();
         self.core.take(Event::Tick { at });
         self.core.assess_if_due();
-        if self.recording.look(&self.core.state, at) {
-            self.core.take(Event::Remembered(self.recording.remembered().clone().into()));
+        if self.recording.look(&self.core.state, at)
+            && let Some(remembered) = self.recording.remembered()
+        {
+            self.core.take(Event::Remembered(remembered.clone().into()));
         }
+        self.trending.look_if_due(&self.core.state, at);
         self.second_count += 1;
         self.keeper.keep_served(&self.core.state);
         if self.second_count.is_multiple_of(REMEMBER_EVERY) {
@@ -150,6 +157,10 @@ impl Recorder {
             News::Runs(runs) => self.core.take(Event::Runs(runs)),
             News::Rules(rules) => self.core.take(Event::Updates(self.setup.update_policy(rules).into())),
             News::Images(images) => self.core.take(Event::ImagesSeen(images)),
+            News::Remembered(remembered) => {
+                self.recording.remember((*remembered).clone());
+                self.core.take(Event::Remembered((*remembered).into()));
+            }
             News::Failed(why) => tracing::warn!(%why, "Could not write to the journal."),
         }
     }

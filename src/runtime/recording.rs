@@ -51,7 +51,8 @@ pub(super) struct Recording {
     taken: i64,
     /// The minute of this process whose latencies were taken last.
     spread: u64,
-    remembered: Remembered,
+    /// What the box consisted of; `None` until the store was read.
+    remembered: Option<Remembered>,
 }
 
 impl Recording {
@@ -59,15 +60,19 @@ impl Recording {
     pub(super) fn start(dir: &StateDir, writer: Writer, now: Moment) -> (Self, mpsc::Receiver<Keeping>) {
         let (minutes, over) = mpsc::channel(QUEUE);
         let (news, told) = mpsc::channel(QUEUE);
-        let remembered = dir.inventory();
         let task = tokio::task::spawn_local(write(dir.clone(), writer, over, news));
         let spread = now.mono.as_secs() / 60;
-        (Self { minutes, task, batch: MinuteBatch::at(now.wall), taken: 0, spread, remembered }, told)
+        (Self { minutes, task, batch: MinuteBatch::at(now.wall), taken: 0, spread, remembered: None }, told)
+    }
+
+    /// Takes what the box consisted of before: what changed since is marked.
+    pub(super) fn remember(&mut self, before: Remembered) {
+        self.remembered.get_or_insert(before);
     }
 
     /// What the box consisted of when it was looked at last.
-    pub(super) fn remembered(&self) -> &Remembered {
-        &self.remembered
+    pub(super) fn remembered(&self) -> Option<&Remembered> {
+        self.remembered.as_ref()
     }
 
     /// Looks at the state, once a second or more often. True when a minute was handed over.
@@ -96,12 +101,13 @@ impl Recording {
 
     fn hand_over(&mut self, state: &State, now: Moment) {
         self.take_spreads(state, now);
-        let inventory = state.inventory(now);
-        let before = self.remembered.clone();
-        self.remembered.look(inventory).into_iter().for_each(|mark: Mark| self.batch.mark(mark));
-        let changed = self.remembered != before;
+        let mut remembered = None;
+        if let Some(known) = &mut self.remembered {
+            let before = known.clone();
+            known.look(state.inventory(now)).into_iter().for_each(|mark: Mark| self.batch.mark(mark));
+            remembered = (*known != before).then(|| Box::new(known.clone()));
+        }
         let batch = std::mem::replace(&mut self.batch, MinuteBatch::at(now.wall));
-        let remembered = changed.then(|| Box::new(self.remembered.clone()));
         // Where the writer is so far behind, its own queue is full of minutes that could not be written.
         drop(self.minutes.try_send(Over { batch, remembered, now: now.wall }));
     }

@@ -169,6 +169,20 @@ impl State {
         OnCards { cards: cards.into_values().collect(), memory_bytes, shared }
     }
 
+    /// Subjects of findings that belong together: an engine and its container, and either with the cards that it is on.
+    pub fn related(&self) -> Vec<(Arc<str>, Arc<str>)> {
+        let mut pairs = BTreeSet::new();
+        for engine in self.engines.get().into_iter().flat_map(|sample| &sample.engines) {
+            let container = self.container_of(engine).and_then(|id| self.container(id));
+            pairs.extend(container.map(|container| (Arc::from(engine.subject()), container.name.clone())));
+        }
+        for row in self.gpu_rows() {
+            pairs.extend(row.engine.map(|engine| (Arc::from(engine.subject()), row.gpu.uuid.clone())));
+            pairs.extend(row.container.map(|container| (container.name.clone(), row.gpu.uuid.clone())));
+        }
+        pairs.into_iter().collect()
+    }
+
     /// The inference server at this endpoint.
     pub fn engine_at(&self, endpoint: &Endpoint) -> Option<&Engine> {
         self.engines.get()?.engines.iter().find(|engine| engine.endpoint == *endpoint)

@@ -315,9 +315,8 @@ fn the_recorder_is_installed_after_its_lines_were_shown_and_can_be_taken_back() 
     fs::create_dir_all(root.join("proc")).unwrap();
     let rootfs = root.to_str().unwrap();
     let unit = root.join(home.path().strip_prefix("/").unwrap()).join("config/systemd/user/hostler.service");
-    let install = |more: &[&str]| {
-        home.run(&[&["record", "--install", "--whose", "user", "--rootfs", rootfs], more].concat())
-    };
+    let install =
+        |more: &[&str]| home.run(&[&["record", "--install", "--whose", "user", "--rootfs", rootfs], more].concat());
     let shown = install(&["--dry-run"]);
     assert_eq!(shown.code, 0, "{}", shown.err);
     assert!(shown.out.contains("+ExecStart=/") && shown.out.contains("hostler.service"), "{}", shown.out);

@@ -39,6 +39,7 @@ mod reducer;
 mod registry;
 mod screen;
 mod served;
+mod trends;
 mod updates;
 mod views;
 mod weights;

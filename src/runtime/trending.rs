@@ -1,0 +1,115 @@
+//! Looks at weeks of history once an hour, on a thread of its own, and leaves what it found for those who only read.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::domain::{Keeping, Mark, Moment, TrendSample};
+use crate::history::trends::{self, HourPoint, Related};
+use crate::history::{HistoryError, SampleReader, StateDir};
+use crate::host::Lane;
+use crate::store::State;
+
+/// So long after the start the first look is taken: what is read first is what people wait for.
+const FIRST_AFTER: Duration = Duration::from_mins(3);
+/// The time between two looks.
+const EVERY: Duration = Duration::from_hours(1);
+/// The time between two looks at what another process found.
+const READ_EVERY: Duration = Duration::from_mins(5);
+/// How far back is looked.
+const SPAN: Duration = Duration::from_hours(90 * 24);
+/// Marks that are taken at most: the newest.
+const MARKS: usize = 5_000;
+
+/// What is to be done.
+enum Question {
+    /// Read what another process found last.
+    Read,
+    /// Look.
+    Look { now: Timestamp, said: Vec<Mark>, related: Related },
+}
+
+/// Knows when the next look is due.
+pub(super) struct Trending {
+    questions: mpsc::Sender<Question>,
+    looked: Option<Moment>,
+    read: Option<Moment>,
+}
+
+impl Trending {
+    /// Begins. What is found is told. Must be called within a [`LocalSet`](tokio::task::LocalSet).
+    pub(super) fn start(dir: &StateDir) -> (Self, mpsc::Receiver<TrendSample>) {
+        let (questions, asked) = mpsc::channel(1);
+        let (answers, told) = mpsc::channel(1);
+        tokio::task::spawn_local(answer(dir.clone(), asked, answers));
+        (Self { questions, looked: None, read: None }, told)
+    }
+
+    /// Looks, or reads what another process found, where that is due. Whoever writes the history looks.
+    pub(super) fn look_if_due(&mut self, state: &State, now: Moment) {
+        let is_due = |before: Option<Moment>, every| before.is_none_or(|before| now.since(before) >= every);
+        let writes = matches!(state.keeping, Keeping::Here { .. });
+        if writes && now.since(state.started) >= FIRST_AFTER && is_due(self.looked, EVERY) {
+            let said = state.journal.iter().filter_map(Mark::of_journal).collect();
+            let related = Related::new(state.related());
+            if self.questions.try_send(Question::Look { now: now.wall, said, related }).is_ok() {
+                (self.looked, self.read) = (Some(now), Some(now));
+            }
+        } else if is_due(self.read, READ_EVERY) && self.questions.try_send(Question::Read).is_ok() {
+            self.read = Some(now);
+        }
+    }
+}
+
+async fn answer(dir: StateDir, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<TrendSample>) {
+    let Some(first) = questions.recv().await else { return };
+    let mut lane = Lane::new("trends").reader(move || dir.clone());
+    let mut next = Some(first);
+    while let Some(question) = next {
+        let found = lane.read(move |dir| match question {
+            Question::Read => Ok(dir.trends()),
+            Question::Look { now, said, related } => look(dir, now, said, &related),
+        });
+        match found.await {
+            Ok(Ok(Some(sample))) => drop(answers.send(sample).await),
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "Could not look at trends."),
+            Err(why) => tracing::warn!(%why, "Could not look at trends."),
+        }
+        next = questions.recv().await;
+    }
+}
+
+/// Looks at every series that is judged, one after the other, and keeps what was found.
+fn look(
+    dir: &StateDir,
+    now: Timestamp,
+    said: Vec<Mark>,
+    related: &Related,
+) -> Result<Option<TrendSample>, HistoryError> {
+    let Some(mut reader) = SampleReader::open(dir)? else { return Ok(None) };
+    let from = now - SPAN;
+    let mut marks = reader.marks((from, now), MARKS)?;
+    marks.extend(said);
+    let judged: Vec<_> = reader.series()?.into_iter().filter(|key| trends::is_judged(&key.name)).collect();
+    let mut failed = None;
+    let series = judged.into_iter().map_while(|key| match reader.read(&key, (from, now), 3_600) {
+        Ok(buckets) => {
+            let points = buckets.iter().map(|bucket| HourPoint { at: bucket.at, mean: bucket.mean }).collect();
+            Some((key, points))
+        }
+        Err(error) => {
+            failed = Some(error);
+            None
+        }
+    });
+    let sample = trends::look(series, &marks, related, now);
+    match failed {
+        Some(error) => Err(error),
+        None => {
+            dir.remember_trends(&sample)?;
+            Ok(Some(sample))
+        }
+    }
+}
