@@ -15,6 +15,7 @@ mod inference;
 mod level;
 mod memory;
 mod model;
+mod own;
 mod platform;
 mod restart_loop;
 mod run;
@@ -95,9 +96,9 @@ impl Assessment {
 
     /// Lets stand what was open when its source was last read: an outage of the source mends nothing, and an old reading
     /// is no ground for anything new.
-    fn keep(&mut self, rule: &Rule, source: SourceId, state: &State, at: Moment) {
+    fn keep(&mut self, id: FindingId, source: SourceId, state: &State, at: Moment) {
         let age = state.sources.get(source).and_then(|source| source.age(at));
-        for last in state.findings.open_of(rule.id) {
+        for last in state.findings.open_of(id) {
             let mut kept = last.clone();
             kept.evidence.retain(|clause| !clause.starts_with(LAST_READ));
             kept.evidence.extend(age.map(|age| format!("{LAST_READ} {} ago", units::span(age))));
@@ -109,7 +110,7 @@ impl Assessment {
 /// How the evidence that has an age begins.
 const LAST_READ: &str = "last read";
 
-/// Lets every rule look at `state`: what they see, and what cannot be told yet.
+/// Lets every rule look at `state`, the operator's own last: what they see, and what cannot be told yet.
 pub fn assess(state: &State, at: Moment) -> (Vec<Observation>, Vec<Unassessed>) {
     let mut assessment = Assessment::default();
     for rule in RULES {
@@ -122,9 +123,10 @@ pub fn assess(state: &State, at: Moment) -> (Vec<Observation>, Vec<Unassessed>) 
                     observation.fix = rule.fix;
                 });
             }
-            Some((source, _)) => assessment.keep(rule, source, state, at),
+            Some((source, _)) => assessment.keep(rule.id, source, state, at),
         }
     }
+    own::assess(state, at, &mut assessment);
     (assessment.observations, assessment.unassessed)
 }
 

@@ -4,6 +4,8 @@
 //! [`Reading::Unavailable`] with its reason, never a zero. Metric names in JSON follow Prometheus spelling (base units).
 
 mod action;
+mod alert;
+mod backoff;
 mod container;
 mod cuda;
 mod data;
@@ -37,6 +39,7 @@ mod reading;
 mod request;
 mod run;
 pub mod secret;
+mod series_rule;
 mod served;
 mod source;
 mod tally;
@@ -46,6 +49,8 @@ mod vram;
 mod xid;
 
 pub use action::{ACTIONS, ActionId, ActionSpec, Risk, Subject};
+pub use alert::{Alert, AlertKey, AlertStatus, Delivery, DeliveryFailure, KeptAlert, Outbox, Told, ToldAlert};
+pub use backoff::backoff;
 pub use container::{
     Container, ContainerId, ContainerMount, ContainerState, ContainerUsage, ContainerUsages, DockerEvent,
     DockerEventKind, DockerSample, EngineInfo, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
@@ -94,6 +99,7 @@ pub use protected::{NamePattern, NoPattern, Protected};
 pub use reading::{Reading, Why};
 pub use request::{LogSubject, LoggedRequest, RequestOutcome};
 pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};
+pub use series_rule::{SeriesRule, Side};
 pub use served::{Served, ServedLedger};
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};
 pub use tally::{Bucket, Counter, Histogram, Spread, Tally};

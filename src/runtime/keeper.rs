@@ -1,6 +1,7 @@
 //! Keeps hostler's own store beside the screen: what is said, how the box stands, and what others write to the journal.
 //! Files are written and synced on a thread of their own, so that the screen never waits for a disk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ enum Order {
     Answers(Arc<UpdateMemory>, Timestamp),
     /// What engines serve and the journal does not say, at this time.
     Served(Vec<Served>, Timestamp),
+    /// Findings and subjects that were acknowledged and have cleared, at this time.
+    Cleared(BTreeSet<(String, String)>, Timestamp),
     /// What did others write?
     Look,
     /// End a run.
@@ -67,6 +70,8 @@ pub(super) struct Keeper {
     answers: [Option<Arc<UpdateMemory>>; 2],
     /// What was found to be served and handed on last: what could not be written is not tried every second.
     served: Vec<Served>,
+    /// The acknowledged findings that cleared, as handed on last.
+    cleared: BTreeSet<(String, String)>,
 }
 
 impl Keeper {
@@ -77,7 +82,7 @@ impl Keeper {
         let of = dir.clone();
         let reader = Lane::new("store").reader(move || Store::new(&of));
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self { orders, images: 0, task, answers: [None, None], served: Vec::new() }, told)
+        (Self { orders, images: 0, task, answers: [None, None], served: Vec::new(), cleared: BTreeSet::new() }, told)
     }
 
     /// Keeps in mind how the box stands, and waits until everything that was ordered is done: what was said last is not
@@ -125,6 +130,18 @@ impl Keeper {
             let order = Order::Served(served.clone(), state.now.wall);
             if self.orders.try_send(order).is_ok() {
                 self.served = served;
+            }
+        }
+    }
+
+    /// Records which acknowledged findings have cleared since that was recorded last; it comes back as news.
+    pub(super) fn keep_cleared(&mut self, state: &State) {
+        let ended = state.findings.ended_acknowledgements();
+        if *ended != self.cleared {
+            let news = ended - &self.cleared;
+            let order = Order::Cleared(news.clone(), state.now.wall);
+            if news.is_empty() || self.orders.try_send(order).is_ok() {
+                self.cleared.clone_from(ended);
             }
         }
     }
@@ -249,6 +266,12 @@ fn carry_out(dir: &StateDir, store: &mut Store, order: Order) -> Result<Brought,
         Order::Answers(memory, at) => dir.remember_updates(&memory, at)?,
         Order::Served(served, at) => {
             dir.record_served(&served, at)?;
+            brought.records = store.journal.read()?.records;
+        }
+        Order::Cleared(cleared, at) => {
+            for (finding, subject) in cleared {
+                dir.record(JournalEntry::Cleared { finding, subject }, at)?;
+            }
             brought.records = store.journal.read()?.records;
         }
         Order::Cancel(run) => dir.cancel_run(&run)?,

@@ -144,6 +144,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
         pure: false,
     },
+    Layer { name: "alerts", layers: &["domain", "store", "host"], crates: &["serde_json"], pure: false },
     Layer {
         name: "ui",
         layers: &["domain", "store"],
@@ -160,7 +161,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     // The composition root and its parts.
     Layer {
         name: "config",
-        layers: &["domain", "host", "sources", "actions", "ui"],
+        layers: &["domain", "checks", "host", "sources", "actions", "alerts", "ui"],
         crates: &["directories", "strsim", "toml", "unicode_width"],
         pure: false,
     },
@@ -198,6 +199,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "sources",
             "history",
             "actions",
+            "alerts",
             "ui",
             "report",
             "config",
@@ -238,6 +240,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "sources",
             "history",
             "actions",
+            "alerts",
             "ui",
             "report",
             "config",
