@@ -51,7 +51,7 @@ pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit,
 pub use secret::SecretRef;
 pub use space::{Space, statvfs};
 pub use tail::{FirstLook, Grown, Tail, TailLimits, Tailer};
-pub use user::login_name;
+pub use user::{host_name, login_name};
 pub use web::{Address, NoUrl, Request, Web, WebAnswer, WebError, WebLogin, WebUrl};
 pub use zone::time_zone;
 

@@ -151,9 +151,9 @@ impl Board {
         });
     }
 
-    /// The receivers, in the order of the config.
-    pub fn receivers(&self) -> &[Receiver] {
-        &self.settings.to
+    /// What the config says.
+    pub fn settings(&self) -> &AlertSettings {
+        &self.settings
     }
 
     /// What a receiver is to be told now; `None` while that is nothing. Nothing else is told to it before

@@ -80,6 +80,14 @@ impl ReceiverKind {
         }
     }
 
+    /// Where it is, as far as that may be told: an address may be a secret.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Alertmanager(to) | Self::Webhook(to) | Self::Ntfy(to, _) => to.to_string(),
+            Self::Command(argv) => argv.first().cloned().unwrap_or_default(),
+        }
+    }
+
     /// Whether it is Alertmanager, which groups, repeats and resolves by itself.
     pub fn keeps_state(&self) -> bool {
         matches!(self, Self::Alertmanager(_))

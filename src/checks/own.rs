@@ -38,6 +38,12 @@ pub(super) fn assess(state: &State, at: Moment, assessment: &mut Assessment) {
     }
 }
 
+/// The source that one of these rules judges; `None` where there is no such rule (any more), or its series are of no one source.
+pub(super) fn reads(state: &State, id: &str) -> Option<SourceId> {
+    let rule = state.thresholds.own.iter().find(|rule| rule.id == id)?;
+    source_of(&rule.series.name)
+}
+
 fn judge(rule: &SeriesRule, state: &State, subject: &str, key: &SeriesKey, value: f64) -> Option<Observation> {
     let is_open = state.findings.is_open(rule.id, subject);
     if !rule.side.is_beyond(value, if is_open { rule.clear } else { rule.limit }) {

@@ -70,6 +70,9 @@ pub(super) enum Command {
     /// Let a finding be for a while
     #[command(subcommand)]
     Finding(FindingCommand),
+    /// Try the receivers of alerts, and tell what they know
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// List the actions: what can be done, and what it risks
     Actions {
         /// As JSON
@@ -199,6 +202,26 @@ pub(super) enum FindingCommand {
     Snooze(SnoozeArgs),
     /// Say that you see to it: it is silent until it clears
     Ack(AckArgs),
+}
+
+/// `hostler alert`.
+#[derive(Debug, Subcommand)]
+pub(super) enum AlertCommand {
+    /// Send a test message to each receiver, and tell what came back
+    #[command(after_help = "Exit status: 1 if one did not arrive, 4 refused.")]
+    Test {
+        /// Only to this one
+        receiver: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell which alerts there are, who was told of them and who is still to hear; and how each receiver is reached
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Which finding.

@@ -82,6 +82,8 @@ impl Checker<'_> {
             raw.name.as_ref().map_or_else(|| word(*raw.kind.get_ref()).to_owned(), |name| name.get_ref().clone());
         if let Some(written) = raw.name.as_ref().filter(|_| !plain(&name)) {
             self.fault(written, format!("`{name}` is no name; allowed: letters, digits, -, _ and ."));
+        } else if let (Some(written), "heartbeat") = (&raw.name, &*name) {
+            self.fault(written, "`heartbeat` is what `[alerts.heartbeat]` is called; choose another name".to_owned());
         } else if !names.insert(name.clone()) {
             let what = format!("there are two receivers `{name}`; give each a `name` of its own");
             match &raw.name {

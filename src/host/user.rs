@@ -1,4 +1,4 @@
-//! Who runs this: for the journal.
+//! Who runs this and where: for the journal, and for who is told of it elsewhere.
 
 /// The login name of the person at the keyboard: whoever called `sudo`, else `USER`, else the numeric id.
 pub fn login_name() -> String {
@@ -9,4 +9,9 @@ pub fn login_name() -> String {
             || format!("uid {}", rustix::process::getuid().as_raw()),
             |name| super::foreign::clean(&name, 64).into_owned(),
         )
+}
+
+/// The name of this machine.
+pub fn host_name() -> String {
+    super::foreign::name(&rustix::system::uname().nodename().to_string_lossy())
 }

@@ -21,11 +21,14 @@ use super::http::{HttpError, failure};
 use super::lane::{Lane, Reader};
 use super::secret::{Secret, SecretRef};
 use super::{foreign, tls};
+use crate::domain::secret::{MASK, mask_text};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The most that is read of an answer, bytes: what a server says of a mistake is one line of it.
 const ANSWER_BYTES: usize = 16 << 10;
+/// What is shorter is no secret in an address, bytes.
+const LEAST_SECRET: usize = 8;
 /// The most that is kept of that line, bytes.
 const LINE_BYTES: usize = 200;
 
@@ -59,6 +62,13 @@ impl WebUrl {
             url.set_path(&format!("{}/{path}", self.0.path().trim_end_matches('/')));
         }
         url
+    }
+
+    /// The parts of it that may be secrets: what is long in its path and its query.
+    fn secrets(&self) -> Vec<Secret> {
+        let segments = self.0.path_segments().into_iter().flatten().map(str::to_owned);
+        let values = self.0.query_pairs().map(|(_, value)| value.into_owned());
+        segments.chain(values).filter(|part| part.len() >= LEAST_SECRET).map(Secret).collect()
     }
 
     /// Whether it lies on this host: no proxy leads there.
@@ -137,16 +147,22 @@ pub enum WebLogin {
 }
 
 impl WebLogin {
-    fn header(&self) -> Result<HeaderValue, String> {
-        let (text, of) = match self {
-            Self::Token(token) => (format!("Bearer {}", token.read()?.0), token),
+    /// The header, and the secret in it: as it is, and as it is sent.
+    fn read(&self) -> Result<(HeaderValue, [Secret; 2]), String> {
+        let (word, sent, secret, of) = match self {
+            Self::Token(token) => {
+                let secret = token.read()?;
+                ("Bearer", secret.clone(), secret, token)
+            }
             Self::Password(name, password) => {
-                (format!("Basic {}", STANDARD.encode(format!("{name}:{}", password.read()?.0))), password)
+                let secret = password.read()?;
+                ("Basic", Secret(STANDARD.encode(format!("{name}:{}", secret.0))), secret, password)
             }
         };
-        let mut header = HeaderValue::from_str(&text).map_err(|_| format!("{of} cannot be sent: it is not ASCII"))?;
+        let mut header = HeaderValue::from_str(&format!("{word} {}", sent.0))
+            .map_err(|_| format!("{of} cannot be sent: it is not ASCII"))?;
         header.set_sensitive(true);
-        Ok(header)
+        Ok((header, [sent, secret]))
     }
 }
 
@@ -217,7 +233,7 @@ impl Web {
     pub async fn send(&mut self, request: Request) -> Result<WebAnswer, WebError> {
         let Request { to, path, login, body, patience } = request;
         let opening = self.opener.read(move |clients| -> Result<_, String> {
-            let (url, login) = (to.read()?, login.map(|login| login.header()).transpose()?);
+            let (url, login) = (to.read()?, login.map(|login| login.read()).transpose()?);
             let clients = match clients {
                 Some(clients) => clients,
                 None => clients.insert(Clients::open()?),
@@ -230,8 +246,10 @@ impl Web {
         let (client, url, login) = opened.map_err(WebError::Unmade)?;
         let method = if body.is_some() { Method::POST } else { Method::GET };
         let mut request = client.request(method, url.below(path)).timeout(patience);
-        if let Some(login) = login {
-            request = request.header(AUTHORIZATION, login);
+        let mut hidden = url.secrets();
+        if let Some((header, secrets)) = login {
+            request = request.header(AUTHORIZATION, header);
+            hidden.extend(secrets);
         }
         if let Some(body) = body {
             request = request.json(&body);
@@ -240,7 +258,7 @@ impl Web {
         let unanswered = |error: reqwest::Error| {
             WebError::Unanswered(place.clone(), failure(&error, CONNECT.min(patience), patience))
         };
-        answer(request.send().await.map_err(unanswered)?, place.clone()).await
+        answer(request.send().await.map_err(unanswered)?, place.clone(), &hidden).await
     }
 }
 
@@ -268,7 +286,7 @@ fn builder() -> ClientBuilder {
 }
 
 /// What an answer means. Of a success the body is not even read: it could be endless.
-async fn answer(mut response: Response, place: String) -> Result<WebAnswer, WebError> {
+async fn answer(mut response: Response, place: String, hidden: &[Secret]) -> Result<WebAnswer, WebError> {
     let status = response.status();
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let is_page = kind.trim_start().to_ascii_lowercase().starts_with("text/html");
@@ -279,7 +297,9 @@ async fn answer(mut response: Response, place: String) -> Result<WebAnswer, WebE
         return Err(WebError::Elsewhere(place, status.as_u16()));
     }
     let said = if is_page { String::new() } else { first_line(&mut response).await };
-    let said = if said.is_empty() { said } else { format!(": {said}") };
+    // A server may say back what it was sent.
+    let said = hidden.iter().fold(said, |said, Secret(secret)| said.replace(secret.as_str(), MASK));
+    let said = if said.is_empty() { said } else { format!(": {}", mask_text(&said)) };
     Err(WebError::Refused(place, status.as_u16(), said))
 }
 

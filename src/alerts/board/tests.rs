@@ -58,7 +58,7 @@ impl Played {
     /// This process's own moment: its clock begins with it.
     fn now(&self) -> Moment {
         let now = self.script.state.now;
-        Moment { mono: now.mono - Duration::from_secs(self.began), wall: now.wall }
+        Moment { mono: now.mono.saturating_sub(Duration::from_secs(self.began)), wall: now.wall }
     }
 
     /// Lets every second pass up to this one, with the rules and the board looking.
