@@ -287,3 +287,35 @@ fn carry_out(dir: &StateDir, store: &mut Store, order: Order) -> Result<Brought,
     }
     Ok(brought)
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::make::Script;
+
+    #[test]
+    fn the_end_of_an_acknowledgement_is_recorded_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StateDir::choose(Some(folder.path()));
+        let (finding, subject) = ("disk.free".to_owned(), "/".to_owned());
+        let mut script = Script::new();
+        script.at(0).volumes([("/", 0.05)]).assess();
+        script.journal(JournalEntry::Acknowledge {
+            finding: finding.clone(),
+            subject: subject.clone(),
+            why: String::new(),
+        });
+        script.volumes([("/", 0.5)]).assess();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let (mut keeper, _news) = Keeper::start(&dir);
+            keeper.keep_cleared(&script.state);
+            keeper.keep_cleared(&script.state);
+            assert!(keeper.finish(&script.state).await);
+        });
+        let entries: Vec<JournalEntry> = dir.journal().into_iter().map(|record| record.entry).collect();
+        assert_eq!(entries, [JournalEntry::Cleared { finding, subject }]);
+    }
+}
