@@ -16,6 +16,7 @@ mod inference;
 mod level;
 mod memory;
 mod model;
+mod own;
 mod platform;
 mod reboot;
 mod restart_loop;
@@ -102,9 +103,9 @@ impl Assessment {
 
     /// Lets stand what was open when its source was last read: an outage of the source mends nothing, and an old reading
     /// is no ground for anything new.
-    fn keep(&mut self, rule: &Rule, source: SourceId, state: &State, at: Moment) {
+    fn keep(&mut self, id: FindingId, source: SourceId, state: &State, at: Moment) {
         let age = state.sources.get(source).and_then(|source| source.age(at));
-        for last in state.findings.open_of(rule.id) {
+        for last in state.findings.open_of(id) {
             let mut kept = last.clone();
             kept.evidence.retain(|clause| !clause.starts_with(LAST_READ));
             kept.evidence.extend(age.map(|age| format!("{LAST_READ} {} ago", units::span(age))));
@@ -116,7 +117,7 @@ impl Assessment {
 /// How the evidence that has an age begins.
 const LAST_READ: &str = "last read";
 
-/// Lets every rule look at `state`: what they see, and what cannot be told yet.
+/// Lets every rule look at `state`, the operator's own last: what they see, and what cannot be told yet.
 pub fn assess(state: &State, at: Moment) -> (Vec<Observation>, Vec<Unassessed>) {
     let mut assessment = Assessment::default();
     for rule in RULES {
@@ -129,10 +130,22 @@ pub fn assess(state: &State, at: Moment) -> (Vec<Observation>, Vec<Unassessed>) 
                     observation.fix = rule.fix;
                 });
             }
-            Some((source, _)) => assessment.keep(rule, source, state, at),
+            Some((source, _)) => assessment.keep(rule.id, source, state, at),
         }
     }
+    own::assess(state, at, &mut assessment);
     (assessment.observations, assessment.unassessed)
+}
+
+/// Whether the rule of this id could look at this subject at the last look: what it did not see then is not so. A source that is not
+/// there hides nothing.
+pub fn is_judged(state: &State, id: &str, subject: &str, at: Moment) -> bool {
+    let of_rule = RULES.iter().find(|rule| rule.id == id).map(|rule| rule.reads);
+    let source = of_rule.unwrap_or_else(|| own::reads(state, id));
+    let could_look =
+        |source| matches!(state.sources.status(source, at), SourceStatus::Fresh | SourceStatus::Unsupported);
+    let waits = || state.findings.unassessed().iter().any(|waiting| waiting.id == id && *waiting.subject == *subject);
+    state.sources.all_tried() && source.is_none_or(could_look) && !waits()
 }
 
 /// An observation that is one at once, about something that is no container, without numbers.
@@ -203,6 +216,29 @@ mod tests {
 
         script.at(70).volumes([("/", 0.5), ("/models", 0.5)]).assess();
         assert!(script.open().is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_not_judged() {
+        let mut script = Script::new();
+        let sources: Vec<SourceId> = script.state.sources.iter().map(|(id, _)| id).collect();
+        script.at(0).volumes([("/", 0.5)]).memory(0.5).assess();
+        let judged = |script: &Script, id| is_judged(&script.state, id, "/", script.state.now);
+        assert!(!judged(&script, "disk.free"), "not everything was tried");
+        for source in sources.into_iter().filter(|source| !matches!(source, SourceId::Volumes | SourceId::Host)) {
+            script.failed(source, "not now");
+        }
+        let no_driver = crate::domain::Failure::unsupported("no NVIDIA driver");
+        script.failure(SourceId::Gpu, no_driver).assess();
+        for (id, is) in [
+            ("disk.free", true),
+            ("container.oom", false),
+            ("gpu.xid", true),
+            ("source.failed", true),
+            ("my.rule", true),
+        ] {
+            assert_eq!(judged(&script, id), is, "{id}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! `report`; nothing is worked out here. Standard output carries the answer alone; warnings and errors go to standard
 //! error.
 
+mod alert;
 mod args;
 mod doctor;
 mod exit;
@@ -86,6 +87,7 @@ fn run(Args { global, command }: Args) -> Result<Exit, Stop> {
         Some(Command::Snapshot { json }) => snapshot(&setup, json),
         Some(Command::Doctor(args)) => doctor::run(&setup, &args),
         Some(Command::Finding(command)) => finding::silence(&setup, &command),
+        Some(Command::Alert(command)) => alert::run(&setup, &command),
         Some(Command::Actions { json }) => run::list(&setup, json),
         Some(Command::Run(args)) => match &args.finish {
             Some(id) => run::finish(&setup, id, args.json),

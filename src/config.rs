@@ -5,6 +5,7 @@
 //! defaults. What is wrong is told with file, line, column and what is allowed ([`ConfigError`]). Secrets never stand in
 //! the config: an address with a password in it is refused.
 
+mod alerts;
 mod check;
 mod error;
 mod models;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use directories::ProjectDirs;
 
 use crate::actions::ActionSettings;
+use crate::alerts::AlertSettings;
 use crate::domain::{SourceId, Thresholds};
 use crate::host::settings;
 use crate::sources::SourceSettings;
@@ -56,6 +58,8 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// What actions do where nothing else is said.
     pub actions: ActionSettings,
+    /// Who is told of findings.
+    pub alerts: AlertSettings,
     /// The keys.
     pub keys: Keymap,
     /// Where the theme is named in the file.
@@ -118,6 +122,7 @@ impl Config {
             sources: SourceSettings::default(),
             thresholds: Thresholds::default(),
             actions: ActionSettings::default(),
+            alerts: AlertSettings::default(),
             keys: Keymap::with([])?,
             theme_place: None,
         })

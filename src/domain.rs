@@ -4,6 +4,8 @@
 //! [`Reading::Unavailable`] with its reason, never a zero. Metric names in JSON follow Prometheus spelling (base units).
 
 mod action;
+mod alert;
+mod backoff;
 mod container;
 mod cuda;
 mod data;
@@ -41,6 +43,7 @@ mod reading;
 mod request;
 mod run;
 pub mod secret;
+mod series_rule;
 mod served;
 mod sketch;
 mod source;
@@ -52,6 +55,8 @@ mod vram;
 mod xid;
 
 pub use action::{ACTIONS, ActionId, ActionSpec, Risk, Subject};
+pub use alert::{Alert, AlertKey, AlertStatus, Delivery, DeliveryFailure, KeptAlert, Outbox, Told, ToldAlert};
+pub use backoff::backoff;
 pub use container::{
     Container, ContainerId, ContainerMount, ContainerState, ContainerUsage, ContainerUsages, DockerEvent,
     DockerEventKind, DockerSample, EngineInfo, Health, HealthState, PortReach, PublishedPort, RestartPolicy,
@@ -104,6 +109,7 @@ pub use protected::{NamePattern, NoPattern, Protected};
 pub use reading::{Reading, Why};
 pub use request::{LogSubject, LoggedRequest, RequestOutcome};
 pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};
+pub use series_rule::{SeriesRule, Side};
 pub use served::{Served, ServedLedger};
 pub use sketch::Sketch;
 pub use source::{Failure, FailureKind, SourceId, SourceStatus};

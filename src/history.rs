@@ -1,7 +1,7 @@
 //! hostler's own store: what people said, which sources were once read, when images were in use, and how the box stood last.
 //!
 //! [`StateDir`] is the folder. `journal.jsonl` holds one record a line; `sources.json`, `last.json`, `updates.json`,
-//! `images.json` and `images-seen.json` are replaced as a whole. The folder may be shared (`/var/lib/hostler`), so what is read from it is bounded,
+//! `images.json`, `images-seen.json` and `alerts.json` are replaced as a whole. The folder may be shared (`/var/lib/hostler`), so what is read from it is bounded,
 //! stripped as foreign text is, and taken as far as it can be understood: a broken line is skipped and counted. Everything
 //! works without a folder, only without memory.
 
@@ -27,7 +27,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Remembered, Served, ServedLedger, SourceId, TrendSample};
+use crate::domain::{
+    ImagesSeen, JournalEntry, JournalRecord, Outbox, Remembered, Served, ServedLedger, SourceId, TrendSample,
+};
 use crate::host::login_name;
 
 const JOURNAL: &str = "journal.jsonl";
@@ -37,6 +39,7 @@ const RECORDER_LOCK: &str = "recorder.lock";
 const SERVED_LOCK: &str = "served.lock";
 const INVENTORY: &str = "inventory.json";
 const LAST: &str = "last.json";
+const ALERTS: &str = "alerts.json";
 const TRENDS: &str = "trends.json";
 
 /// Held by the one recorder of a folder.
@@ -285,6 +288,23 @@ impl StateDir {
     pub fn remember_inventory(&self, remembered: &Remembered) -> Result<(), HistoryError> {
         match &self.place {
             Place::Folder { path, .. } => files::replace(&path.join(INVENTORY), &serde_json::to_vec(remembered)?),
+            Place::Demo => Ok(()),
+            Place::Nowhere => Err(HistoryError::NoFolder),
+        }
+    }
+
+    /// What receivers of alerts were told, as far as it can be understood; its texts are stripped.
+    pub fn outbox(&self) -> Option<Outbox> {
+        files::read_json(&self.path()?.join(ALERTS))
+    }
+
+    /// Replaces what receivers of alerts were told.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn set_outbox(&self, outbox: &Outbox) -> Result<(), HistoryError> {
+        match &self.place {
+            Place::Folder { path, .. } => files::replace(&path.join(ALERTS), &serde_json::to_vec(outbox)?),
             Place::Demo => Ok(()),
             Place::Nowhere => Err(HistoryError::NoFolder),
         }

@@ -21,6 +21,7 @@ mod nvml;
 pub mod process;
 mod reach;
 mod registry;
+mod secret;
 pub mod settings;
 pub mod sockets;
 mod space;
@@ -29,6 +30,7 @@ mod tail;
 mod tls;
 pub mod transfer;
 pub mod user;
+mod web;
 pub mod weights;
 mod zone;
 
@@ -38,7 +40,7 @@ pub use docker::{
     Candidate, DockerClient, EngineError, Executed, Extent, Happening, Inspected, LayerBook, LogStream, LogsFrom,
     Measured, PullStep, Standing, Stats, Surroundings, address_in, candidates, choose, encoded,
 };
-pub use exec::{ExecError, Running};
+pub use exec::{ExecError, Running, give};
 pub use fs::{FileFacts, FileKind, RootedFs};
 pub use homes::ModelHomes;
 pub use http::{Answer, Http, HttpError, Lines, Origin, OriginError, with_parameters};
@@ -48,9 +50,11 @@ pub use listen::{Asked, Offer, listen};
 pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};
 pub use reach::reach;
 pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit, sha256};
+pub use secret::SecretRef;
 pub use space::{Space, statvfs};
 pub use tail::{FirstLook, Grown, Tail, TailLimits, Tailer};
-pub use user::login_name;
+pub use user::{host_name, login_name};
+pub use web::{Address, NoUrl, Request, Web, WebAnswer, WebError, WebLogin, WebUrl};
 pub use zone::time_zone;
 
 /// What the sources may use of the machine.

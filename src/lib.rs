@@ -15,6 +15,7 @@
 //! * [`sources`]: a file for each thing that is read, and [`sources::poller`], the one loop that repeats them.
 //! * [`history`]: hostler's own store: the journal, and what must be remembered between two runs.
 //! * [`actions`]: a file for each operation, which plans it, and [`actions::Runner`], the one that carries plans out.
+//! * [`alerts`]: what is told of findings to who does not look: a file for each kind of receiver.
 //! * [`ui`]: the screen: tabs, popups, widgets, keys, themes; pure drawing of the state.
 //! * [`report`]: the same state as text, JSON and Markdown.
 //! * [`runtime`], with [`config`], [`terminal`] and [`cli`]: the composition root, the only place that knows all of these.
@@ -25,7 +26,7 @@
 //!               |   +----+-----+                            |
 //!               | engines   history                   store <- checks
 //!               |   |          |                        ^ (read only)
-//!               | sources -> actions                    |
+//!               | sources -> actions     alerts --------+
 //!               |   |          |                   ui · report
 //!               +---+---- runtime (cli, terminal) ------+
 //! ```
@@ -59,6 +60,7 @@
 )]
 
 pub mod actions;
+pub mod alerts;
 pub mod checks;
 pub mod cli;
 pub mod config;

@@ -4,6 +4,7 @@
 //! JSON of [`check`] and [`snapshot`] is a stable contract: fields may be added, never renamed. What is known beside the
 //! state (the terminal, files, versions) comes in as [`doctor::Section`]s. Start with [`check::CheckReport`].
 
+pub mod alerts;
 pub mod bundle;
 pub mod check;
 pub mod doctor;

@@ -4,6 +4,7 @@
 //! one current-thread tokio runtime; what blocks has a thread of its own in `host`.
 
 mod acting;
+mod alerting;
 mod ask;
 mod core;
 mod diagnostics;
@@ -16,6 +17,7 @@ mod recording;
 mod trending;
 pub mod worker;
 
+pub use alerting::Alerting;
 pub use core::Core;
 pub use face::tui;
 pub use headless::{Scope, observe};

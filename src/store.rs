@@ -28,7 +28,7 @@ mod updates;
 pub use bottleneck::{Bottleneck, Hold};
 pub use cards::{Card, Cards};
 pub use crash::{Crash, Death};
-pub use findings::Findings;
+pub use findings::{Findings, OpenFinding};
 pub use held::{ImageUse, KeptVersion};
 pub use lives::{Growth, Life, Lives};
 pub use logs::{LogRing, LogStats};
@@ -120,7 +120,7 @@ pub struct State {
     pub findings: Findings,
     /// The routine as it stands.
     pub routine: Vec<DutyStanding>,
-    /// What people said: accepted, snoozed, noted; oldest first.
+    /// What people said: accepted, snoozed, acknowledged, noted; oldest first.
     pub journal: Vec<JournalRecord>,
     /// Runs of actions, oldest first: the newest ones of this box's store.
     pub runs: Vec<Run>,
@@ -333,9 +333,11 @@ impl State {
                 // The visit that is being made now does not count as the last one.
                 JournalEntry::Visit if record.at < self.started.wall => self.last_visit = Some(record.at),
                 JournalEntry::Visit => {}
-                JournalEntry::Accept { .. } | JournalEntry::Snooze { .. } | JournalEntry::Note { .. } => {
-                    self.journal.push(record);
-                }
+                JournalEntry::Accept { .. }
+                | JournalEntry::Snooze { .. }
+                | JournalEntry::Acknowledge { .. }
+                | JournalEntry::Cleared { .. }
+                | JournalEntry::Note { .. } => self.journal.push(record),
                 JournalEntry::ModelsReviewed => {
                     self.models_reviewed = self.models_reviewed.max(Some(record.at));
                     self.journal.push(record);

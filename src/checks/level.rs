@@ -1,16 +1,8 @@
 //! A level with two limits and a distance at which it clears: what keeps a value that sways around its limit from
 //! opening and clearing a finding again and again.
 
+pub(super) use crate::domain::Side;
 use crate::domain::{Severity, units};
-
-/// On which side of the limits a value is bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
-    /// Above them.
-    Above,
-    /// Below them.
-    Below,
-}
 
 /// Two limits and the distance beyond which an open finding clears.
 #[derive(Debug, Clone, Copy)]

@@ -72,6 +72,9 @@ pub(super) enum Command {
     /// Let a finding be for a while
     #[command(subcommand)]
     Finding(FindingCommand),
+    /// Try the receivers of alerts, and tell what they know
+    #[command(subcommand)]
+    Alert(AlertCommand),
     /// List the actions: what can be done, and what it risks
     Actions {
         /// As JSON
@@ -240,21 +243,48 @@ pub(super) enum FindingCommand {
     Accept(AcceptArgs),
     /// Put it aside for a while
     Snooze(SnoozeArgs),
+    /// Say that you see to it: it is silent until it clears
+    Ack(AckArgs),
 }
 
-/// Which finding, and until when.
+/// `hostler alert`.
+#[derive(Debug, Subcommand)]
+pub(super) enum AlertCommand {
+    /// Send a test message to each receiver, and tell what came back
+    #[command(after_help = "Exit status: 1 if one did not arrive, 4 refused.")]
+    Test {
+        /// Only to this one
+        receiver: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell which alerts there are, who was told of them and who is still to hear; and how each receiver is reached
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Which finding.
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
     /// The rule, such as disk.free
     pub(super) id: String,
     /// What it is about, as `hostler check` names it: a container, a mount point, a card's UUID, `host`, a source
     pub(super) subject: String,
-    /// A date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, "2 weeks")
-    #[arg(long, value_name = "WHEN")]
-    pub(super) until: String,
     /// Print the record as JSON
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Until when it is silent.
+#[derive(Debug, clap::Args)]
+pub(super) struct End {
+    /// A date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, "2 weeks")
+    #[arg(long, value_name = "WHEN")]
+    pub(super) until: String,
 }
 
 /// `hostler finding accept`.
@@ -262,6 +292,8 @@ pub(super) struct Which {
 pub(super) struct AcceptArgs {
     #[command(flatten)]
     pub(super) which: Which,
+    #[command(flatten)]
+    pub(super) end: End,
     /// Why it may stay
     #[arg(long, value_name = "REASON")]
     pub(super) why: String,
@@ -272,8 +304,20 @@ pub(super) struct AcceptArgs {
 pub(super) struct SnoozeArgs {
     #[command(flatten)]
     pub(super) which: Which,
+    #[command(flatten)]
+    pub(super) end: End,
     /// Why
     #[arg(long, value_name = "REASON", default_value = "", hide_default_value = true)]
+    pub(super) why: String,
+}
+
+/// `hostler finding ack`.
+#[derive(Debug, clap::Args)]
+pub(super) struct AckArgs {
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// A remark
+    #[arg(long, value_name = "REMARK", default_value = "", hide_default_value = true)]
     pub(super) why: String,
 }
 

@@ -7,8 +7,9 @@ use jiff::tz::TimeZone;
 use super::args::DoctorArgs;
 use super::{Exit, Stop, look, out, variable};
 use crate::config;
-use crate::domain::{Reading, Why};
+use crate::domain::{Delivery, Reading, Why};
 use crate::host::{Candidate, Clock, RootedFs, Standing, Surroundings, candidates, choose, foreign, login_name};
+use crate::report::alerts::{self as report_alerts, AlertList, ListedReceiver};
 use crate::report::check::CheckReport;
 use crate::report::doctor::{DockerPlace, DoctorReport, Fact, Section};
 use crate::report::mask::Names;
@@ -25,7 +26,8 @@ pub(super) fn run(setup: &Setup, args: &DoctorArgs) -> Result<Exit, Stop> {
     let storage = storage(setup, &look);
     let state = runtime::observe(setup, Scope::Sources, Duration::ZERO).map_err(Stop::failure)?;
     let fs = RootedFs::new(&setup.rootfs);
-    let sections = vec![system(setup, &state, &fs), nvidia(setup, &state, &fs), storage, terminal(setup), clock(&look)];
+    let (system, nvidia) = (system(setup, &state, &fs), nvidia(setup, &state, &fs));
+    let sections = vec![system, nvidia, storage, alerts(setup, &look), terminal(setup), clock(&look)];
     // A made-up box has no engine to be sought.
     let places = if setup.demo { Vec::new() } else { docker_places(setup, &fs) };
     let report = DoctorReport::of(&state, places, sections);
@@ -156,6 +158,35 @@ fn storage(setup: &Setup, look: &Look) -> Section {
         title: "Storage",
         facts: vec![config, folder, journal, Fact::new("last_look", last.map_or_else(none, Reading::Known))],
     }
+}
+
+/// Whether those who are to be told of findings are reached, as the recorder knows.
+fn alerts(setup: &Setup, look: &Look) -> Section {
+    let outbox = setup.state_dir.outbox().unwrap_or_default();
+    let now = Clock::start().now().wall;
+    let went = |name: String, before: &str, delivery: &Delivery| {
+        let fact = Fact::known(name, format!("{before}{}", report_alerts::delivery(delivery, look, now)));
+        if delivery.failure.is_some() { fact.trouble() } else { fact }
+    };
+    let list = AlertList::of(&outbox, &super::alert::names(setup));
+    let of_receiver = |receiver: &ListedReceiver| {
+        let fact = went(receiver.name.clone(), &format!("{}, {}: ", receiver.kind, receiver.place), &receiver.delivery);
+        if fact.trouble { fact.remedy(format!("`hostler alert test {}` tries it", receiver.name)) } else { fact }
+    };
+    let mut facts: Vec<Fact> = list.receivers.iter().map(of_receiver).collect();
+    if facts.is_empty() {
+        let none = Reading::Unavailable(Why::new("the config names none: nobody is told"));
+        facts.push(Fact::new("receivers", none).remedy("`[[alerts.to]]` in the config names who is told of findings"));
+    }
+    facts.extend(
+        setup
+            .config
+            .alerts
+            .heartbeat
+            .as_ref()
+            .map(|heartbeat| went("heartbeat".to_owned(), &format!("{}: ", heartbeat.to), &outbox.heartbeat)),
+    );
+    Section { id: "alerts", title: "Alerts", facts }
 }
 
 fn no_config() -> Fact {

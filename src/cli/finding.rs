@@ -1,6 +1,8 @@
 //! `hostler finding` and `hostler note`: what somebody says goes into the journal.
 
-use super::args::{AcceptArgs, FindingCommand, SnoozeArgs, Which};
+use jiff::Timestamp;
+
+use super::args::{AcceptArgs, AckArgs, FindingCommand, SnoozeArgs, Which};
 use super::{Exit, Stop, look, out};
 use crate::checks::RULES;
 use crate::domain::{JournalEntry, parse_until};
@@ -8,34 +10,51 @@ use crate::host::{Clock, time_zone};
 use crate::report::{self, LastState};
 use crate::runtime::Setup;
 
-/// Accepts or snoozes a finding.
+/// Accepts, snoozes or acknowledges a finding.
 pub(super) fn silence(setup: &Setup, command: &FindingCommand) -> Result<Exit, Stop> {
     refuse_where_read_only(setup)?;
-    let (which, why, accepted) = match command {
-        FindingCommand::Accept(AcceptArgs { which, why }) => (which, why.trim(), true),
-        FindingCommand::Snooze(SnoozeArgs { which, why }) => (which, why.trim(), false),
+    let (FindingCommand::Accept(AcceptArgs { which, .. })
+    | FindingCommand::Snooze(SnoozeArgs { which, .. })
+    | FindingCommand::Ack(AckArgs { which, .. })) = command;
+    refuse_unknown(setup, &which.id)?;
+    let (finding, subject) = (which.id.clone(), which.subject.clone());
+    let (word, end, entry) = match command {
+        FindingCommand::Accept(args) => {
+            let (until, why) = (end(&args.end.until)?, args.why.trim().to_owned());
+            if why.is_empty() {
+                return Err(Stop::new(Exit::Usage, "--why is empty; say why the finding may stay"));
+            }
+            ("accepted", Some(until), JournalEntry::Accept { finding, subject, until, why })
+        }
+        FindingCommand::Snooze(args) => {
+            let (until, why) = (end(&args.end.until)?, args.why.trim().to_owned());
+            ("snoozed", Some(until), JournalEntry::Snooze { finding, subject, until, why })
+        }
+        FindingCommand::Ack(args) => {
+            let why = args.why.trim().to_owned();
+            ("acknowledged", None, JournalEntry::Acknowledge { finding, subject, why })
+        }
     };
-    if accepted && why.is_empty() {
-        return Err(Stop::new(Exit::Usage, "--why is empty; say why the finding may stay"));
-    }
-    if !RULES.iter().any(|rule| rule.id == which.id) {
-        let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
-        return Err(Stop::new(Exit::Usage, format!("there is no rule `{}`; there are {}", which.id, ids.join(", "))));
-    }
-    let now = Clock::start().now().wall;
-    let until = parse_until(&which.until, now, &time_zone())
-        .map_err(|error| Stop::new(Exit::Usage, format!("--until: {error}")))?;
-    let (finding, subject, why) = (which.id.clone(), which.subject.clone(), why.to_owned());
-    let entry = if accepted {
-        JournalEntry::Accept { finding, subject, until, why }
-    } else {
-        JournalEntry::Snooze { finding, subject, until, why }
-    };
-    let word = if accepted { "accepted" } else { "snoozed" };
-    let said = format!("{word}: {} {} until {}\n", which.id, which.subject, look(&setup.config).time(until));
-    record(setup, entry, &said, which.json)?;
+    let until = end.map_or_else(|| "it clears".to_owned(), |until| look(&setup.config).time(until));
+    record(setup, entry, &format!("{word}: {} {} until {until}\n", which.id, which.subject), which.json)?;
     warn_of_a_stranger(setup, which);
     Ok(Exit::Success)
+}
+
+/// Refuses what is no rule's id: it would silence nothing.
+fn refuse_unknown(setup: &Setup, id: &str) -> Result<(), Stop> {
+    let own = setup.config.thresholds.own.iter().map(|rule| rule.id);
+    let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).chain(own).collect();
+    if ids.contains(&id) {
+        return Ok(());
+    }
+    Err(Stop::new(Exit::Usage, format!("there is no rule `{id}`; there are {}", ids.join(", "))))
+}
+
+/// An end as it is written on the command line.
+fn end(text: &str) -> Result<Timestamp, Stop> {
+    let now = Clock::start().now().wall;
+    parse_until(text, now, &time_zone()).map_err(|error| Stop::new(Exit::Usage, format!("--until: {error}")))
 }
 
 /// Writes a note.

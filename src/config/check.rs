@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::raw::{Keys, Ratio, RawAction, RawActions, RawConfig, RawThresholds, Span, unknown_command};
 use super::{Config, Fault, Place};
 use crate::actions::{ActionSettings, NoProbePath, OwnAction, ProbePath};
-use crate::domain::{ActionSpec, ModelName, NamePattern, Protected, Thresholds, units};
+use crate::domain::{ActionSpec, ModelName, NamePattern, Protected, SeriesRule, Thresholds, units};
 use crate::sources::SourceSettings;
 use crate::ui::command::Command;
 use crate::ui::keymap::{Keymap, KeymapError};
@@ -30,12 +30,14 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
         defaults.theme_place = Some(Place::of(text, theme.span()));
     }
     let actions = checker.actions(raw, &defaults.actions);
+    let rules = checker.rules(&raw.alerts.rule);
     let config = Config {
         glyphs: raw.ui.glyphs.unwrap_or_default(),
         mouse: raw.ui.mouse.unwrap_or(defaults.mouse),
         read_only: raw.read_only.unwrap_or(defaults.read_only),
         sources: checker.sources(raw, &defaults.sources),
-        thresholds: checker.thresholds(&raw.thresholds, &defaults.thresholds),
+        thresholds: checker.thresholds(&raw.thresholds, rules, &defaults.thresholds),
+        alerts: checker.alerts(&raw.alerts, &defaults.alerts),
         keys: checker.keys(raw, &actions.own, defaults.keys),
         actions,
         ..defaults
@@ -143,7 +145,7 @@ impl Checker<'_> {
         probes
     }
 
-    fn thresholds(&mut self, raw: &RawThresholds, defaults: &Thresholds) -> Thresholds {
+    fn thresholds(&mut self, raw: &RawThresholds, own: Vec<SeriesRule>, defaults: &Thresholds) -> Thresholds {
         let count = (defaults.restart_count, |count: &u32| count.to_string());
         let checked = Thresholds {
             disk_free_warning: self.ratio(raw.disk_free_warning.as_ref(), defaults.disk_free_warning),
@@ -162,6 +164,7 @@ impl Checker<'_> {
             oom_window: self.span(raw.oom_window.as_ref(), Duration::ZERO..=30 * DAY, defaults.oom_window),
             error_rate_warning: self.ratio(raw.error_rate_warning.as_ref(), defaults.error_rate_warning),
             error_rate_critical: self.ratio(raw.error_rate_critical.as_ref(), defaults.error_rate_critical),
+            own,
         };
         let celsius = |celsius: f64| format!("{celsius} °C");
         let disk = (checked.disk_free_critical, checked.disk_free_warning);

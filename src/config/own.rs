@@ -121,7 +121,7 @@ impl Checker<'_> {
 }
 
 /// Two dotted words of small letters and dashes.
-fn is_id(id: &str) -> bool {
+pub(super) fn is_id(id: &str) -> bool {
     let plain = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     id.len() <= 64 && id.split_once('.').is_some_and(|(first, second)| plain(first) && plain(second))
 }
@@ -138,6 +138,7 @@ fn kept(spec: ActionSpec) -> &'static ActionSpec {
     Box::leak(Box::new(spec))
 }
 
-fn kept_text(text: &str) -> &'static str {
+/// A text that lives as long as the process.
+pub(super) fn kept_text(text: &str) -> &'static str {
     Box::leak(text.to_owned().into_boxed_str())
 }

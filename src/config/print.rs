@@ -7,11 +7,11 @@ use std::time::Duration;
 use jiff::civil::Date;
 use toml::Spanned;
 
-use super::Config;
 use super::raw::{
     Celsius, Count, Keys, Ratio, RawAction, RawActions, RawConfig, RawModels, RawSources, RawSubject, RawThresholds,
     RawTuned, RawUi, RawUpdates, Span,
 };
+use super::{Config, alerts};
 use crate::actions::OwnAction;
 use crate::domain::{Risk, Subject, Tuned};
 use crate::sources::{Day, SourceSettings};
@@ -44,6 +44,7 @@ pub(super) fn complete(config: &Config) -> RawConfig {
         corpus: Some(String::new()),
         retrain_days: Some(anywhere(Count(0))),
     }];
+    alerts::complete(&mut raw.alerts);
     raw.action = vec![RawAction {
         id: anywhere(String::new()),
         title: anywhere(String::new()),
@@ -100,6 +101,7 @@ fn raw(config: &Config) -> RawConfig {
             notes: Some(config.actions.notes),
         },
         models: models(sources, &config.actions.aliases),
+        alerts: alerts::raw(&config.alerts, &limits.own),
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),
@@ -170,7 +172,7 @@ fn keys(config: &Config) -> BTreeMap<Spanned<String>, Spanned<Keys>> {
 }
 
 /// A value that stands nowhere in a file.
-fn anywhere<T>(value: T) -> Spanned<T> {
+pub(super) fn anywhere<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
 }
 

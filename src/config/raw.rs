@@ -3,6 +3,10 @@
 //! Values are read in the operator's units (`"20%"`, `"5m"`) and remember where they stand; whether they are possible is
 //! for `check` to say.
 
+mod alerts;
+
+pub(super) use alerts::{Limit, RawAlerts, RawDay, RawHeartbeat, RawKind, RawQuiet, RawReceiver, RawRule};
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -29,6 +33,7 @@ pub(super) struct RawConfig {
     pub(super) updates: RawUpdates,
     pub(super) actions: RawActions,
     pub(super) models: RawModels,
+    pub(super) alerts: RawAlerts,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -221,6 +226,12 @@ pub(super) fn unknown_command(name: &str) -> String {
     unknown("command", name, Command::all().filter(|command| *command != Command::Back).map(Command::name))
 }
 
+/// The share that `20%` says.
+fn percent(text: &str) -> Option<f64> {
+    let percent = text.trim().strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
+    percent.filter(|percent| percent.is_finite()).map(|percent| percent / 100.0)
+}
+
 /// A share, 0 to 1; written `0.2` or `"20%"`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize)]
 #[serde(transparent)]
@@ -241,9 +252,8 @@ impl<'de> Deserialize<'de> for Ratio {
                 Ok(Ratio(value as f64))
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Ratio, E> {
-                let percent = text.trim().strip_suffix('%').and_then(|number| number.trim_end().parse::<f64>().ok());
-                match percent.filter(|percent| percent.is_finite()) {
-                    Some(percent) => Ok(Ratio(percent / 100.0)),
+                match percent(text) {
+                    Some(ratio) => Ok(Ratio(ratio)),
                     None => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
                 }
             }

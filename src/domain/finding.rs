@@ -89,21 +89,39 @@ pub struct Finding {
     pub seen: Observation,
     /// The earliest evidence.
     pub since: Timestamp,
-    /// Set while it is snoozed or accepted: it then changes no verdict and stays out of the strip.
+    /// Set while it is snoozed, accepted or acknowledged: it then changes no verdict and stays out of the strip.
     pub silence: Option<Silence>,
 }
 
 /// Somebody said that a finding may stay for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Silence {
-    /// Accepted with a reason; else merely snoozed.
+    /// Accepted with a reason; else merely snoozed or acknowledged.
     pub accepted: bool,
-    /// Why.
+    /// Why; empty where nothing was said.
     pub why: String,
-    /// Until when.
-    pub until: Timestamp,
+    /// Until when; `None` for one that is acknowledged, which lasts until the finding clears.
+    pub until: Option<Timestamp>,
     /// By whom (a login name).
     pub by: String,
+}
+
+impl Silence {
+    /// `accepted`, `snoozed` or `acknowledged`.
+    pub fn word(&self) -> &'static str {
+        match (self.accepted, self.until) {
+            (true, _) => "accepted",
+            (false, Some(_)) => "snoozed",
+            (false, None) => "acknowledged",
+        }
+    }
+
+    /// Who silenced it, until when and why, its end written by `when`: `snoozed by ada until 09:30: the disk comes`.
+    pub fn words(&self, when: impl FnOnce(Timestamp) -> String) -> String {
+        let until = self.until.map_or_else(|| "it clears".to_owned(), when);
+        let why = if self.why.is_empty() { String::new() } else { format!(": {}", self.why) };
+        format!("{} by {} until {until}{why}", self.word(), self.by)
+    }
 }
 
 /// A rule whose window cannot be seen yet.

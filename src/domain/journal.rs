@@ -1,4 +1,4 @@
-//! One-line records of what people said (accepted, snoozed, noted), and of what was served when. The file that holds them belongs to `history`.
+//! One-line records of what people said (accepted, snoozed, acknowledged, noted), and of what was served when. The file that holds them belongs to `history`.
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -47,6 +47,23 @@ pub enum JournalEntry {
         /// The reason, if one was given.
         #[serde(default)]
         why: String,
+    },
+    /// Somebody knows of a finding and sees to it: it is silent until it clears.
+    Acknowledge {
+        /// The finding's id.
+        finding: String,
+        /// Its subject.
+        subject: String,
+        /// A remark, if one was made.
+        #[serde(default)]
+        why: String,
+    },
+    /// An acknowledged finding cleared, which ends that. hostler writes it by itself.
+    Cleared {
+        /// The finding's id.
+        finding: String,
+        /// Its subject.
+        subject: String,
     },
     /// A remark that becomes a mark on every graph.
     Note {

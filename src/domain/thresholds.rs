@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::SeriesRule;
+
 /// Every limit, with the defaults of the maintenance guide (design §4).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Thresholds {
@@ -33,6 +35,8 @@ pub struct Thresholds {
     pub error_rate_warning: f64,
     /// The same, critical.
     pub error_rate_critical: f64,
+    /// The operator's own rules, over any series.
+    pub own: Vec<SeriesRule>,
 }
 
 impl Default for Thresholds {
@@ -52,6 +56,7 @@ impl Default for Thresholds {
             oom_window: Duration::from_hours(1),
             error_rate_warning: 0.01,
             error_rate_critical: 0.10,
+            own: Vec::new(),
         }
     }
 }

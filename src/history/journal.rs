@@ -73,11 +73,14 @@ pub(super) fn cleaned(mut record: JournalRecord) -> JournalRecord {
     let words = |text: &mut String| *text = foreign::clean(text, TEXT_BYTES).trim().to_owned();
     name(&mut record.by);
     match &mut record.entry {
-        JournalEntry::Accept { finding, subject, why, .. } | JournalEntry::Snooze { finding, subject, why, .. } => {
+        JournalEntry::Accept { finding, subject, why, .. }
+        | JournalEntry::Snooze { finding, subject, why, .. }
+        | JournalEntry::Acknowledge { finding, subject, why } => {
             name(finding);
             name(subject);
             words(why);
         }
+        JournalEntry::Cleared { finding, subject } => [finding, subject].into_iter().for_each(name),
         JournalEntry::Note { text } => words(text),
         JournalEntry::Served(served) => {
             let Served { engine, model, digest, engine_version, driver, only: _ } = served;

@@ -1,5 +1,5 @@
-//! Other programs, started without a shell: small ones that are asked one question and heard out within bounds ([`ask`]), and
-//! those of the operator, whose lines are handed on as they come ([`Running`]).
+//! Other programs, started without a shell: small ones that are asked one question and heard out within bounds ([`ask`], and
+//! [`give`] for those of the operator), and those whose lines are handed on as they come ([`Running`]).
 //!
 //! A program that is given up is killed, with what it started. None of them may take the terminal, so what would lead it there is taken out of
 //! its environment.
@@ -70,7 +70,8 @@ pub(super) async fn ask(
     patience: Duration,
 ) -> Result<Told, ExecError> {
     let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (mut child, mut group) = start(command)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let hear = async {
@@ -88,6 +89,34 @@ pub(super) async fn ask(
         Ok(Told { success: status.success(), output, errors })
     };
     timeout(patience, hear).await.unwrap_or(Err(ExecError::Late(patience)))
+}
+
+/// Starts `argv` in the root folder with these variables beside those of this process, gives it `input`, and waits for its
+/// end. What it leaves running holds nobody up.
+///
+/// # Errors
+/// When it cannot be started, is not done within `patience`, or does not end with 0: then with the last line that it wrote.
+pub async fn give<'a>(
+    argv: &[String],
+    env: impl IntoIterator<Item = (&'a str, &'a str)>,
+    input: Vec<u8>,
+    patience: Duration,
+) -> Result<(), ExecError> {
+    let mut running = Running::begin(argv, env, Stdio::piped(), patience)?;
+    if let Some(mut stdin) = running.child.stdin.take() {
+        // One that does not read what it is given may do its work all the same.
+        tokio::spawn(async move { drop(stdin.write_all(&input).await) });
+    }
+    let mut last = None;
+    while let Some(line) = running.line().await? {
+        last = Some(line);
+    }
+    match running.end().await? {
+        0 => Ok(()),
+        status => {
+            Err(ExecError::Failed(last.map_or_else(String::new, |last| last + ", ") + &format!("status {status}")))
+        }
+    }
 }
 
 /// Starts a program in a group of its own. Its ends of pipes are closed here.
@@ -126,13 +155,22 @@ impl Running {
         env: impl IntoIterator<Item = (&'a str, &'a str)>,
         patience: Duration,
     ) -> Result<Self, ExecError> {
+        Self::begin(argv, env, Stdio::null(), patience)
+    }
+
+    fn begin<'a>(
+        argv: &[String],
+        env: impl IntoIterator<Item = (&'a str, &'a str)>,
+        stdin: Stdio,
+        patience: Duration,
+    ) -> Result<Self, ExecError> {
         let (program, words) = argv.split_first().ok_or(ExecError::Missing)?;
         let failed = |error: io::Error| ExecError::Failed(error.kind().to_string());
         // One pipe for both, so that lines keep their order.
         let (reader, writer) = io::pipe().map_err(failed)?;
         let output = pipe::Receiver::from_owned_fd(OwnedFd::from(reader)).map_err(failed)?;
         let mut command = Command::new(program);
-        command.args(words).envs(env).current_dir("/").stdin(Stdio::null());
+        command.args(words).envs(env).current_dir("/").stdin(stdin);
         command.stdout(writer.try_clone().map_err(failed)?).stderr(writer);
         let (child, group) = start(command)?;
         let until = Instant::now() + patience;
@@ -243,6 +281,26 @@ mod tests {
         // It may answer without having read.
         assert!(ask_shell("exec 0<&-; echo yes", patience).unwrap().success);
         assert_eq!(ask_shell("yes", patience).err(), Some(ExecError::TooLong));
+    }
+
+    #[test]
+    fn a_program_is_given_what_it_is_to_know() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let give_shell = |script: &str, patience| {
+            let argv = ["sh", "-c", script].map(str::to_owned);
+            runtime.block_on(give(&argv, [("MINE", "yes")], b"facts\n".to_vec(), patience))
+        };
+        let patience = Duration::from_secs(20);
+        assert_eq!(give_shell("read it; test \"$it $MINE $(pwd)\" = 'facts yes /'", patience), Ok(()));
+        let failed = |why: &str| Err(ExecError::Failed(why.to_owned()));
+        assert_eq!(
+            give_shell("echo one >&2; printf '\\033[31mtwo\\n\\n' >&2; exit 3", patience),
+            failed("two, status 3")
+        );
+        assert_eq!(give_shell("exit 3", patience), failed("status 3"));
+        assert_eq!(give_shell("sleep 30 & exit 0", patience), Ok(()));
+        let short = Duration::from_millis(300);
+        assert_eq!(give_shell("sleep 30", short), Err(ExecError::Late(short)));
     }
 
     #[test]

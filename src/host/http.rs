@@ -4,7 +4,6 @@
 //! The client is opened at its first use, since an opened one costs 0.9 MiB. It keeps no connection: servers with a few
 //! threads (llama.cpp's) would spend one of them on waiting for the next reading.
 
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -122,6 +121,15 @@ pub enum HttpError {
     /// The answer is larger than this, bytes.
     #[error("the answer is larger than {}", units::bytes(*.0 as u64))]
     TooLarge(usize),
+    /// Its name leads nowhere.
+    #[error("there is no such host")]
+    NoHost,
+    /// No name server answers.
+    #[error("no name server answers")]
+    NoNames,
+    /// It cannot prove who it is.
+    #[error("it cannot be trusted: {0}")]
+    Distrusted(String),
     /// It refused or failed, with this status code.
     #[error("status {0}")]
     Status(u16),
@@ -234,7 +242,7 @@ impl Http {
     ) -> Result<Lines, HttpError> {
         let request = self.client()?.post(format!("{origin}{path}")).json(body).send();
         let sent = timeout(silence, request).await.map_err(|_| HttpError::NoAnswer(silence))?;
-        let response = sent.map_err(|error| failure(&error, silence))?;
+        let response = sent.map_err(|error| failure(&error, Self::CONNECT, silence))?;
         Ok(Lines { status: response.status().as_u16(), response, silence, pending: Vec::new(), ended: false })
     }
 
@@ -249,7 +257,7 @@ impl Http {
     }
 
     async fn exchange(&self, request: RequestBuilder, patience: Duration) -> Result<Answer, HttpError> {
-        let failure = |error| failure(&error, patience);
+        let failure = |error| failure(&error, Self::CONNECT, patience);
         let mut response = request.timeout(patience).send().await.map_err(failure)?;
         let body = body(&mut response, failure).await?;
         let server = response.headers().get("server");
@@ -307,7 +315,7 @@ impl Lines {
             }
             let chunk = timeout(self.silence, self.response.chunk()).await;
             let chunk = chunk.map_err(|_| HttpError::NoAnswer(self.silence))?;
-            match chunk.map_err(|error| failure(&error, self.silence))? {
+            match chunk.map_err(|error| failure(&error, Http::CONNECT, self.silence))? {
                 Some(chunk) => self.pending.extend_from_slice(&chunk),
                 None => self.ended = true,
             }
@@ -336,12 +344,22 @@ async fn body(response: &mut Response, failure: impl Fn(reqwest::Error) -> HttpE
     Ok(body)
 }
 
-/// What went wrong, in the operator's words instead of the library's.
-fn failure(error: &reqwest::Error, patience: Duration) -> HttpError {
+/// What went wrong, in the operator's words instead of the library's, where connecting may take so long and all of it
+/// `patience`.
+pub(super) fn failure(error: &reqwest::Error, connect: Duration, patience: Duration) -> HttpError {
     if error.is_timeout() {
-        return HttpError::NoAnswer(if error.is_connect() { Http::CONNECT } else { patience });
+        return HttpError::NoAnswer(if error.is_connect() { connect } else { patience });
     }
-    let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    if let Some(why) = tls::distrust(error) {
+        return HttpError::Distrusted(why);
+    }
+    if tls::says(error, "failure in name resolution") {
+        return HttpError::NoNames;
+    }
+    if tls::says(error, "dns error") || tls::says(error, "failed to lookup") {
+        return HttpError::NoHost;
+    }
+    let kind = tls::causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     if error.is_connect() {
         return match kind {
             Some(io::ErrorKind::ConnectionRefused) => HttpError::Refused,
@@ -353,12 +371,8 @@ fn failure(error: &reqwest::Error, patience: Duration) -> HttpError {
         return HttpError::BrokeOff;
     }
     // The library says "closed" only in words (a test holds it to them); a reset comes as the system's error.
-    let closed = causes(error).any(|cause| cause.to_string().contains("closed before message"));
+    let closed = tls::causes(error).any(|cause| cause.to_string().contains("closed before message"));
     if closed || kind.is_some() { HttpError::Closed } else { HttpError::NotHttp }
-}
-
-fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| (*cause).source())
 }
 
 fn waited(time: Duration) -> String {

@@ -1,4 +1,4 @@
-//! Who runs this.
+//! Who runs this and where: for the journal, for who is told of it elsewhere, and for services.
 
 use std::path::PathBuf;
 
@@ -22,4 +22,9 @@ pub fn is_root() -> bool {
 pub fn config_folder() -> Option<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))
+}
+
+/// The name of this machine.
+pub fn host_name() -> String {
+    super::foreign::name(&rustix::system::uname().nodename().to_string_lossy())
 }

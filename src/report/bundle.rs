@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::check::{CheckReport, findings_text};
 use super::doctor::{DoctorReport, section_text};
 use super::look::Look;
-use super::mask::{Names, mask};
+use super::mask::{MASK, Names, mask};
 use crate::domain::units;
 
 /// The bundle. `config` is the config in force; `look` should have no colours.
@@ -49,8 +49,20 @@ pub fn bundle(doctor: &DoctorReport, check: &CheckReport, config: &str, names: &
     }
     let _ =
         write!(text, "\n## Findings\n\n{}", fenced("", &findings_text(&check.findings, check.verdict, check.at, look)));
-    let _ = write!(text, "\n## Config in force\n\n{}", fenced("toml", config));
+    let _ = write!(text, "\n## Config in force\n\n{}", fenced("toml", &without_paths(config)));
     mask(&text, names)
+}
+
+/// A config without the paths of addresses (`url = "…"`): that of a webhook is a secret.
+fn without_paths(config: &str) -> String {
+    let cut = |line: &str| {
+        let address = line.strip_prefix("url = \"").and_then(|address| address.split_once("://"));
+        match address.and_then(|(scheme, rest)| Some((scheme, rest.trim_end_matches('"').split_once('/')?))) {
+            Some((scheme, (host, path))) if !path.is_empty() => format!("url = \"{scheme}://{host}/{MASK}\""),
+            _ => line.to_owned(),
+        }
+    };
+    config.lines().map(cut).collect::<Vec<_>>().join("\n")
 }
 
 /// A text in a table: on one line, without what ends a cell.
@@ -73,6 +85,14 @@ mod tests {
     use super::super::look::tests::plain;
     use super::*;
     use crate::make::{Script, container};
+
+    #[test]
+    fn the_paths_of_addresses_stay_here() {
+        let config =
+            "[[alerts.to]]\nurl = \"https://hooks.example/services/T0/B0\"\n\n[[alerts.to]]\nurl = \"http://a:9093/\"";
+        let expected = "[[alerts.to]]\nurl = \"https://hooks.example/***\"\n\n[[alerts.to]]\nurl = \"http://a:9093/\"";
+        assert_eq!(without_paths(config), expected);
+    }
 
     #[test]
     fn nothing_that_looks_like_a_secret_leaves_the_box() {

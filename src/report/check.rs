@@ -72,7 +72,7 @@ pub struct FindingReport {
     pub fix: &'static [ActionId],
     /// Tabs and panes that show more of it.
     pub look: &'static [&'static str],
-    /// Set while it is snoozed or accepted; it then changes no verdict.
+    /// Set while it is snoozed, accepted or acknowledged; it then changes no verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silence: Option<Silence>,
 }
@@ -226,7 +226,7 @@ pub(super) fn findings_text(findings: &[FindingReport], verdict: Verdict, now: T
         if !finding.fix.is_empty() {
             below.push(format!("mended by {}", finding.fix.join(", ")));
         }
-        below.extend(finding.silence.as_ref().map(|silence| silence_text(silence, look)));
+        below.extend(finding.silence.as_ref().map(|silence| silence.words(|until| look.time(until))));
         for line in below {
             let _ = writeln!(text, "            {}", look.tone(Tone::Muted, &line));
         }
@@ -236,13 +236,6 @@ pub(super) fn findings_text(findings: &[FindingReport], verdict: Verdict, now: T
         Verdict::Unknown => format!("{text}\nNot everything that is there could be read: see the sources.\n"),
         _ => text,
     }
-}
-
-/// `accepted by ada until 2026-12-01 00:00: the new disk comes then`.
-fn silence_text(silence: &Silence, look: &Look) -> String {
-    let word = if silence.accepted { "accepted" } else { "snoozed" };
-    let why = if silence.why.is_empty() { String::new() } else { format!(": {}", silence.why) };
-    format!("{word} by {} until {}{why}", silence.by, look.time(silence.until))
 }
 
 fn unassessed_text(unassessed: &[Unassessed], look: &Look) -> String {

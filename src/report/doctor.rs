@@ -1,5 +1,6 @@
 //! `hostler doctor`: what was found, what not, why, and how to have it.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -62,7 +63,7 @@ pub struct Section {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fact {
     /// What it is about, in JSON and as text.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What was found, or why nothing was.
     pub value: Reading<String>,
     /// What can be done about that.
@@ -73,13 +74,13 @@ pub struct Fact {
 
 impl Fact {
     /// Something that was found.
-    pub fn known(name: &'static str, value: impl Into<String>) -> Self {
-        Self { name, value: Reading::Known(value.into()), remedy: None, trouble: false }
+    pub fn known(name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: Reading::Known(value.into()), remedy: None, trouble: false }
     }
 
     /// Something that was found, or not.
-    pub fn new(name: &'static str, value: Reading<String>) -> Self {
-        Self { name, value, remedy: None, trouble: false }
+    pub fn new(name: impl Into<Cow<'static, str>>, value: Reading<String>) -> Self {
+        Self { name: name.into(), value, remedy: None, trouble: false }
     }
 
     /// The same, with what can be done about it.
@@ -99,7 +100,7 @@ impl Serialize for Section {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.facts.len()))?;
         for fact in &self.facts {
-            map.serialize_entry(fact.name, &fact.value)?;
+            map.serialize_entry(&fact.name, &fact.value)?;
         }
         map.end()
     }

@@ -26,7 +26,7 @@ pub struct LastState {
     pub critical: usize,
     /// Warnings that were not silenced.
     pub warning: usize,
-    /// Findings that were snoozed or accepted.
+    /// Findings that were snoozed, accepted or acknowledged.
     pub silenced: usize,
     /// The findings, worst first, at most [`LastState::FINDINGS`].
     pub findings: Vec<LastFinding>,
@@ -43,7 +43,7 @@ pub struct LastFinding {
     pub subject: String,
     /// What is wrong.
     pub title: String,
-    /// It was snoozed or accepted.
+    /// It was snoozed, accepted or acknowledged.
     pub silenced: bool,
 }
 

@@ -100,6 +100,11 @@ pub fn said(record: &JournalRecord, look: &Look) -> Option<String> {
         JournalEntry::Snooze { finding, subject, until, .. } => {
             ("snoozed", format!("{finding} {subject} until {}", look.time(*until)))
         }
+        JournalEntry::Acknowledge { finding, subject, why } => {
+            let gap = if why.is_empty() { "" } else { ": " };
+            ("acknowledged", format!("{finding} {subject}{gap}{why}"))
+        }
+        JournalEntry::Cleared { finding, subject } => ("cleared", format!("{finding} {subject}")),
         JournalEntry::Note { text } => ("note", text.clone()),
         JournalEntry::ModelsReviewed => ("reviewed", "the models that are watched".to_owned()),
         JournalEntry::Served(served) => ("serves", served.to_string()),

@@ -274,6 +274,7 @@ impl Face {
         }
         if !self.setup.read_only {
             self.keeper.keep_served(&self.core.state);
+            self.keeper.keep_cleared(&self.core.state);
         }
         if self.second_count.is_multiple_of(REMEMBER_EVERY) {
             self.keeper.remember(&self.core.state);

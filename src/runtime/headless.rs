@@ -53,6 +53,7 @@ pub fn observe(setup: &Setup, scope: Scope, watch: Duration) -> std::io::Result<
         let (mut keeper, _) = Keeper::start(&setup.state_dir);
         if !setup.read_only {
             keeper.keep_served(&core.state);
+            keeper.keep_cleared(&core.state);
         }
         keeper.finish(&core.state).await;
         core.state

@@ -1,6 +1,7 @@
 //! Keeps hostler's own store beside the screen: what is said, how the box stands, and what others write to the journal.
 //! Files are written and synced on a thread of their own, so that the screen never waits for a disk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ enum Order {
     Answers(Arc<UpdateMemory>, Timestamp),
     /// What engines serve and the journal does not say, at this time.
     Served(Vec<Served>, Timestamp),
+    /// Findings and subjects that were acknowledged and have cleared, at this time.
+    Cleared(BTreeSet<(String, String)>, Timestamp),
     /// What did others write?
     Look,
     /// End a run.
@@ -71,6 +74,8 @@ pub(super) struct Keeper {
     answers: [Option<Arc<UpdateMemory>>; 2],
     /// What was found to be served and handed on last: what could not be written is not tried every second.
     served: Vec<Served>,
+    /// The acknowledged findings that cleared, as handed on last.
+    cleared: BTreeSet<(String, String)>,
 }
 
 impl Keeper {
@@ -81,7 +86,7 @@ impl Keeper {
         let of = dir.clone();
         let reader = Lane::new("store").reader(move || Store::new(&of));
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self { orders, images: 0, task, answers: [None, None], served: Vec::new() }, told)
+        (Self { orders, images: 0, task, answers: [None, None], served: Vec::new(), cleared: BTreeSet::new() }, told)
     }
 
     /// Keeps in mind how the box stands, and waits until everything that was ordered is done: what was said last is not
@@ -129,6 +134,18 @@ impl Keeper {
             let order = Order::Served(served.clone(), state.now.wall);
             if self.orders.try_send(order).is_ok() {
                 self.served = served;
+            }
+        }
+    }
+
+    /// Records which acknowledged findings have cleared since that was recorded last; it comes back as news.
+    pub(super) fn keep_cleared(&mut self, state: &State) {
+        let ended = state.findings.ended_acknowledgements();
+        if *ended != self.cleared {
+            let news = ended - &self.cleared;
+            let order = Order::Cleared(news.clone(), state.now.wall);
+            if news.is_empty() || self.orders.try_send(order).is_ok() {
+                self.cleared.clone_from(ended);
             }
         }
     }
@@ -256,6 +273,12 @@ fn carry_out(dir: &StateDir, store: &mut Store, order: Order) -> Result<Brought,
             dir.record_served(&served, at)?;
             brought.records = store.journal.read()?.records;
         }
+        Order::Cleared(cleared, at) => {
+            for (finding, subject) in cleared {
+                dir.record(JournalEntry::Cleared { finding, subject }, at)?;
+            }
+            brought.records = store.journal.read()?.records;
+        }
         Order::Cancel(run) => dir.cancel_run(&run)?,
         Order::Look => {
             let rules = dir.image_rules();
@@ -268,4 +291,36 @@ fn carry_out(dir: &StateDir, store: &mut Store, order: Order) -> Result<Brought,
         }
     }
     Ok(brought)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::make::Script;
+
+    #[test]
+    fn the_end_of_an_acknowledgement_is_recorded_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = StateDir::choose(Some(folder.path()));
+        let (finding, subject) = ("disk.free".to_owned(), "/".to_owned());
+        let mut script = Script::new();
+        script.at(0).volumes([("/", 0.05)]).assess();
+        script.journal(JournalEntry::Acknowledge {
+            finding: finding.clone(),
+            subject: subject.clone(),
+            why: String::new(),
+        });
+        script.volumes([("/", 0.5)]).assess();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        LocalSet::new().block_on(&runtime, async {
+            let (mut keeper, _news) = Keeper::start(&dir);
+            keeper.keep_cleared(&script.state);
+            keeper.keep_cleared(&script.state);
+            assert!(keeper.finish(&script.state).await);
+        });
+        let entries: Vec<JournalEntry> = dir.journal().into_iter().map(|record| record.entry).collect();
+        assert_eq!(entries, [JournalEntry::Cleared { finding, subject }]);
+    }
 }

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::alerting::Alerting;
 use super::core::Queue;
 use super::keeper::{Keeper, News};
 use super::recording::{Recording, Writer};
@@ -87,6 +88,7 @@ struct Recorder {
     recording: Recording,
     kept: mpsc::Receiver<Keeping>,
     trending: Trending,
+    alerting: Alerting,
     found: mpsc::Receiver<TrendSample>,
     /// Who asks for what is measured.
     asked: mpsc::Receiver<Asked>,
@@ -103,8 +105,22 @@ impl Recorder {
         let (core, queue) = Core::start(&setup, Scope::Everything, Some(ASK_AFTER));
         let (keeper, news) = Keeper::start(&setup.state_dir);
         let (recording, kept) = Recording::start(&setup.state_dir, Writer::Recorder, core.clock.now());
+        let alerting = Alerting::start(&setup, core.clock.now());
         let (trending, found) = Trending::start(&setup.state_dir);
-        Ok(Self { setup, core, queue, keeper, news, recording, kept, trending, found, asked, second_count: 0 })
+        Ok(Self {
+            setup,
+            core,
+            queue,
+            keeper,
+            news,
+            recording,
+            kept,
+            trending,
+            found,
+            alerting,
+            asked,
+            second_count: 0,
+        })
     }
 
     async fn run(&mut self, mut signals: Signals) {
@@ -142,6 +158,7 @@ impl Recorder {
         {
             self.core.take(Event::Remembered(remembered.clone().into()));
         }
+        self.alerting.look(&self.core.state);
         self.trending.look_if_due(&self.core.state, at);
         self.second_count += 1;
         self.keeper.keep_served(&self.core.state);
@@ -174,6 +191,7 @@ impl Recorder {
                 let from_the_next_start = config.sources != before.sources;
                 tracing::info!(from_the_next_start, "The config was read again.");
                 self.setup.config = config;
+                self.alerting.renew(&self.setup, self.core.clock.now());
             }
             Err(error) => tracing::error!(%error, "The old config stays."),
         }
@@ -181,11 +199,12 @@ impl Recorder {
 
     /// Writes what is not written yet. False when the state folder does not answer.
     async fn finish(self) -> bool {
-        let Self { core, mut keeper, recording, news, kept, .. } = self;
+        let Self { core, mut keeper, recording, alerting, news, kept, .. } = self;
         // Nobody looks at news any more.
         drop((news, kept));
         keeper.keep_answers(&core.state);
+        let told = alerting.finish(core.clock.now()).await;
         let written = recording.finish(&core.state, core.clock.now()).await;
-        keeper.finish(&core.state).await && written
+        keeper.finish(&core.state).await && written && told
     }
 }

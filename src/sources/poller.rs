@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::{Source, SourceSpec};
-use crate::domain::{Event, Failure};
+use crate::domain::{Event, Failure, backoff};
 use crate::host::Clock;
 
 /// What the runtime wishes of a poller. The latest wish wins.
@@ -44,7 +44,7 @@ pub async fn run(
             }
         } else {
             tokio::select! {
-                () = sleep(backoff(period, failures)) => {}
+                () = sleep(wait_after(period, failures)) => {}
                 asked = refresh_asked(&mut wishes, seen) => if !asked { return },
             }
             turns.reset();
@@ -87,7 +87,6 @@ async fn refresh_asked(wishes: &mut watch::Receiver<Wish>, seen: u64) -> bool {
 }
 
 /// The wait after `failures` in a row: doubles from the interval, at least a second, at most [`BACKOFF_MAX`].
-fn backoff(period: Duration, failures: u32) -> Duration {
-    let first = period.max(Duration::from_secs(1));
-    first.saturating_mul(1 << failures.saturating_sub(1).min(5)).min(BACKOFF_MAX.max(period))
+fn wait_after(period: Duration, failures: u32) -> Duration {
+    backoff(period.max(Duration::from_secs(1)), BACKOFF_MAX.max(period), failures)
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -23,11 +24,26 @@ struct Seen {
     number: u64,
 }
 
+/// An open finding, as it stands in the store.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenFinding<'a> {
+    /// What was seen last.
+    pub seen: &'a Observation,
+    /// The earliest evidence.
+    pub since: Timestamp,
+    /// Set while it is silenced.
+    pub silence: Option<&'a Silence>,
+}
+
 /// Everything that needs someone, and what is being held back.
 #[derive(Debug, Clone, Default)]
 pub struct Findings {
     seen: HashMap<FindingId, HashMap<Arc<str>, Seen>>,
     silences: HashMap<String, HashMap<String, Silence>>,
+    /// Findings and subjects that were acknowledged and have cleared, which the journal does not say yet.
+    ended: BTreeSet<(String, String)>,
+    /// When rules looked for the first time.
+    first_look: Option<Moment>,
     unassessed: Vec<Unassessed>,
     /// Findings that cleared while they were watched, newest last.
     cleared: Vec<(Timestamp, FindingId, Arc<str>)>,
@@ -39,6 +55,9 @@ pub struct Findings {
 impl Findings {
     /// Cleared findings that are remembered.
     pub const CLEARED_KEPT: usize = 32;
+
+    /// An acknowledged finding that is not seen for so long after the start has cleared while nobody looked.
+    const UNSEEN_ENDS: Duration = Duration::from_mins(15);
 
     /// Takes in what all rules see at `at`, when `sources` stood as they do. What rules no longer see is cleared: a rule
     /// that knows a clear level keeps seeing its own open finding until that is reached (see [`Findings::is_open`]).
@@ -73,17 +92,59 @@ impl Findings {
         let mut gone: Vec<Seen> =
             before.into_values().flat_map(HashMap::into_values).filter(|seen| seen.open).collect();
         gone.sort_by_key(|seen| seen.number);
+        for seen in &gone {
+            self.end_acknowledgement(seen.observation.id, &seen.observation.subject);
+        }
+        if at.since(*self.first_look.get_or_insert(at)) >= Self::UNSEEN_ENDS {
+            self.end_unseen();
+        }
         self.cleared.extend(gone.into_iter().map(|seen| (at.wall, seen.observation.id, seen.observation.subject)));
         let surplus = self.cleared.len().saturating_sub(Self::CLEARED_KEPT);
         self.cleared.drain(..surplus);
         self.looked.extend(sources.iter().filter(|(_, source)| source.last_ok.is_some()).map(|(id, _)| id));
     }
 
+    /// An acknowledgement ends with what it was about.
+    fn end_acknowledgement(&mut self, id: &str, subject: &str) {
+        let Some(subjects) = self.silences.get_mut(id) else { return };
+        if subjects.get(subject).is_some_and(|silence| silence.until.is_none()) {
+            subjects.remove(subject);
+            self.ended.insert((id.to_owned(), subject.to_owned()));
+        }
+    }
+
+    /// Ends the acknowledgements of what no rule sees, or waits to see.
+    fn end_unseen(&mut self) {
+        let is_seen = |id: &str, subject: &str| {
+            self.seen.get(id).is_some_and(|subjects| subjects.contains_key(subject))
+                || self.unassessed.iter().any(|waiting| waiting.id == id && *waiting.subject == *subject)
+        };
+        let all = self.silences.iter().flat_map(|(id, subjects)| {
+            subjects.iter().filter(|(_, silence)| silence.until.is_none()).map(move |(subject, _)| (id, subject))
+        });
+        let unseen = all.filter(|(id, subject)| !is_seen(id, subject));
+        let unseen: Vec<_> = unseen.map(|(id, subject)| (id.clone(), subject.clone())).collect();
+        for (id, subject) in unseen {
+            self.end_acknowledgement(&id, &subject);
+        }
+    }
+
+    /// Findings and subjects that were acknowledged and have cleared, which the journal does not say yet.
+    pub fn ended_acknowledgements(&self) -> &BTreeSet<(String, String)> {
+        &self.ended
+    }
+
     /// Takes in that somebody silenced a finding; a later record replaces an earlier one.
     pub(super) fn silence(&mut self, record: &JournalRecord) {
         let (finding, subject, accepted, why, until) = match &record.entry {
-            JournalEntry::Accept { finding, subject, until, why } => (finding, subject, true, why, *until),
-            JournalEntry::Snooze { finding, subject, until, why } => (finding, subject, false, why, *until),
+            JournalEntry::Accept { finding, subject, until, why } => (finding, subject, true, why, Some(*until)),
+            JournalEntry::Snooze { finding, subject, until, why } => (finding, subject, false, why, Some(*until)),
+            JournalEntry::Acknowledge { finding, subject, why } => (finding, subject, false, why, None),
+            JournalEntry::Cleared { finding, subject } => {
+                self.end_acknowledgement(finding, subject);
+                self.ended.remove(&(finding.clone(), subject.clone()));
+                return;
+            }
             JournalEntry::Note { .. }
             | JournalEntry::Visit
             | JournalEntry::ModelsReviewed
@@ -117,6 +178,16 @@ impl Findings {
         open.into_iter().map(|seen| &seen.observation).collect()
     }
 
+    /// Every open finding in no order, silenced ones included: for who looks each second.
+    pub fn open(&self, now: Moment) -> impl Iterator<Item = OpenFinding<'_>> {
+        let open = self.seen.values().flat_map(HashMap::values).filter(|seen| seen.open);
+        open.map(move |seen| OpenFinding {
+            seen: &seen.observation,
+            since: seen.earliest,
+            silence: self.silence_of(&seen.observation, now),
+        })
+    }
+
     /// Every open finding, worst first, then in the order in which they were first seen; silenced ones included and marked.
     pub fn all(&self, now: Moment) -> Vec<Finding> {
         let mut open: Vec<&Seen> = self.seen.values().flat_map(HashMap::values).filter(|seen| seen.open).collect();
@@ -143,12 +214,13 @@ impl Findings {
     }
 
     fn finding(&self, seen: &Seen, now: Moment) -> Finding {
-        let silence = self
-            .silences
-            .get(seen.observation.id)
-            .and_then(|subjects| subjects.get(&*seen.observation.subject))
-            .filter(|silence| silence.until > now.wall)
-            .cloned();
+        let silence = self.silence_of(&seen.observation, now).cloned();
         Finding { seen: seen.observation.clone(), since: seen.earliest, silence }
+    }
+
+    /// What silences it now.
+    fn silence_of(&self, seen: &Observation, now: Moment) -> Option<&Silence> {
+        let silence = self.silences.get(seen.id)?.get(&*seen.subject)?;
+        silence.until.is_none_or(|until| until > now.wall).then_some(silence)
     }
 }

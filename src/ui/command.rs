@@ -92,6 +92,8 @@ pub enum Command {
     Snooze,
     /// Accept a finding, with a reason and an end.
     Accept,
+    /// Say that one knows of a finding: it is silent until it clears.
+    Acknowledge,
     /// The palette of all commands.
     Palette,
     /// Keys valid here.
@@ -108,7 +110,7 @@ pub enum Command {
     RangeLonger,
     /// Write a note.
     Note,
-    /// What was accepted, snoozed and noted.
+    /// What was accepted, snoozed, acknowledged and noted.
     Journal,
     /// Choose a theme.
     Theme,
@@ -194,7 +196,7 @@ impl Command {
             Self::ContainerLogs | Self::Inspect | Self::Views | Self::StartStop | Self::Shell => Context::Containers,
             Self::LoadUnload => Context::Models,
             Self::NextError | Self::PreviousError | Self::Wrap => Context::Logs,
-            Self::Snooze | Self::Accept => Context::Findings,
+            Self::Snooze | Self::Accept | Self::Acknowledge => Context::Findings,
             _ => Context::Global,
         }
     }
@@ -241,6 +243,7 @@ impl Command {
             Self::Findings => "all findings",
             Self::Snooze => "snooze",
             Self::Accept => "accept",
+            Self::Acknowledge => "acknowledge",
             Self::Palette => "command",
             Self::Help => "help",
             Self::Freeze => "freeze",

@@ -173,7 +173,7 @@ impl Ui {
             Command::Theme => self.menu(MenuKind::Theme),
             Command::Mark => self.mark(state, now),
             Command::Findings => self.popup = Some(Popup::Findings),
-            Command::Snooze | Command::Accept => self.silence(command == Command::Accept, state, now),
+            Command::Snooze | Command::Accept | Command::Acknowledge => self.silence(command, state, now),
             Command::Help => self.popup = Some(Popup::Help { top: 0 }),
             Command::Journal => self.popup = Some(Popup::Journal),
             Command::Freeze => self.freeze(state, now),
@@ -426,9 +426,9 @@ impl Ui {
         self.move_cursor(Command::Down, state, now);
     }
 
-    fn silence(&mut self, accept: bool, state: &State, now: Moment) {
+    fn silence(&mut self, command: Command, state: &State, now: Moment) {
         if self.setup.read_only {
-            self.say("read-only: nothing is snoozed or accepted", now);
+            self.say("read-only: nothing is snoozed, accepted or acknowledged", now);
             return;
         }
         let scene = self.scene(state, now);
@@ -450,7 +450,7 @@ impl Ui {
                 .map(|finding| (finding.seen.id, finding.seen.subject)),
         };
         match finding {
-            Some((id, subject)) => self.popup = Some(Popup::Form(Form::silence(accept, id, subject))),
+            Some((id, subject)) => self.popup = Some(Popup::Form(Form::silence(command, id, subject))),
             None => self.say("nothing to put aside: there is no finding", now),
         }
     }

@@ -149,6 +149,7 @@ const DEFAULTS: &[(Command, &[&str])] = &[
     (Command::Findings, &["a"]),
     (Command::Snooze, &["z"]),
     (Command::Accept, &["A"]),
+    (Command::Acknowledge, &["Z"]),
     (Command::Palette, &[":"]),
     (Command::Help, &["?", "f1"]),
     (Command::Freeze, &["f"]),

@@ -49,7 +49,7 @@ pub enum Popup {
     Inspect(Inspect),
     /// Something to fill in.
     Form(Form),
-    /// What was done, accepted, snoozed and noted.
+    /// What was done, accepted, snoozed, acknowledged and noted.
     Journal,
     /// What an action would do.
     Confirm(Box<Confirm>),

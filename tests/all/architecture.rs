@@ -153,6 +153,7 @@ pub(crate) const LAYERS: &[Layer] = &[
         ],
         pure: false,
     },
+    Layer { name: "alerts", layers: &["domain", "store", "host"], crates: &["serde_json"], pure: false },
     Layer {
         name: "ui",
         layers: &["domain", "store"],
@@ -169,7 +170,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     // The composition root and its parts.
     Layer {
         name: "config",
-        layers: &["domain", "host", "sources", "actions", "ui"],
+        layers: &["domain", "checks", "host", "sources", "actions", "alerts", "ui"],
         crates: &["directories", "strsim", "toml", "unicode_width"],
         pure: false,
     },
@@ -207,6 +208,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "sources",
             "history",
             "actions",
+            "alerts",
             "ui",
             "report",
             "config",
@@ -247,6 +249,7 @@ pub(crate) const LAYERS: &[Layer] = &[
             "sources",
             "history",
             "actions",
+            "alerts",
             "ui",
             "report",
             "config",

@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+mod alertmanager;
 mod alone;
 mod container;
 mod database;
@@ -29,6 +30,7 @@ mod registry;
 mod registry_double;
 mod share;
 
+pub(crate) use alertmanager::alertmanager;
 pub(crate) use alone::alone;
 pub(crate) use container::{Container, Restart, Spec};
 pub(crate) use database::{Database, Server};

@@ -13,6 +13,7 @@
 )]
 
 mod actions;
+mod alerts;
 mod architecture;
 mod bed;
 mod chain;

@@ -160,6 +160,44 @@ fn a_silence_is_about_one_subject_and_comes_before_or_after_its_finding() {
 }
 
 #[test]
+fn what_is_acknowledged_is_silent_until_it_has_cleared() {
+    let finding = || ("disk.free".to_owned(), "/".to_owned());
+    let acknowledge = || {
+        let (finding, subject) = finding();
+        JournalEntry::Acknowledge { finding, subject, why: "on it".to_owned() }
+    };
+    let cleared = || {
+        let (finding, subject) = finding();
+        JournalEntry::Cleared { finding, subject }
+    };
+    let mut script = Script::new();
+    script.at(0).volumes([("/", 0.17)]).assess().journal(acknowledge());
+    assert_eq!(script.verdict(), Verdict::Well);
+    script.at(1_000_000).assess();
+    let silence = script.finding("disk.free", "/").silence.unwrap();
+    assert_eq!((silence.word(), silence.until, &*silence.why), ("acknowledged", None, "on it"));
+    assert!(script.state.findings.ended_acknowledgements().is_empty());
+    // It clears: that is for the journal, and the next one is told.
+    script.volumes([("/", 0.5)]).assess();
+    assert_eq!(script.state.findings.ended_acknowledgements().iter().collect::<Vec<_>>(), [&finding()]);
+    script.journal(cleared());
+    assert!(script.state.findings.ended_acknowledgements().is_empty());
+    script.volumes([("/", 0.05)]).at(1_000_100).assess().at(1_000_200).assess();
+    assert_eq!(script.verdict(), Verdict::Critical);
+
+    // Whoever begins later reads both; and what cleared while nobody looked has ended too, though not at once.
+    let mut later = Script::new();
+    later.at(0).journal(acknowledge()).journal(cleared()).volumes([("/", 0.05)]).assess();
+    assert_eq!(later.verdict(), Verdict::Critical);
+    let mut later = Script::new();
+    later.at(0).journal(acknowledge()).volumes([("/", 0.5)]).assess();
+    later.at(899).assess();
+    assert!(later.state.findings.ended_acknowledgements().is_empty());
+    later.at(900).assess();
+    assert_eq!(later.state.findings.ended_acknowledgements().len(), 1);
+}
+
+#[test]
 fn a_kill_for_memory_is_told_by_event_before_any_inspection_knows() {
     let mut script = Script::new();
     script.at(0).docker([worker(0).limit(512 << 20)]).assess();

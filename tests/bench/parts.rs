@@ -10,14 +10,17 @@ mod make;
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use hostler::alerts::{AlertSettings, Board, Receiver, ReceiverKind};
 use hostler::checks;
 use hostler::domain::{
     ContainerUsage, ContainerUsages, Counter, Engine, EngineKind, EngineSample, Event, Histogram, LibrarySample,
-    LogBatch, LogLevel, LogLine, LogOrigin, ModelRef, Moment, Reading, Sample, Spread, Tally,
+    LogBatch, LogLevel, LogLine, LogOrigin, ModelRef, Moment, Outbox, Reading, Sample, Severity, Spread, Tally,
 };
 use hostler::engines::prometheus;
+use hostler::host::Address;
 use hostler::store::State;
 use hostler::ui::glyph::UNICODE;
 use hostler::ui::keymap::Keymap;
@@ -169,6 +172,40 @@ fn reduce(criterion: &mut Criterion) {
     criterion.bench_function("rules look", |bencher| bencher.iter(|| black_box(checks::assess(&state, state.now))));
 }
 
+/// A look of who tells receivers, at a second in which nothing is new: a box of which everything was told.
+fn alerts(criterion: &mut Criterion) {
+    let state = large();
+    let open = state.findings.open(state.now).count();
+    assert!(open > 0);
+    let to = (0..3).map(|number| Receiver {
+        name: format!("hook-{number}"),
+        kind: ReceiverKind::Webhook(Address::Written("http://127.0.0.1:9".parse().unwrap())),
+        severity: Severity::Warning,
+        send_resolved: true,
+        login: None,
+        timeout: Duration::from_secs(1),
+    });
+    let settings = AlertSettings { group_wait: Duration::ZERO, to: to.collect(), ..AlertSettings::default() };
+    let mut board = Board::new(settings, Outbox::default(), state.now);
+    board.set_host("gpubox-01");
+    let look = |board: &mut Board| {
+        board.look(state.findings.open(state.now), |_| true, state.now);
+        (0..3).filter_map(|index| Some((index, board.due(index, state.now, &TimeZone::UTC)?))).collect::<Vec<_>>()
+    };
+    loop {
+        let told = look(&mut board);
+        if told.is_empty() {
+            break;
+        }
+        for (index, message) in &told {
+            board.arrived(*index, message, state.now);
+        }
+    }
+    criterion.bench_function(&format!("alerts look at {open} open findings"), |bencher| {
+        bencher.iter(|| black_box(look(&mut board).len()));
+    });
+}
+
 /// A page as vLLM writes it, as large as is read.
 fn metrics(criterion: &mut Criterion) {
     let captured = include_str!("../all/fixtures/engines/vllm-0.32.0/metrics-after-load.txt");
@@ -179,5 +216,5 @@ fn metrics(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, draw, reduce, metrics);
+criterion_group!(benches, draw, reduce, alerts, metrics);
 criterion_main!(benches);

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::credentials::{Credentials, Secret};
+use super::credentials::Credentials;
 use super::wire::{Wire, fault, is_loopback, limited, not_understood, place};
 use crate::domain::{FaultKind, RegistryFault};
 use crate::host::encoded;
+use crate::host::secret::Secret;
 
 /// What is sent as `Authorization`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,6 @@
 //! Nothing here is ever printed: secrets are [`Secret`]s, and no error carries what a file or a program said.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,21 +12,12 @@ use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
 use crate::host::exec::{self, ExecError, Told};
+use crate::host::secret::Secret;
 
 /// How long a credential helper may take: those that ask a cloud take a second or two.
 const HELPER_PATIENCE: Duration = Duration::from_secs(10);
 /// How Docker Hub is called in the config: since its first days.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
-
-/// A password or a token. It can be used, and not be shown.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(pub(super) String);
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// How to prove who one is.
 #[derive(Debug, Clone, PartialEq, Eq)]

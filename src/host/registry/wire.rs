@@ -4,7 +4,6 @@
 //! (`127.0.0.0/8`); everything else is HTTPS, and no redirect leads out of it.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -75,7 +74,7 @@ impl Wire {
     /// Opens the clients. Reads certificates: not for the async thread.
     pub(super) fn open(fs: &RootedFs, patience: Duration) -> Result<Self, RegistryFault> {
         let unopened = |error: reqwest::Error| {
-            let cause = causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
+            let cause = tls::causes(&error).last().map_or_else(|| error.to_string(), ToString::to_string);
             let what = format!("no TLS can be spoken on this machine: {cause}");
             RegistryFault { kind: FaultKind::Unreachable, what, until: None }
         };
@@ -225,61 +224,26 @@ fn unreachable(who: &str, error: &reqwest::Error, patience: Duration) -> Registr
         format!("no answer within {}", units::span(waited.max(Duration::from_secs(1))))
     } else if error.is_redirect() {
         "it leads elsewhere again and again".to_owned()
-    } else if let Some(tls) = tls_error(error) {
-        // What rustls says of certificates is meant for people.
-        return fault(FaultKind::Unreachable, format!("{who} cannot be trusted: {}", tls_words(&tls)));
-    } else if says(error, "failure in name resolution") {
+    } else if let Some(why) = tls::distrust(error) {
+        return fault(FaultKind::Unreachable, format!("{who} cannot be trusted: {why}"));
+    } else if tls::says(error, "failure in name resolution") {
         "no name server answers".to_owned()
-    } else if says(error, "dns error") || says(error, "failed to lookup") {
+    } else if tls::says(error, "dns error") || tls::says(error, "failed to lookup") {
         "there is no such host".to_owned()
     } else {
-        let kind = causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+        let kind = tls::causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
         match kind {
             Some(io::ErrorKind::ConnectionRefused) => "connection refused".to_owned(),
             Some(kind) => kind.to_string(),
             None if error.is_connect() => "the connection cannot be made".to_owned(),
             None if error.is_body() || error.is_decode() => "its answer broke off".to_owned(),
-            None if says(error, "closed before message") => "it closed the connection without an answer".to_owned(),
+            None if tls::says(error, "closed before message") => {
+                "it closed the connection without an answer".to_owned()
+            }
             None => return not_understood(who, "it is no HTTP"),
         }
     };
     fault(FaultKind::Unreachable, format!("{who} cannot be reached: {why}"))
-}
-
-/// The error of TLS behind `error`, if there is one. The system's errors hide what they carry from `source`.
-fn tls_error(error: &reqwest::Error) -> Option<rustls::Error> {
-    causes(error).find_map(carried_by).cloned()
-}
-
-fn carried_by<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    let system = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    match system {
-        Some(carried) => carried_by(carried),
-        None => error.downcast_ref::<rustls::Error>(),
-    }
-}
-
-fn tls_words(error: &rustls::Error) -> String {
-    use rustls::CertificateError as Bad;
-    match error {
-        rustls::Error::InvalidCertificate(bad) => match bad {
-            Bad::Expired | Bad::ExpiredContext { .. } => "its certificate has expired".to_owned(),
-            Bad::UnknownIssuer => "this machine does not know who signed its certificate".to_owned(),
-            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                "its certificate is for another name".to_owned()
-            }
-            _ => "its certificate cannot be used".to_owned(),
-        },
-        _ => "it does not speak TLS as it should".to_owned(),
-    }
-}
-
-fn says(error: &reqwest::Error, words: &str) -> bool {
-    causes(error).any(|cause| cause.to_string().contains(words))
-}
-
-fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause: &&'a (dyn Error + 'static)| (*cause).source())
 }
 
 #[cfg(test)]

@@ -215,8 +215,7 @@ fn of_finding(scene: &Scene<'_>, finding: &Finding) -> Vec<Pieces<'static>> {
     lines.push(Vec::new());
     lines.extend(wrapped(seen.why, 90));
     if let Some(silence) = &finding.silence {
-        let word = if silence.accepted { "accepted" } else { "snoozed" };
-        lines.push(labelled(word, format!("by {} until {}: {}", silence.by, scene.when(silence.until), silence.why)));
+        lines.push(labelled("silent", silence.words(|until| scene.when(until))));
     }
     lines
 }

@@ -112,10 +112,7 @@ fn draw(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, finding: &Findin
     let begin = canvas.pieces_right(area.right(), area.y, area.width / 2, &right);
     canvas.pieces(area.x, area.y, begin.saturating_sub(area.x + 1), &left);
     let second = match &finding.silence {
-        Some(silence) => {
-            let word = if silence.accepted { "accepted" } else { "snoozed" };
-            format!("{word} by {} until {}: {}", silence.by, scene.when(silence.until), silence.why)
-        }
+        Some(silence) => silence.words(|until| scene.when(until)),
         None => seen.evidence.join(", "),
     };
     canvas.put(area.x + 2, area.y + 1, area.width.saturating_sub(2), &second, Role::Muted);
@@ -129,6 +126,7 @@ fn footer(canvas: &mut Canvas<'_>, inner: Rect, scene: &Scene<'_>) {
         (Command::ContainerLogs, "logs"),
         (Command::Snooze, "snooze"),
         (Command::Accept, "accept"),
+        (Command::Acknowledge, "acknowledge"),
         (Command::Copy, "copy"),
         (Command::Back, "back"),
     ] {

@@ -1,4 +1,4 @@
-//! Something to fill in: snooze, accept, note, what is pulled. Nothing is done before `Enter` on the last field.
+//! Something to fill in: snooze, accept, acknowledge, note, what is pulled. Nothing is done before `Enter` on the last field.
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
 use super::super::canvas::{Canvas, piece};
+use super::super::command::Command;
 use super::super::theme::Role;
 use super::super::{Intent, Scene, Ui};
 use super::{Popup, frame};
@@ -20,6 +21,8 @@ pub enum FormKind {
     Accept(FindingId, Arc<str>),
     /// A finding is put aside for a while.
     Snooze(FindingId, Arc<str>),
+    /// Somebody sees to a finding: it is silent until it clears.
+    Acknowledge(FindingId, Arc<str>),
     /// A note.
     Note,
     /// A model is pulled.
@@ -46,12 +49,16 @@ pub struct Form {
 }
 
 impl Form {
-    /// A form to snooze or accept a finding.
-    pub fn silence(accept: bool, id: FindingId, subject: Arc<str>) -> Self {
-        let until = Field { label: "until", input: Input::new(if accept { "30d" } else { "1d" }.to_owned()) };
+    /// A form to snooze, accept or acknowledge a finding.
+    pub fn silence(command: Command, id: FindingId, subject: Arc<str>) -> Self {
+        let until = |text: &str| Field { label: "until", input: Input::new(text.to_owned()) };
         let why = Field { label: "why", input: Input::default() };
-        let kind = if accept { FormKind::Accept(id, subject) } else { FormKind::Snooze(id, subject) };
-        Self { kind, fields: vec![until, why], at: 1, error: None }
+        let (kind, fields) = match command {
+            Command::Accept => (FormKind::Accept(id, subject), vec![until("30d"), why]),
+            Command::Acknowledge => (FormKind::Acknowledge(id, subject), vec![why]),
+            _ => (FormKind::Snooze(id, subject), vec![until("1d"), why]),
+        };
+        Self { at: fields.len() - 1, kind, fields, error: None }
     }
 
     /// A form to write a note.
@@ -114,6 +121,11 @@ impl Form {
                 let (until, why) = self.silent(ui, now)?;
                 JournalEntry::Snooze { finding: (*id).to_owned(), subject: subject.to_string(), until, why }
             }
+            FormKind::Acknowledge(id, subject) => JournalEntry::Acknowledge {
+                finding: (*id).to_owned(),
+                subject: subject.to_string(),
+                why: self.value("why").to_owned(),
+            },
         };
         Ok(vec![Intent::Record(entry)])
     }
@@ -151,6 +163,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
     let (title, about) = match &form.kind {
         FormKind::Accept(id, subject) => ("Accept", format!("{id}  {subject}")),
         FormKind::Snooze(id, subject) => ("Snooze", format!("{id}  {subject}")),
+        FormKind::Acknowledge(id, subject) => ("Acknowledge", format!("{id}  {subject}  is silent until it clears")),
         FormKind::Note => ("Note", "becomes a mark on every graph".to_owned()),
         FormKind::Move(path) => ("Move", format!("{path}  to another folder; the old path will lead there")),
         FormKind::Pull => ("Pull", "a model of Ollama: NAME, or ollama:PORT/NAME where there are several".to_owned()),
@@ -176,6 +189,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
         None if matches!(form.kind, FormKind::Pull | FormKind::Move(_)) => {
             ("enter shows what it would do   esc cancels", Role::Muted)
         }
+        None if matches!(form.kind, FormKind::Acknowledge(..)) => ("enter records   esc cancels", Role::Muted),
         None => {
             ("enter records   tab next field   esc cancels   an end is a date or a duration such as 7d", Role::Muted)
         }

@@ -1,4 +1,4 @@
-//! What was done and said: runs of actions, what was accepted, snoozed and noted, and what was served when; newest first.
+//! What was done and said: runs of actions, what was accepted, snoozed, acknowledged and noted, and what was served when; newest first.
 
 use crossterm::event::KeyEvent;
 use ratatui::layout::Rect;
@@ -92,6 +92,11 @@ fn of_record(scene: &Scene<'_>, record: &JournalRecord) -> Pieces<'static> {
             let gap = if why.is_empty() { "" } else { ": " };
             ("snoozed", format!("{finding} {subject} until {}{gap}{why}", scene.when(*until)))
         }
+        JournalEntry::Acknowledge { finding, subject, why } => {
+            let gap = if why.is_empty() { "" } else { ": " };
+            ("acknowledged", format!("{finding} {subject}{gap}{why}"))
+        }
+        JournalEntry::Cleared { finding, subject } => ("cleared", format!("{finding} {subject}")),
         JournalEntry::Note { text } => ("note", text.clone()),
         JournalEntry::ModelsReviewed => ("reviewed", "the models that are watched".to_owned()),
         JournalEntry::Served(served) => ("serves", served.to_string()),

@@ -61,7 +61,12 @@ struct Part {
 impl Double {
     /// A server that replies so to every path.
     pub(crate) fn new(otherwise: Reply) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1:0".parse().unwrap(), otherwise)
+    }
+
+    /// The same at this address.
+    pub(crate) fn at(address: SocketAddr, otherwise: Reply) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let part = Arc::new(Part {
             replies: Mutex::default(),
@@ -129,6 +134,11 @@ impl Double {
         asked.iter().map(|request| request.split(" HTTP/").next().unwrap().to_owned()).collect()
     }
 
+    /// Whole requests so far: their lines, and their bodies.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        self.part.asked.lock().unwrap().clone()
+    }
+
     /// The last whole request: its lines, and its body.
     pub(crate) fn last_request(&self) -> String {
         self.part.asked.lock().unwrap().last().cloned().unwrap()
@@ -190,7 +200,10 @@ fn request(connection: &TcpStream) -> Option<String> {
             return None;
         }
     }
-    let length = request.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+    let length = request.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("content-length").then(|| value.parse().ok()).flatten()
+    });
     let mut body = vec![0; length.unwrap_or(0)];
     reader.read_exact(&mut body).ok()?;
     request.push_str(&String::from_utf8(body).ok()?);

@@ -205,6 +205,13 @@ fn keys_in_the_findings_act_on_their_subject() {
     desk.press_see("Enter", " container.oom  agents-n8n-worker-1 ");
     desk.press_see("z", " Snooze ");
     desk.see("container.oom  agents-n8n-worker-1");
+    desk.press("Esc");
+    // Whoever sees to it says so: it is silent until it clears.
+    desk.press_see("a", "container.oom   since");
+    desk.press_see("Z", " Acknowledge ");
+    desk.see("agents-n8n-worker-1  is silent until it clears");
+    desk.press_see("Enter", "recorded in the journal");
+    desk.press_see("a", "acknowledged by ");
 }
 
 #[test]

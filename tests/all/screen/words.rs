@@ -104,8 +104,8 @@ fn read_only_records_nothing() {
     let mut desk = home.open();
     desk.see("▲ 1 warning");
     desk.see("read-only");
-    for key in ["z", "A"] {
-        desk.press_see(key, "read-only: nothing is snoozed or accepted");
+    for key in ["z", "A", "Z"] {
+        desk.press_see(key, "read-only: nothing is snoozed, accepted or acknowledged");
         desk.press_see("1", "shorter");
     }
     desk.press_see("N", "read-only: no note is written");
