@@ -8,12 +8,14 @@
 mod alerts;
 mod check;
 mod error;
+mod history;
 mod models;
 mod own;
 mod print;
 mod raw;
 
 pub use error::{ConfigError, Fault, Place};
+pub use history::{HistorySettings, PrometheusSettings};
 
 use std::borrow::Cow;
 use std::io;
@@ -60,6 +62,8 @@ pub struct Config {
     pub actions: ActionSettings,
     /// Who is told of findings.
     pub alerts: AlertSettings,
+    /// Where history is read from, and told.
+    pub history: HistorySettings,
     /// The keys.
     pub keys: Keymap,
     /// Where the theme is named in the file.
@@ -123,6 +127,7 @@ impl Config {
             thresholds: Thresholds::default(),
             actions: ActionSettings::default(),
             alerts: AlertSettings::default(),
+            history: HistorySettings::default(),
             keys: Keymap::with([])?,
             theme_place: None,
         })

@@ -8,6 +8,7 @@
 mod files;
 mod images;
 mod journal;
+mod prometheus;
 mod runs;
 mod samples;
 mod seen;
@@ -15,6 +16,7 @@ pub mod trends;
 mod updates;
 
 pub use journal::{JournalRead, JournalReader};
+pub use prometheus::{Prometheus, PrometheusError};
 pub use runs::{Attachment, CancelWish, LockError, RunFile, RunReader, RunsReader, new_run_id};
 pub use samples::{Bucket, MOST_SERIES, MinuteBatch, Point, SampleReader, SampleWriter};
 

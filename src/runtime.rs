@@ -29,7 +29,8 @@ use jiff::tz::TimeZone;
 
 use crate::config::{Config, ConfigError};
 use crate::domain::{ImageRules, UpdatePolicy};
-use crate::history::StateDir;
+use crate::history::{Prometheus, StateDir};
+use crate::host::Lane;
 use crate::ui;
 use crate::ui::tabs::TabId;
 use crate::ui::theme::Depth;
@@ -55,6 +56,12 @@ impl Setup {
     /// What decides which updates are offered: what people decided, over what the config says.
     fn update_policy(&self, rules: ImageRules) -> UpdatePolicy {
         UpdatePolicy { wait_days: self.config.actions.wait_days, rules }
+    }
+
+    /// The server that history is read from in the place of hostler's own file; `None` where the config names none.
+    pub fn prometheus(&self, lane: &Lane) -> Option<Prometheus> {
+        let settings = self.config.history.prometheus.clone()?;
+        Some(Prometheus::new(lane, settings.to, settings.login, settings.labels))
     }
 
     /// How the screen begins, in the environment of this terminal. The second value is what was wrong with the theme.

@@ -1,12 +1,13 @@
 //! `hostler record` and `hostler history`: what is measured is kept, and told.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::{HistoryArgs, RecordArgs, RunArgs};
 use super::{Exit, Stop, out, run};
 use crate::domain::{SeriesKey, parse_since};
 use crate::history::{Bucket, SampleReader};
-use crate::host::{Clock, time_zone};
+use crate::host::{Clock, Lane, time_zone};
 use crate::report;
 use crate::runtime::{self, Setup};
 
@@ -41,30 +42,23 @@ struct Line<'a> {
 
 /// Prints a series, or which there are.
 pub(super) fn print(setup: &Setup, args: &HistoryArgs) -> Result<Exit, Stop> {
-    let Some(mut reader) = SampleReader::open(&setup.state_dir).map_err(Stop::failure)? else {
-        let why = "nothing was recorded yet; `hostler record` records, and so does the screen while it is open";
-        return Err(Stop::failure(why));
-    };
-    let known = reader.series().map_err(Stop::failure)?;
-    let Some(wanted) = &args.series else {
-        let text: String = known.iter().map(|key| format!("{key}\n")).collect();
-        return out::print(&text).map(|()| Exit::Success).map_err(Stop::failure);
-    };
     let (now, zone) = (Clock::start().now().wall, time_zone());
     let since =
         parse_since(&args.since, now, &zone).map_err(|why| Stop::new(Exit::Usage, format!("--since: {why}")))?;
-    let mut keys = known.iter().filter(|key| key.matches(wanted)).peekable();
-    if keys.peek().is_none() {
-        return Err(Stop::failure(format!("no series `{wanted}` was recorded; `hostler history` lists all")));
-    }
     let asked = args.step.map(|step| step.as_secs() as i64);
     let step = asked.unwrap_or_else(|| width(now.as_second() - since.as_second()));
+    let read = match (&args.series, setup.config.history.prometheus.is_some()) {
+        (Some(wanted), true) => of_prometheus(setup, wanted, (since, now), step)?,
+        _ => of_own(setup, args.series.as_ref(), (since, now), step)?,
+    };
     let mut text = String::new();
-    for key in keys {
-        let buckets = reader.read(key, (since, now), step).map_err(Stop::failure)?;
+    for (key, buckets) in read {
+        if args.series.is_none() {
+            text += &format!("{key}\n");
+        }
         for bucket in &buckets {
             text += &if args.json {
-                report::json(&Line { series: key, bucket }, false).map_err(Stop::failure)?
+                report::json(&Line { series: &key, bucket }, false).map_err(Stop::failure)?
             } else {
                 let at = bucket.at.to_zoned_datetime(zone.clone()).strftime("%F %T");
                 let Bucket { min, mean, max, count, .. } = bucket;
@@ -74,6 +68,36 @@ pub(super) fn print(setup: &Setup, args: &HistoryArgs) -> Result<Exit, Stop> {
     }
     out::print(&text).map_err(Stop::failure)?;
     Ok(Exit::Success)
+}
+
+type Read = Vec<(SeriesKey, Vec<Bucket>)>;
+
+/// The series of hostler's own file that are wanted; all of them by name where nothing is said.
+fn of_own(setup: &Setup, wanted: Option<&SeriesKey>, time: (Timestamp, Timestamp), step: i64) -> Result<Read, Stop> {
+    let Some(mut reader) = SampleReader::open(&setup.state_dir).map_err(Stop::failure)? else {
+        let why = "nothing was recorded yet; `hostler record` records, and so does the screen while it is open";
+        return Err(Stop::failure(why));
+    };
+    let known = reader.series().map_err(Stop::failure)?;
+    let Some(wanted) = wanted else { return Ok(known.into_iter().map(|key| (key, Vec::new())).collect()) };
+    let keys: Vec<SeriesKey> = known.into_iter().filter(|key| key.matches(wanted)).collect();
+    if keys.is_empty() {
+        return Err(Stop::failure(format!("no series `{wanted}` was recorded; `hostler history` lists all")));
+    }
+    let read = |key: SeriesKey| Ok((key.clone(), reader.read(&key, time, step).map_err(Stop::failure)?));
+    keys.into_iter().map(read).collect()
+}
+
+/// The sum of the series that are wanted, from the server that the config names.
+fn of_prometheus(setup: &Setup, wanted: &SeriesKey, time: (Timestamp, Timestamp), step: i64) -> Result<Read, Stop> {
+    let asked = runtime::blocking(async {
+        match setup.prometheus(&Lane::new("history")) {
+            Some(mut prometheus) => prometheus.buckets(wanted, time, step).await,
+            None => Ok(Vec::new()),
+        }
+    });
+    let buckets = asked.map_err(Stop::failure)?.map_err(Stop::failure)?;
+    Ok(vec![(wanted.clone(), buckets)])
 }
 
 /// The narrowest usual width that gives no more than [`LINES`] lines.

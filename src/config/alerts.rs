@@ -150,7 +150,11 @@ impl Checker<'_> {
     }
 
     /// The address that is written, or the file that holds it; not both.
-    fn web_address(&mut self, url: Option<&Spanned<String>>, file: Option<&Spanned<String>>) -> Option<Address> {
+    pub(super) fn web_address(
+        &mut self,
+        url: Option<&Spanned<String>>,
+        file: Option<&Spanned<String>>,
+    ) -> Option<Address> {
         if let (Some(_), Some(file)) = (url, file) {
             self.fault(file, "there is `url` already; leave one of them out".to_owned());
             return None;
@@ -198,7 +202,7 @@ impl Checker<'_> {
         self.path(file).map(|path| WebLogin::Password(user, SecretRef::File(path)))
     }
 
-    fn variable(&mut self, written: &Spanned<String>) -> Option<String> {
+    pub(super) fn variable(&mut self, written: &Spanned<String>) -> Option<String> {
         let name = written.get_ref();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let is_name =
@@ -210,7 +214,7 @@ impl Checker<'_> {
         is_name.then(|| name.clone())
     }
 
-    fn path(&mut self, written: &Spanned<String>) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, written: &Spanned<String>) -> Option<PathBuf> {
         let path = written.get_ref();
         if !path.starts_with('/') {
             self.fault(written, "this is no file; allowed: an absolute path, such as /etc/hostler/token".to_owned());

@@ -38,6 +38,7 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
         sources: checker.sources(raw, &defaults.sources),
         thresholds: checker.thresholds(&raw.thresholds, rules, &defaults.thresholds),
         alerts: checker.alerts(&raw.alerts, &defaults.alerts),
+        history: checker.history(&raw.history),
         keys: checker.keys(raw, &actions.own, defaults.keys),
         actions,
         ..defaults

@@ -11,7 +11,7 @@ use super::raw::{
     Celsius, Count, Keys, Ratio, RawAction, RawActions, RawConfig, RawModels, RawSources, RawSubject, RawThresholds,
     RawTuned, RawUi, RawUpdates, Span,
 };
-use super::{Config, alerts};
+use super::{Config, alerts, history};
 use crate::actions::OwnAction;
 use crate::domain::{Risk, Subject, Tuned};
 use crate::sources::{Day, SourceSettings};
@@ -45,6 +45,7 @@ pub(super) fn complete(config: &Config) -> RawConfig {
         retrain_days: Some(anywhere(Count(0))),
     }];
     alerts::complete(&mut raw.alerts);
+    history::complete(&mut raw.history);
     raw.action = vec![RawAction {
         id: anywhere(String::new()),
         title: anywhere(String::new()),
@@ -102,6 +103,7 @@ fn raw(config: &Config) -> RawConfig {
         },
         models: models(sources, &config.actions.aliases),
         alerts: alerts::raw(&config.alerts, &limits.own),
+        history: history::raw(&config.history),
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),

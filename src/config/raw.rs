@@ -34,6 +34,7 @@ pub(super) struct RawConfig {
     pub(super) actions: RawActions,
     pub(super) models: RawModels,
     pub(super) alerts: RawAlerts,
+    pub(super) history: RawHistory,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -100,6 +101,19 @@ pub(super) struct RawModels {
     pub(super) watch: Option<Vec<Spanned<String>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tuned: Vec<RawTuned>,
+}
+
+/// `[history]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RawHistory {
+    pub(super) prometheus: Option<Spanned<String>>,
+    pub(super) token_file: Option<Spanned<String>>,
+    pub(super) token_env: Option<Spanned<String>>,
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) listen_token_file: Option<Spanned<String>>,
+    pub(super) listen_token_env: Option<Spanned<String>>,
+    pub(super) labels: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 /// `[[models.tuned]]`: a model that was fine-tuned.
@@ -194,7 +208,7 @@ fn compare(written: &DeTable<'_>, known: &toml::Table, text: &str, faults: &mut 
                 faults.push(Fault { place, what: unknown("key", name, known.keys().map(String::as_str)) });
             }
             // Which commands there are is checked with the keys themselves; containers and variables have any name.
-            (Some(toml::Value::Table(_)), _) if ["keys", "probes", "env", "secrets"].contains(&name) => {}
+            (Some(toml::Value::Table(_)), _) if ["keys", "probes", "env", "secrets", "labels"].contains(&name) => {}
             (Some(toml::Value::Table(known)), DeValue::Table(written)) => compare(written, known, text, faults),
             (Some(toml::Value::Array(known)), DeValue::Array(written)) => {
                 let Some(toml::Value::Table(known)) = known.first() else { continue };

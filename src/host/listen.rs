@@ -18,6 +18,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use super::secret::{Secret, SecretRef};
+
 /// Connections that are served at once; who comes on top is turned away.
 const CONNECTIONS: usize = 16;
 /// How long a request may take to come in, and an answer to be made and taken.
@@ -36,23 +38,31 @@ pub struct Offer {
     /// What the text is.
     pub content_type: &'static str,
     /// Who asks must show this (`Authorization: Bearer …`); anybody may where there is none.
-    pub token: Option<String>,
+    pub token: Option<SecretRef>,
 }
 
 /// Listens at an address, and hands on whatever is asked. Must be called within a [`LocalSet`](tokio::task::LocalSet); it ends
 /// with what it hands to. Gives the address back, with the port that it got.
 ///
 /// # Errors
-/// When the address is taken or is none of this machine's.
+/// When the address is taken or is none of this machine's, or the token cannot be read.
 pub async fn listen(at: SocketAddr, offer: Offer) -> io::Result<(SocketAddr, mpsc::Receiver<Asked>)> {
     let listener = TcpListener::bind(at).await?;
     let at = listener.local_addr()?;
     let (ask, asked) = mpsc::channel(1);
-    tokio::task::spawn_local(accept(listener, Rc::new(offer), ask));
+    let secret = offer.token.as_ref().map(SecretRef::read).transpose().map_err(io::Error::other)?;
+    let door = Door { offer, secret };
+    tokio::task::spawn_local(accept(listener, Rc::new(door), ask));
     Ok((at, asked))
 }
 
-async fn accept(listener: TcpListener, offer: Rc<Offer>, ask: mpsc::Sender<Asked>) {
+/// What is served, and the token that must be shown.
+struct Door {
+    offer: Offer,
+    secret: Option<Secret>,
+}
+
+async fn accept(listener: TcpListener, door: Rc<Door>, ask: mpsc::Sender<Asked>) {
     let open = Rc::new(Cell::new(0));
     loop {
         let stream = tokio::select! {
@@ -68,9 +78,9 @@ async fn accept(listener: TcpListener, offer: Rc<Offer>, ask: mpsc::Sender<Asked
             continue;
         }
         open.set(open.get() + 1);
-        let (offer, ask, open) = (Rc::clone(&offer), ask.clone(), Rc::clone(&open));
+        let (door, ask, open) = (Rc::clone(&door), ask.clone(), Rc::clone(&open));
         tokio::task::spawn_local(async move {
-            let service = service_fn(|request| answer(request, &offer, &ask));
+            let service = service_fn(|request| answer(request, &door, &ask));
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(PATIENCE)
@@ -86,12 +96,12 @@ async fn accept(listener: TcpListener, offer: Rc<Offer>, ask: mpsc::Sender<Asked
 
 async fn answer(
     request: Request<Incoming>,
-    offer: &Offer,
+    Door { offer, secret }: &Door,
     ask: &mpsc::Sender<Asked>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let is_get = matches!(*request.method(), Method::GET | Method::HEAD);
-    Ok(match &offer.token {
-        Some(token) if !shows(request.headers().get(AUTHORIZATION), token) => {
+    Ok(match secret {
+        Some(Secret(token)) if !shows(request.headers().get(AUTHORIZATION), token) => {
             let mut refused = told(StatusCode::UNAUTHORIZED, "a token is needed\n");
             refused.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             refused

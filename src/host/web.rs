@@ -27,6 +27,8 @@ use crate::domain::secret::{MASK, mask_text};
 const CONNECT: Duration = Duration::from_secs(5);
 /// The most that is read of an answer, bytes: what a server says of a mistake is one line of it.
 const ANSWER_BYTES: usize = 16 << 10;
+/// The most that is read of an answer to a question, bytes.
+const BODY_BYTES: usize = 32 << 20;
 /// What is shorter is no secret in an address, bytes.
 const LEAST_SECRET: usize = 8;
 /// The most that is kept of that line, bytes.
@@ -231,6 +233,40 @@ impl Web {
     /// # Errors
     /// When it cannot be sent, there is no answer, or the answer is no success.
     pub async fn send(&mut self, request: Request) -> Result<WebAnswer, WebError> {
+        let (response, place, hidden) = self.begin(request, &[]).await?;
+        answer(response, place, &hidden).await
+    }
+
+    /// Asks with these parameters and gives the body of a success.
+    ///
+    /// # Errors
+    /// When it cannot be sent, there is no answer, the answer is no success, or it is larger than 32 MiB.
+    pub async fn ask(&mut self, request: Request, parameters: &[(&str, String)]) -> Result<Vec<u8>, WebError> {
+        let patience = request.patience;
+        let (mut response, place, hidden) = self.begin(request, parameters).await?;
+        if !response.status().is_success() {
+            return Err(match answer(response, place.clone(), &hidden).await {
+                Err(error) => error,
+                Ok(_) => WebError::Unmade(place),
+            });
+        }
+        let mut body = Vec::new();
+        let failed = |error: reqwest::Error| WebError::Unanswered(place.clone(), failure(&error, CONNECT, patience));
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
+            if body.len() + chunk.len() > BODY_BYTES {
+                return Err(WebError::Unanswered(place, HttpError::TooLarge(BODY_BYTES)));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// Sends a request; gives what comes back, from where, and what must not be told.
+    async fn begin(
+        &mut self,
+        request: Request,
+        parameters: &[(&str, String)],
+    ) -> Result<(Response, String, Vec<Secret>), WebError> {
         let Request { to, path, login, body, patience } = request;
         let opening = self.opener.read(move |clients| -> Result<_, String> {
             let (url, login) = (to.read()?, login.map(|login| login.read()).transpose()?);
@@ -245,7 +281,12 @@ impl Web {
         let opened = opened.and_then(|opened| opened.unwrap_or_else(|why| Err(why.to_string())));
         let (client, url, login) = opened.map_err(WebError::Unmade)?;
         let method = if body.is_some() { Method::POST } else { Method::GET };
-        let mut request = client.request(method, url.below(path)).timeout(patience);
+        let mut target = url.below(path);
+        target.query_pairs_mut().extend_pairs(parameters);
+        if parameters.is_empty() {
+            target.set_query(url.0.query());
+        }
+        let mut request = client.request(method, target).timeout(patience);
         let mut hidden = url.secrets();
         if let Some((header, secrets)) = login {
             request = request.header(AUTHORIZATION, header);
@@ -258,7 +299,7 @@ impl Web {
         let unanswered = |error: reqwest::Error| {
             WebError::Unanswered(place.clone(), failure(&error, CONNECT.min(patience), patience))
         };
-        answer(request.send().await.map_err(unanswered)?, place.clone(), &hidden).await
+        Ok((request.send().await.map_err(unanswered)?, place.clone(), hidden))
     }
 }
 

@@ -137,7 +137,7 @@ impl Face {
         let (acting, told) = Acting::start(&setup);
         let (asker, answered) = Asker::start(&setup);
         let (past, read) = PastAsker::start(&setup);
-        let (trending, found) = Trending::start(&setup.state_dir);
+        let (trending, found) = Trending::start(&setup);
         let now = Instant::now();
         Ok(Self {
             setup,

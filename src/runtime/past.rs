@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::Setup;
 use crate::domain::{Mark, Moment, Past, PastPoint, SeriesKey};
-use crate::history::{Bucket, HistoryError, SampleReader, StateDir};
-use crate::host::Lane;
+use crate::history::{Bucket, HistoryError, Prometheus, SampleReader, StateDir};
+use crate::host::{Lane, Reader};
 use crate::sources::demo;
 use crate::store::{RANGES, State};
 
@@ -45,8 +45,7 @@ impl PastAsker {
     pub(super) fn start(setup: &Setup) -> (Self, mpsc::Receiver<Past>) {
         let (questions, asked) = mpsc::channel(1);
         let (answers, told) = mpsc::channel(1);
-        let dir = (!setup.demo).then(|| setup.state_dir.clone());
-        tokio::task::spawn_local(answer(dir, asked, answers));
+        tokio::task::spawn_local(answer(setup.clone(), asked, answers));
         (Self { questions, asked: None }, told)
     }
 
@@ -69,22 +68,13 @@ impl PastAsker {
 }
 
 /// Answers questions. The thread is begun with the first of them; a made-up box has a made-up past.
-async fn answer(dir: Option<StateDir>, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<Past>) {
-    let mut lane = None;
+async fn answer(setup: Setup, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<Past>) {
+    let mut sources = None;
     while let Some(question) = questions.recv().await {
-        let Question { span, until, .. } = question;
-        let past = if let Some(dir) = &dir {
-            let lane = lane.get_or_insert_with(|| {
-                let dir = dir.clone();
-                Lane::new("past").reader(move || Reading { dir: dir.clone(), reader: None })
-            });
-            match lane.read(move |reading| reading.read(&question)).await {
-                Ok(Ok(past)) => past,
-                Ok(Err(error)) => Past::none(span, until, error.to_string()),
-                Err(why) => Past::none(span, until, why.to_string()),
-            }
+        let past = if setup.demo {
+            demo::recorded(question.span, question.until, &question.wanted)
         } else {
-            demo::recorded(span, until, &question.wanted)
+            sources.get_or_insert_with(|| Sources::new(&setup)).answer(question).await
         };
         if answers.send(past).await.is_err() {
             return;
@@ -92,21 +82,70 @@ async fn answer(dir: Option<StateDir>, mut questions: mpsc::Receiver<Question>, 
     }
 }
 
+/// From where it is read: hostler's own file, and for series the server that the config names in its place.
+struct Sources {
+    own: Reader<Own>,
+    prometheus: Option<Prometheus>,
+}
+
+impl Sources {
+    fn new(setup: &Setup) -> Self {
+        let (lane, dir) = (Lane::new("past"), setup.state_dir.clone());
+        let prometheus = setup.prometheus(&lane);
+        Self { own: lane.reader(move || Own { dir: dir.clone(), reader: None }), prometheus }
+    }
+
+    async fn answer(&mut self, question: Question) -> Past {
+        let (span, until) = (question.span, question.until);
+        let wanted = question.wanted.clone();
+        let of_own = self.prometheus.is_none();
+        let read = self.own.read(move |own| own.read(&question, of_own)).await;
+        let mut past = match read {
+            Ok(Ok(past)) => past,
+            Ok(Err(error)) => Past::none(span, until, error.to_string()),
+            Err(why) => Past::none(span, until, why.to_string()),
+        };
+        if let Some(prometheus) = &mut self.prometheus {
+            past.why_none = None;
+            past.step = step(span);
+            let from = until - Duration::from_secs(span);
+            for selector in wanted {
+                match prometheus.buckets(&selector, (from, until), past.step).await {
+                    Ok(buckets) => {
+                        let points = past.series.entry(selector).or_default();
+                        add(points, &buckets);
+                    }
+                    Err(error) => {
+                        past.why_none = Some(error.to_string());
+                        break;
+                    }
+                }
+            }
+        }
+        past
+    }
+}
+
+/// Seconds of one point.
+fn step(span: u64) -> i64 {
+    (span / POINTS).max(10) as i64
+}
+
 /// What the reading thread holds.
-struct Reading {
+struct Own {
     dir: StateDir,
     reader: Option<SampleReader>,
 }
 
-impl Reading {
-    fn read(&mut self, question: &Question) -> Result<Past, HistoryError> {
+impl Own {
+    fn read(&mut self, question: &Question, with_series: bool) -> Result<Past, HistoryError> {
         if self.reader.is_none() {
             self.reader = SampleReader::open(&self.dir)?;
         }
         let Some(reader) = &mut self.reader else {
             return Ok(Past::none(question.span, question.until, "nothing was recorded yet".to_owned()));
         };
-        let read = collect(reader, question);
+        let read = collect(reader, question, with_series);
         if read.is_err() {
             // It may have been put aside and begun anew.
             self.reader = None;
@@ -115,13 +154,12 @@ impl Reading {
     }
 }
 
-fn collect(reader: &mut SampleReader, question: &Question) -> Result<Past, HistoryError> {
+fn collect(reader: &mut SampleReader, question: &Question, with_series: bool) -> Result<Past, HistoryError> {
     let Question { span, until, since, ref wanted, ref said } = *question;
-    let step = (span / POINTS).max(10) as i64;
-    let from = until - Duration::from_secs(span);
-    let known = reader.series()?;
+    let (step, from) = (step(span), until - Duration::from_secs(span));
     let mut series = HashMap::new();
-    for selector in wanted {
+    let known = if with_series { reader.series()? } else { Vec::new() };
+    for selector in wanted.iter().filter(|_| with_series) {
         let mut sums: Vec<PastPoint> = Vec::new();
         for key in known.iter().filter(|key| key.matches(selector)) {
             add(&mut sums, &reader.read(key, (from, until), step)?);

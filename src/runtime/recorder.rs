@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -55,8 +55,12 @@ pub fn record(setup: &Setup, listen: Option<SocketAddr>) -> anyhow::Result<()> {
 }
 
 /// Tells what is measured to whom asks for it.
-async fn serve(at: SocketAddr) -> anyhow::Result<mpsc::Receiver<Asked>> {
-    let offer = Offer { path: "/metrics", content_type: CONTENT_TYPE, token: None };
+async fn serve(at: SocketAddr, setup: &Setup) -> anyhow::Result<mpsc::Receiver<Asked>> {
+    let token = setup.config.history.listen_token.clone();
+    if token.is_none() && !at.ip().is_loopback() {
+        bail!("others than this machine could ask there; the config names a token in `listen_token_file`");
+    }
+    let offer = Offer { path: "/metrics", content_type: CONTENT_TYPE, token };
     let (at, asked) = listen(at, offer).await?;
     tracing::info!(%at, "Told to whom asks.");
     Ok(asked)
@@ -97,8 +101,8 @@ struct Recorder {
 
 impl Recorder {
     async fn start(mut setup: Setup, listen: Option<SocketAddr>) -> anyhow::Result<Self> {
-        let asked = match listen {
-            Some(at) => serve(at).await.with_context(|| format!("cannot listen at {at}"))?,
+        let asked = match listen.or(setup.config.history.listen) {
+            Some(at) => serve(at, &setup).await.with_context(|| format!("cannot listen at {at}"))?,
             None => mpsc::channel(1).1,
         };
         setup.config.sources.refresh = setup.config.sources.refresh.max(REFRESH);
@@ -106,7 +110,7 @@ impl Recorder {
         let (keeper, news) = Keeper::start(&setup.state_dir);
         let (recording, kept) = Recording::start(&setup.state_dir, Writer::Recorder, core.clock.now());
         let alerting = Alerting::start(&setup, core.clock.now());
-        let (trending, found) = Trending::start(&setup.state_dir);
+        let (trending, found) = Trending::start(&setup);
         Ok(Self {
             setup,
             core,

@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::domain::{Keeping, Mark, Moment, TrendSample};
+use super::Setup;
+use crate::domain::{Keeping, METRICS, Mark, Moment, SeriesKey, TrendSample};
 use crate::history::trends::{self, HourPoint, Related};
-use crate::history::{HistoryError, SampleReader, StateDir};
+use crate::history::{HistoryError, Prometheus, PrometheusError, SampleReader, StateDir};
 use crate::host::Lane;
 use crate::store::State;
 
@@ -27,7 +28,7 @@ enum Question {
     /// Read what another process found last.
     Read,
     /// Look.
-    Look { now: Timestamp, said: Vec<Mark>, related: Related },
+    Look(Look),
 }
 
 /// Knows when the next look is due.
@@ -39,10 +40,10 @@ pub(super) struct Trending {
 
 impl Trending {
     /// Begins. What is found is told. Must be called within a [`LocalSet`](tokio::task::LocalSet).
-    pub(super) fn start(dir: &StateDir) -> (Self, mpsc::Receiver<TrendSample>) {
+    pub(super) fn start(setup: &Setup) -> (Self, mpsc::Receiver<TrendSample>) {
         let (questions, asked) = mpsc::channel(1);
         let (answers, told) = mpsc::channel(1);
-        tokio::task::spawn_local(answer(dir.clone(), asked, answers));
+        tokio::task::spawn_local(answer(setup.clone(), asked, answers));
         (Self { questions, looked: None, read: None }, told)
     }
 
@@ -53,7 +54,7 @@ impl Trending {
         if writes && now.since(state.started) >= FIRST_AFTER && is_due(self.looked, EVERY) {
             let said = state.journal.iter().filter_map(Mark::of_journal).collect();
             let related = Related::new(state.related());
-            if self.questions.try_send(Question::Look { now: now.wall, said, related }).is_ok() {
+            if self.questions.try_send(Question::Look(Look { now: now.wall, said, related })).is_ok() {
                 (self.looked, self.read) = (Some(now), Some(now));
             }
         } else if is_due(self.read, READ_EVERY) && self.questions.try_send(Question::Read).is_ok() {
@@ -62,16 +63,31 @@ impl Trending {
     }
 }
 
-async fn answer(dir: StateDir, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<TrendSample>) {
+async fn answer(setup: Setup, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<TrendSample>) {
     let Some(first) = questions.recv().await else { return };
-    let mut lane = Lane::new("trends").reader(move || dir.clone());
+    let (lane, dir) = (Lane::new("trends"), setup.state_dir.clone());
+    let mut prometheus = setup.prometheus(&lane);
+    let mut own = lane.reader(move || dir.clone());
     let mut next = Some(first);
     while let Some(question) = next {
-        let found = lane.read(move |dir| match question {
-            Question::Read => Ok(dir.trends()),
-            Question::Look { now, said, related } => look(dir, now, said, &related),
-        });
-        match found.await {
+        let found = match question {
+            Question::Read => own.read(|dir| Ok(dir.trends())).await,
+            Question::Look(look) => {
+                let hours = match &mut prometheus {
+                    Some(prometheus) => hours(prometheus, look.now).await.map(Some),
+                    None => Ok(None),
+                };
+                match hours {
+                    Ok(hours) => own.read(move |dir| look.look(dir, hours)).await,
+                    Err(error) => {
+                        tracing::warn!(%error, "Could not look at trends.");
+                        next = questions.recv().await;
+                        continue;
+                    }
+                }
+            }
+        };
+        match found {
             Ok(Ok(Some(sample))) => drop(answers.send(sample).await),
             Ok(Ok(None)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "Could not look at trends."),
@@ -81,35 +97,54 @@ async fn answer(dir: StateDir, mut questions: mpsc::Receiver<Question>, answers:
     }
 }
 
-/// Looks at every series that is judged, one after the other, and keeps what was found.
-fn look(
-    dir: &StateDir,
+/// Series with their hours.
+type Hours = Vec<(SeriesKey, Vec<HourPoint>)>;
+
+/// Every series that is judged, from the server that keeps them.
+async fn hours(prometheus: &mut Prometheus, now: Timestamp) -> Result<Hours, PrometheusError> {
+    let mut hours = Vec::new();
+    for metric in METRICS.iter().filter(|metric| trends::is_judged(metric.name)) {
+        hours.extend(prometheus.hours(metric.name, (now - SPAN, now)).await?);
+    }
+    Ok(hours)
+}
+
+/// One look, and what is known beside the series.
+struct Look {
     now: Timestamp,
     said: Vec<Mark>,
-    related: &Related,
-) -> Result<Option<TrendSample>, HistoryError> {
-    let Some(mut reader) = SampleReader::open(dir)? else { return Ok(None) };
-    let from = now - SPAN;
-    let mut marks = reader.marks((from, now), MARKS)?;
-    marks.extend(said);
-    let judged: Vec<_> = reader.series()?.into_iter().filter(|key| trends::is_judged(&key.name)).collect();
-    let mut failed = None;
-    let series = judged.into_iter().map_while(|key| match reader.read(&key, (from, now), 3_600) {
-        Ok(buckets) => {
-            let points = buckets.iter().map(|bucket| HourPoint { at: bucket.at, mean: bucket.mean }).collect();
-            Some((key, points))
+    related: Related,
+}
+
+impl Look {
+    /// Looks at every series that is judged, one after the other, and keeps what was found.
+    fn look(self, dir: &StateDir, hours: Option<Hours>) -> Result<Option<TrendSample>, HistoryError> {
+        let (now, from) = (self.now, self.now - SPAN);
+        let mut reader = SampleReader::open(dir)?;
+        let mut marks = self.said;
+        if let Some(reader) = &reader {
+            marks.extend(reader.marks((from, now), MARKS)?);
         }
-        Err(error) => {
-            failed = Some(error);
-            None
-        }
-    });
-    let sample = trends::look(series, &marks, related, now);
-    match failed {
-        Some(error) => Err(error),
-        None => {
-            dir.remember_trends(&sample)?;
-            Ok(Some(sample))
-        }
+        let sample = if let Some(hours) = hours {
+            trends::look(hours, &marks, &self.related, now)
+        } else {
+            let Some(reader) = &mut reader else { return Ok(None) };
+            let judged: Vec<_> = reader.series()?.into_iter().filter(|key| trends::is_judged(&key.name)).collect();
+            let mut failed = None;
+            let series = judged.into_iter().map_while(|key| match reader.read(&key, (from, now), 3_600) {
+                Ok(buckets) => {
+                    let points = buckets.iter().map(|bucket| HourPoint { at: bucket.at, mean: bucket.mean }).collect();
+                    Some((key, points))
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    None
+                }
+            });
+            let sample = trends::look(series, &marks, &self.related, now);
+            failed.map_or(Ok(sample), Err)?
+        };
+        dir.remember_trends(&sample)?;
+        Ok(Some(sample))
     }
 }
