@@ -34,6 +34,7 @@ mod logs;
 mod make;
 mod model_updates;
 mod platforms;
+mod prometheus;
 #[path = "../pty/mod.rs"]
 mod pty;
 mod reducer;

@@ -24,6 +24,8 @@ mod peers;
 mod process;
 #[path = "../pty/mod.rs"]
 mod pty;
+#[path = "whole/recorder.rs"]
+mod recorder;
 #[path = "whole/report.rs"]
 mod report;
 #[path = "whole/scenario.rs"]
@@ -87,6 +89,10 @@ fn main() -> Result<()> {
         left_out,
     };
     println!("{}", report.markdown());
+    if options.record {
+        warn("measuring the recorder …");
+        println!("{}", recorder::measure(&options, &place)?);
+    }
     if let Some(file) = &options.json {
         let text = serde_json::to_string_pretty(&report)?;
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;

@@ -51,6 +51,9 @@ pub(crate) struct Options {
     /// The keys, in turn: names such as Down, Tab, 1 [default: by tab]
     #[arg(long, value_delimiter = ',', value_name = "KEY,…")]
     keys: Vec<String>,
+    /// Also the recorder, for two minutes at least
+    #[arg(long)]
+    pub(crate) record: bool,
     /// Also the peers found on PATH
     #[arg(long)]
     pub(crate) peers: bool,
