@@ -21,6 +21,7 @@ mod platform;
 mod reboot;
 mod restart_loop;
 mod run;
+mod schedule;
 mod source;
 mod trend;
 
@@ -79,6 +80,8 @@ pub const RULES: &[Rule] = &[
     model::NAMING,
     model::RETRAIN_DUE,
     reboot::NOT_BACK,
+    schedule::NOT_DONE,
+    schedule::UNSIGNED,
     run::INTERRUPTED,
     source::FAILED,
 ];

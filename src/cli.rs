@@ -12,6 +12,7 @@ mod finding;
 mod history;
 mod out;
 mod run;
+mod schedule;
 mod settings;
 
 pub use exit::Exit;
@@ -97,6 +98,7 @@ fn run(Args { global, command }: Args) -> Result<Exit, Stop> {
         Some(Command::Journal { json }) => run::journal(&setup, json),
         Some(Command::Work(args)) => work(&setup, args),
         Some(Command::Record(args)) => history::record(&setup, &args),
+        Some(Command::Schedule(command)) => schedule::run(&setup, command),
         Some(Command::History(args)) => history::print(&setup, &args),
         Some(Command::Note { text, json }) => finding::note(&setup, &text.join(" "), json),
         // Answered above: it must not fail for what it is asked about.

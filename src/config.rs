@@ -13,6 +13,7 @@ mod models;
 mod own;
 mod print;
 mod raw;
+mod schedule;
 
 pub use error::{ConfigError, Fault, Place};
 pub use history::{HistorySettings, PrometheusSettings};
@@ -25,7 +26,7 @@ use directories::ProjectDirs;
 
 use crate::actions::ActionSettings;
 use crate::alerts::AlertSettings;
-use crate::domain::{SourceId, Thresholds};
+use crate::domain::{Scheduled, SourceId, Thresholds};
 use crate::host::settings;
 use crate::sources::SourceSettings;
 use crate::ui::glyph::{self, Glyphs};
@@ -62,6 +63,8 @@ pub struct Config {
     pub actions: ActionSettings,
     /// Who is told of findings.
     pub alerts: AlertSettings,
+    /// What is done at set times.
+    pub schedule: Vec<Scheduled>,
     /// Where history is read from, and told.
     pub history: HistorySettings,
     /// The keys.
@@ -127,6 +130,7 @@ impl Config {
             thresholds: Thresholds::default(),
             actions: ActionSettings::default(),
             alerts: AlertSettings::default(),
+            schedule: Vec::new(),
             history: HistorySettings::default(),
             keys: Keymap::with([])?,
             theme_place: None,

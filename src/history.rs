@@ -30,7 +30,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::{
-    ImagesSeen, JournalEntry, JournalRecord, Outbox, Remembered, Served, ServedLedger, SourceId, TrendSample,
+    ImagesSeen, JournalEntry, JournalRecord, Outbox, Remembered, ScheduleMemory, Served, ServedLedger, SourceId,
+    TrendSample,
 };
 use crate::host::login_name;
 
@@ -42,6 +43,7 @@ const SERVED_LOCK: &str = "served.lock";
 const INVENTORY: &str = "inventory.json";
 const LAST: &str = "last.json";
 const ALERTS: &str = "alerts.json";
+const SCHEDULE: &str = "schedule.json";
 const TRENDS: &str = "trends.json";
 
 /// Held by the one recorder of a folder.
@@ -324,6 +326,20 @@ impl StateDir {
     pub fn remember_trends(&self, sample: &TrendSample) -> Result<(), HistoryError> {
         let path = self.path().ok_or(HistoryError::NoFolder)?;
         files::replace(&path.join(TRENDS), &serde_json::to_vec(sample)?)
+    }
+
+    /// What is remembered of the schedule.
+    pub fn schedule(&self) -> ScheduleMemory {
+        self.path().and_then(|path| files::read_json(&path.join(SCHEDULE))).unwrap_or_default()
+    }
+
+    /// Replaces what is remembered of the schedule.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn remember_schedule(&self, memory: &ScheduleMemory) -> Result<(), HistoryError> {
+        let path = self.path().ok_or(HistoryError::NoFolder)?;
+        files::replace(&path.join(SCHEDULE), &serde_json::to_vec(memory)?)
     }
 
     /// Whether a recorder runs on this folder.

@@ -14,6 +14,7 @@ mod keeper;
 mod past;
 mod recorder;
 mod recording;
+mod scheduling;
 mod trending;
 pub mod worker;
 
@@ -22,13 +23,15 @@ pub use core::Core;
 pub use face::tui;
 pub use headless::{Scope, observe};
 pub use recorder::record;
+pub use scheduling::plan as plan_scheduled;
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::config::{Config, ConfigError};
-use crate::domain::{ImageRules, UpdatePolicy};
+use crate::domain::{ImageRules, ScheduleStanding, UpdatePolicy};
 use crate::history::{Prometheus, StateDir};
 use crate::host::Lane;
 use crate::ui;
@@ -86,6 +89,11 @@ impl Setup {
         };
         Ok((setup, warning))
     }
+}
+
+/// How the schedule stands at `now`, by what a recorder left.
+pub fn schedule(setup: &Setup, now: Timestamp) -> Vec<ScheduleStanding> {
+    scheduling::standings(setup, &setup.state_dir.schedule(), &setup.state_dir.journal(), (now, None))
 }
 
 /// Waits for a future with a runtime of its own: for commands that are no face.

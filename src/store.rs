@@ -51,8 +51,8 @@ use jiff::Timestamp;
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
     HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Keeping, LibrarySample, ModelUpdate,
-    ModelUpdateSample, Moment, Past, PlatformSample, Remembered, Run, Sample, ServedLedger, SourceId, Thresholds,
-    TrendSample, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    ModelUpdateSample, Moment, Past, PlatformSample, Remembered, Run, Sample, ScheduleStanding, ServedLedger, SourceId,
+    Thresholds, TrendSample, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -130,6 +130,8 @@ pub struct State {
     pub remembered: Option<Arc<Remembered>>,
     /// What was recorded over the time that graphs show; `None` until it was read.
     pub past: Option<Arc<Past>>,
+    /// What is done at set times.
+    pub schedule: Vec<ScheduleStanding>,
     /// Who keeps the history.
     pub keeping: Keeping,
 }
@@ -174,6 +176,7 @@ impl State {
             last_visit: None,
             remembered: None,
             keeping: Keeping::default(),
+            schedule: Vec::new(),
             past: None,
         }
     }
@@ -240,6 +243,7 @@ impl State {
             Event::Journal(records) => self.journalled(records),
             Event::Runs(runs) => self.runs = runs,
             Event::Past(past) => self.past = Some(past),
+            Event::Schedule(schedule) => self.schedule = schedule,
             Event::Keeping(keeping) => self.keeping = keeping,
             Event::Remembered(remembered) => self.remembered = Some(remembered),
             // Of requests nothing is kept yet.
@@ -337,6 +341,7 @@ impl State {
                 | JournalEntry::Snooze { .. }
                 | JournalEntry::Acknowledge { .. }
                 | JournalEntry::Cleared { .. }
+                | JournalEntry::ScheduleSigned { .. }
                 | JournalEntry::Note { .. } => self.journal.push(record),
                 JournalEntry::ModelsReviewed => {
                     self.models_reviewed = self.models_reviewed.max(Some(record.at));

@@ -116,6 +116,9 @@ Exit status: 0 done or nothing to do, 1 failed, cancelled or rolled back, 4 refu
     },
     /// Record without a screen, until it is told to end: history, alerts, what is due
     Record(RecordArgs),
+    /// What is done at set times, and who signed it
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// Print what a series was, from what was recorded; without a series, all that there are
     History(HistoryArgs),
     /// Show, write or check the config
@@ -234,6 +237,25 @@ pub(super) struct HistoryArgs {
     /// As JSON lines
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// `hostler schedule`.
+#[derive(Debug, Subcommand)]
+pub(super) enum ScheduleCommand {
+    /// List what is done when, and how it stands
+    List {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a line of the config would do now, and sign it: the recorder does it from then on
+    Sign {
+        /// The line's name
+        name: String,
+        /// Print the record as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `hostler finding`.

@@ -253,7 +253,7 @@ impl Checker<'_> {
         }
     }
 
-    fn time(&mut self, written: &Spanned<String>) -> Option<Time> {
+    pub(super) fn time(&mut self, written: &Spanned<String>) -> Option<Time> {
         let time = written.get_ref().trim().parse::<Time>();
         if time.is_err() {
             self.fault(written, format!("`{}` is no time; allowed: \"22:00\"", written.get_ref()));
@@ -282,7 +282,7 @@ fn word(kind: RawKind) -> &'static str {
     }
 }
 
-fn weekday(day: RawDay) -> Weekday {
+pub(super) fn weekday(day: RawDay) -> Weekday {
     match day {
         RawDay::Mon => Weekday::Monday,
         RawDay::Tue => Weekday::Tuesday,

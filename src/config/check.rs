@@ -38,6 +38,7 @@ pub(super) fn check(raw: &RawConfig, text: &str) -> Result<Config, Vec<Fault>> {
         sources: checker.sources(raw, &defaults.sources),
         thresholds: checker.thresholds(&raw.thresholds, rules, &defaults.thresholds),
         alerts: checker.alerts(&raw.alerts, &defaults.alerts),
+        schedule: checker.schedule(&raw.schedule, &raw.action),
         history: checker.history(&raw.history),
         keys: checker.keys(raw, &actions.own, defaults.keys),
         actions,

@@ -11,7 +11,7 @@ use super::raw::{
     Celsius, Count, Keys, Ratio, RawAction, RawActions, RawConfig, RawModels, RawSources, RawSubject, RawThresholds,
     RawTuned, RawUi, RawUpdates, Span,
 };
-use super::{Config, alerts, history};
+use super::{Config, alerts, history, schedule};
 use crate::actions::OwnAction;
 use crate::domain::{Risk, Subject, Tuned};
 use crate::sources::{Day, SourceSettings};
@@ -46,6 +46,7 @@ pub(super) fn complete(config: &Config) -> RawConfig {
     }];
     alerts::complete(&mut raw.alerts);
     history::complete(&mut raw.history);
+    schedule::complete(&mut raw.schedule);
     raw.action = vec![RawAction {
         id: anywhere(String::new()),
         title: anywhere(String::new()),
@@ -104,6 +105,7 @@ fn raw(config: &Config) -> RawConfig {
         models: models(sources, &config.actions.aliases),
         alerts: alerts::raw(&config.alerts, &limits.own),
         history: history::raw(&config.history),
+        schedule: config.schedule.iter().map(schedule::raw).collect(),
         actions: RawActions {
             gate: span(config.actions.gate),
             steady: span(config.actions.steady),
@@ -219,16 +221,17 @@ mod tests {
     #[test]
     fn the_template_has_every_key() {
         let known = toml::Table::try_from(complete(&Config::defaults().unwrap())).unwrap();
-        let of_actions = known["action"][0].as_table().unwrap();
+        const LISTS: [&str; 2] = ["action", "schedule"];
+        let of_lists = LISTS.iter().flat_map(|name| known[*name][0].as_table().unwrap());
         let (top, tables): (Vec<_>, Vec<_>) =
-            known.iter().filter(|(key, _)| *key != "action").partition(|(_, value)| !value.is_table());
+            known.iter().filter(|(key, _)| !LISTS.contains(&key.as_str())).partition(|(_, value)| !value.is_table());
         let has = |key: &str| {
             let key = if key.contains('.') { format!("\"{key}\"") } else { key.to_owned() };
             TEMPLATE
                 .lines()
                 .any(|line| line.starts_with(&format!("# {key} = ")) || line.starts_with(&format!("#   {key} = ")))
         };
-        for (key, _) in top.into_iter().chain(of_actions) {
+        for (key, _) in top.into_iter().chain(of_lists) {
             assert!(has(key), "{key}");
         }
         for (name, table) in tables {

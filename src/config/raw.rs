@@ -35,6 +35,8 @@ pub(super) struct RawConfig {
     pub(super) models: RawModels,
     pub(super) alerts: RawAlerts,
     pub(super) history: RawHistory,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) schedule: Vec<RawScheduled>,
     /// By command.
     pub(super) keys: BTreeMap<Spanned<String>, Spanned<Keys>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -101,6 +103,20 @@ pub(super) struct RawModels {
     pub(super) watch: Option<Vec<Spanned<String>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tuned: Vec<RawTuned>,
+}
+
+/// `[[schedule]]`: what is done at a set time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawScheduled {
+    pub(super) name: Spanned<String>,
+    pub(super) action: Spanned<String>,
+    pub(super) targets: Option<Vec<String>>,
+    pub(super) with: Option<Vec<String>>,
+    pub(super) without: Option<Vec<String>>,
+    pub(super) days: Option<Vec<RawDay>>,
+    pub(super) day: Option<Spanned<Count>>,
+    pub(super) at: Spanned<String>,
 }
 
 /// `[history]`.

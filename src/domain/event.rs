@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{
     ContainerUsages, DockerDisk, DockerEvent, DockerSample, DutyStanding, EngineSample, Failure, GpuSample, HostSample,
     ImagesSeen, JournalRecord, Keeping, LibrarySample, LogBatch, LoggedRequest, ModelUpdateSample, Moment, Observation,
-    Past, PlatformSample, Remembered, Run, SourceId, Thresholds, TrendSample, Unassessed, UpdatePolicy, UpdateSample,
-    Volume, XidEvent,
+    Past, PlatformSample, Remembered, Run, ScheduleStanding, SourceId, Thresholds, TrendSample, Unassessed,
+    UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// One result of a source.
@@ -134,6 +134,8 @@ pub enum Event {
     Keeping(Keeping),
     /// What was recorded over the time that graphs show.
     Past(Arc<Past>),
+    /// How what is done at set times stands.
+    Schedule(Vec<ScheduleStanding>),
     /// A second has passed.
     Tick {
         /// When.

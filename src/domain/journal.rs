@@ -75,6 +75,14 @@ pub enum JournalEntry {
     /// Somebody looked through what is new of the families that are watched.
     #[serde(rename = "models-reviewed")]
     ModelsReviewed,
+    /// A line of the schedule is done at its times, as it stands now.
+    #[serde(rename = "schedule-signed")]
+    ScheduleSigned {
+        /// The line's name.
+        name: String,
+        /// Everything that was signed.
+        essence: String,
+    },
     /// A model that an engine serves from now on. hostler writes it by itself.
     Served(Served),
 }

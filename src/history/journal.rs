@@ -82,6 +82,8 @@ pub(super) fn cleaned(mut record: JournalRecord) -> JournalRecord {
         }
         JournalEntry::Cleared { finding, subject } => [finding, subject].into_iter().for_each(name),
         JournalEntry::Note { text } => words(text),
+        // It is compared, and never shown.
+        JournalEntry::ScheduleSigned { name: of, essence: _ } => name(of),
         JournalEntry::Served(served) => {
             let Served { engine, model, digest, engine_version, driver, only: _ } = served;
             [engine, model].into_iter().for_each(name);

@@ -106,6 +106,7 @@ pub fn said(record: &JournalRecord, look: &Look) -> Option<String> {
         }
         JournalEntry::Cleared { finding, subject } => ("cleared", format!("{finding} {subject}")),
         JournalEntry::Note { text } => ("note", text.clone()),
+        JournalEntry::ScheduleSigned { name, .. } => ("signed", format!("what is scheduled as {name}")),
         JournalEntry::ModelsReviewed => ("reviewed", "the models that are watched".to_owned()),
         JournalEntry::Served(served) => ("serves", served.to_string()),
         JournalEntry::Visit => return None,

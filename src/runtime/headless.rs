@@ -41,6 +41,7 @@ pub fn observe(setup: &Setup, scope: Scope, watch: Duration) -> std::io::Result<
         core.take(Event::Runs(setup.state_dir.runs()));
         core.take(Event::Updates(Arc::new(setup.update_policy(setup.state_dir.image_rules()))));
         core.take(Event::ImagesSeen(setup.state_dir.images_seen()));
+        core.take(Event::Schedule(super::schedule(setup, core.clock.now().wall)));
         core.take(Event::Remembered(setup.state_dir.inventory().into()));
         if let Some(trends) = setup.state_dir.trends() {
             core.take(Event::Trends(trends.into()));

@@ -14,6 +14,7 @@ use super::alerting::Alerting;
 use super::core::Queue;
 use super::keeper::{Keeper, News};
 use super::recording::{Recording, Writer};
+use super::scheduling::Scheduling;
 use super::trending::Trending;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::config::Config;
@@ -93,6 +94,7 @@ struct Recorder {
     kept: mpsc::Receiver<Keeping>,
     trending: Trending,
     alerting: Alerting,
+    scheduling: Scheduling,
     found: mpsc::Receiver<TrendSample>,
     /// Who asks for what is measured.
     asked: mpsc::Receiver<Asked>,
@@ -109,6 +111,7 @@ impl Recorder {
         let (core, queue) = Core::start(&setup, Scope::Everything, Some(ASK_AFTER));
         let (keeper, news) = Keeper::start(&setup.state_dir);
         let (recording, kept) = Recording::start(&setup.state_dir, Writer::Recorder, core.clock.now());
+        let scheduling = Scheduling::start(&setup);
         let alerting = Alerting::start(&setup, core.clock.now());
         let (trending, found) = Trending::start(&setup);
         Ok(Self {
@@ -122,6 +125,7 @@ impl Recorder {
             trending,
             found,
             alerting,
+            scheduling,
             asked,
             second_count: 0,
         })
@@ -162,6 +166,9 @@ impl Recorder {
         {
             self.core.take(Event::Remembered(remembered.clone().into()));
         }
+        if let Some(schedule) = self.scheduling.look(&self.core.state, at) {
+            self.core.take(Event::Schedule(schedule));
+        }
         self.alerting.look(&self.core.state);
         self.trending.look_if_due(&self.core.state, at);
         self.second_count += 1;
@@ -195,6 +202,7 @@ impl Recorder {
                 let from_the_next_start = config.sources != before.sources;
                 tracing::info!(from_the_next_start, "The config was read again.");
                 self.setup.config = config;
+                self.scheduling.renew(&self.setup);
                 self.alerting.renew(&self.setup, self.core.clock.now());
             }
             Err(error) => tracing::error!(%error, "The old config stays."),

@@ -146,6 +146,7 @@ impl Findings {
                 return;
             }
             JournalEntry::Note { .. }
+            | JournalEntry::ScheduleSigned { .. }
             | JournalEntry::Visit
             | JournalEntry::ModelsReviewed
             | JournalEntry::Served(_) => return,

@@ -339,7 +339,7 @@ fn the_recorder_is_installed_after_its_lines_were_shown_and_can_be_taken_back() 
     let journal = home.run(&["journal", "--json"]).out;
     let runs: Vec<Value> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let last = runs.iter().rfind(|run| run["action"] == "recorder.install").unwrap();
-    let undone = home.run(&["undo", last["id"].as_str().unwrap(), "--rootfs", rootfs]);
+    let undone = home.run(&["undo", last["run"].as_str().unwrap(), "--rootfs", rootfs]);
     assert_eq!(undone.code, 0, "{}{}", undone.out, undone.err);
     assert_eq!(fs::read_to_string(&unit).unwrap(), text.replace("Nice=5", "Nice=0"));
     home.run(&["record", "--install", "--yes", "--read-only", "--rootfs", rootfs]).refused(4, "read-only");

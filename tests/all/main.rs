@@ -39,6 +39,7 @@ mod prometheus;
 mod pty;
 mod reducer;
 mod registry;
+mod schedule;
 mod screen;
 mod served;
 mod trends;

@@ -84,8 +84,17 @@ impl Net {
     fn history(&self, config: &Path, series: &str) -> Vec<(String, f64)> {
         let state = self.home.state();
         let command = self.home.command(&[
-            "history", series, "--since", "10m", "--step", "1m", "--json", "--config", config.to_str().unwrap(),
-            "--state-dir", state.to_str().unwrap(),
+            "history",
+            series,
+            "--since",
+            "10m",
+            "--step",
+            "1m",
+            "--json",
+            "--config",
+            config.to_str().unwrap(),
+            "--state-dir",
+            state.to_str().unwrap(),
         ]);
         let hostler = bed::hostler();
         let mut entered = self.enter(&hostler);
@@ -135,17 +144,23 @@ fn an_alert_fires_is_grouped_and_clears_and_prometheus_keeps_what_hostler_keeps(
             rules.display()
         ),
     );
-    net.start(&alertmanager, &[
-        format!("--config.file={of_alertmanager}"),
-        format!("--storage.path={}", folder.join("alertmanager").display()),
-        "--web.listen-address=127.0.0.1:9093".to_owned(),
-        "--cluster.listen-address=".to_owned(),
-    ]);
-    net.start(&prometheus, &[
-        format!("--config.file={of_prometheus}"),
-        format!("--storage.tsdb.path={}", folder.join("prometheus").display()),
-        "--web.listen-address=127.0.0.1:9090".to_owned(),
-    ]);
+    net.start(
+        &alertmanager,
+        &[
+            format!("--config.file={of_alertmanager}"),
+            format!("--storage.path={}", folder.join("alertmanager").display()),
+            "--web.listen-address=127.0.0.1:9093".to_owned(),
+            "--cluster.listen-address=".to_owned(),
+        ],
+    );
+    net.start(
+        &prometheus,
+        &[
+            format!("--config.file={of_prometheus}"),
+            format!("--storage.tsdb.path={}", folder.join("prometheus").display()),
+            "--web.listen-address=127.0.0.1:9090".to_owned(),
+        ],
+    );
     let fired = |net: &Net| net.alerts()?.iter().any(|alert| alert.starts_with("disk.free ")).then_some(());
     wait_until(PATIENCE, "the finding to reach Alertmanager", || fired(&net));
     let groups = net.get(9093, "/api/v2/alerts/groups").unwrap();

@@ -98,6 +98,7 @@ fn of_record(scene: &Scene<'_>, record: &JournalRecord) -> Pieces<'static> {
         }
         JournalEntry::Cleared { finding, subject } => ("cleared", format!("{finding} {subject}")),
         JournalEntry::Note { text } => ("note", text.clone()),
+        JournalEntry::ScheduleSigned { name, .. } => ("signed", format!("what is scheduled as {name}")),
         JournalEntry::ModelsReviewed => ("reviewed", "the models that are watched".to_owned()),
         JournalEntry::Served(served) => ("serves", served.to_string()),
         JournalEntry::Visit => ("visit", String::new()),
