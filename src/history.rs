@@ -25,7 +25,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::{ImagesSeen, JournalEntry, JournalRecord, Outbox, Served, ServedLedger, SourceId};
-use crate::host::login_name;
+use crate::host::{foreign, login_name};
 
 /// The folder that serves the whole machine, where somebody made it.
 const SHARED: &str = "/var/lib/hostler";
@@ -57,12 +57,26 @@ pub enum HistoryError {
         /// Seconds waited.
         seconds: u64,
     },
+    /// What is there was not written by this hostler, or is spoilt.
+    #[error("{}: it cannot be understood ({why}); remove it to begin anew", path.display())]
+    Spoilt {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// It cannot be written as JSON.
     #[error("it cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
 }
 
 impl HistoryError {
+    /// What is wrong with what `path` holds.
+    fn spoilt(path: &Path) -> impl FnOnce(serde_json::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Spoilt { path, why: foreign::name(&error.to_string()) }
+    }
+
     /// What the file system said of `path`.
     fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -235,9 +249,20 @@ impl StateDir {
         }
     }
 
-    /// What receivers of alerts were told, as far as it can be understood; its texts are stripped.
-    pub fn outbox(&self) -> Option<Outbox> {
-        files::read_json(&self.path()?.join(ALERTS))
+    /// What receivers of alerts were told, its texts stripped; nothing where nobody was told anything yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is spoilt, or was written by a newer hostler.
+    pub fn outbox(&self) -> Result<Outbox, HistoryError> {
+        let Some(path) = self.path().map(|path| path.join(ALERTS)) else { return Ok(Outbox::default()) };
+        let Some((_, bytes)) = files::read_from(&path, 0)? else { return Ok(Outbox::default()) };
+        let mut value = serde_json::from_slice(&bytes).map_err(HistoryError::spoilt(&path))?;
+        files::strip(&mut value, files::TEXT_BYTES);
+        let outbox: Outbox = serde_json::from_value(value).map_err(HistoryError::spoilt(&path))?;
+        if outbox.schema > Outbox::SCHEMA {
+            return Err(HistoryError::Spoilt { path, why: "a newer hostler wrote it".to_owned() });
+        }
+        Ok(outbox)
     }
 
     /// Replaces what receivers of alerts were told.
