@@ -33,7 +33,7 @@ use crate::domain::{
     ImagesSeen, JournalEntry, JournalRecord, Outbox, Remembered, ScheduleMemory, Served, ServedLedger, SourceId,
     TrendSample,
 };
-use crate::host::login_name;
+use crate::host::{foreign, login_name};
 
 const JOURNAL: &str = "journal.jsonl";
 /// Held by the recorder while it runs.
@@ -81,12 +81,12 @@ pub enum HistoryError {
         /// What it says.
         why: String,
     },
-    /// The database cannot be understood.
-    #[error("{}: it is damaged: {why}", path.display())]
+    /// What is there was not written by this hostler, or is spoilt.
+    #[error("{}: it cannot be understood ({why}); remove it to begin anew", path.display())]
     Spoilt {
         /// Which file.
         path: PathBuf,
-        /// What shows it.
+        /// Why not.
         why: String,
     },
     /// The database has another format.
@@ -105,6 +105,12 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
+    /// What is wrong with what `path` holds.
+    fn spoilt(path: &Path) -> impl FnOnce(serde_json::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Spoilt { path, why: foreign::name(&error.to_string()) }
+    }
+
     /// What the file system said of `path`.
     fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
@@ -300,6 +306,20 @@ impl StateDir {
     /// What receivers of alerts were told, as far as it can be understood; its texts are stripped.
     pub fn outbox(&self) -> Option<Outbox> {
         files::read_json(&self.path()?.join(ALERTS))
+    /// What receivers of alerts were told, its texts stripped; nothing where nobody was told anything yet.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is spoilt, or was written by a newer hostler.
+    pub fn outbox(&self) -> Result<Outbox, HistoryError> {
+        let Some(path) = self.path().map(|path| path.join(ALERTS)) else { return Ok(Outbox::default()) };
+        let Some((_, bytes)) = files::read_from(&path, 0)? else { return Ok(Outbox::default()) };
+        let mut value = serde_json::from_slice(&bytes).map_err(HistoryError::spoilt(&path))?;
+        files::strip(&mut value, files::TEXT_BYTES);
+        let outbox: Outbox = serde_json::from_value(value).map_err(HistoryError::spoilt(&path))?;
+        if outbox.schema > Outbox::SCHEMA {
+            return Err(HistoryError::Spoilt { path, why: "a newer hostler wrote it".to_owned() });
+        }
+        Ok(outbox)
     }
 
     /// Replaces what receivers of alerts were told.

@@ -26,8 +26,6 @@ const SETTLE_MAX: Duration = Duration::from_hours(1);
 /// The waits after failures.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_mins(2);
-/// The format of what is kept.
-const SCHEMA: u32 = 1;
 
 /// What is open, and what each receiver was told of it.
 #[derive(Debug)]
@@ -315,7 +313,7 @@ impl Board {
         };
         let receivers = self.settings.to.iter().zip(&self.desks);
         Outbox {
-            schema: SCHEMA,
+            schema: Outbox::SCHEMA,
             host: self.host.clone(),
             alerts: alerts.map(|(_, tracked)| kept(tracked)).collect(),
             receivers: receivers.map(|(receiver, desk)| (receiver.name.clone(), told(desk))).collect(),

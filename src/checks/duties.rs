@@ -137,7 +137,7 @@ fn alerts(state: &State, at: Moment) -> Told {
     match (unseen, open.len()) {
         (Some(unseen), _) => unknown(unseen),
         (None, 0) => told(CheckResult::Pass, "nothing is open"),
-        (None, count) => told(CheckResult::Pass, format!("{count} open, each snoozed or accepted")),
+        (None, count) => told(CheckResult::Pass, format!("{count} open, each silenced")),
     }
 }
 
@@ -367,10 +367,7 @@ mod tests {
         let unanswered = vec!["1 of 2 open without an answer".to_owned(), "db health check fails".to_owned()];
         assert_eq!(standing(&script, "daily.alerts"), (CheckResult::Fail, unanswered));
         script.snooze("container.unhealthy", "db", 100);
-        assert_eq!(
-            standing(&script, "daily.alerts"),
-            (CheckResult::Pass, vec!["2 open, each snoozed or accepted".to_owned()])
-        );
+        assert_eq!(standing(&script, "daily.alerts"), (CheckResult::Pass, vec!["2 open, each silenced".to_owned()]));
         script.at(101);
         assert_eq!(standing(&script, "daily.alerts").0, CheckResult::Fail);
     }

@@ -32,7 +32,7 @@ pub(super) fn names(setup: &Setup) -> Vec<ReceiverName> {
 
 /// Prints what is told and what is still to be told, as the recorder left it.
 fn list(setup: &Setup, json: bool) -> Result<Exit, Stop> {
-    let outbox = setup.state_dir.outbox().unwrap_or_default();
+    let outbox = setup.state_dir.outbox().map_err(Stop::failure)?;
     let list = AlertList::of(&outbox, &names(setup));
     let text = if json {
         report::json(&list, out::is_terminal()).map_err(Stop::failure)?

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use super::args::DoctorArgs;
 use super::{Exit, Stop, look, out, variable};
 use crate::config;
-use crate::domain::{Delivery, Reading, Why};
+use crate::domain::{Delivery, Outbox, Reading, Why};
 use crate::host::{Candidate, Clock, RootedFs, Standing, Surroundings, candidates, choose, foreign, login_name};
 use crate::report::alerts::{self as report_alerts, AlertList, ListedReceiver};
 use crate::report::check::CheckReport;
@@ -162,15 +162,19 @@ fn storage(setup: &Setup, look: &Look) -> Section {
 
 /// Whether those who are to be told of findings are reached, as the recorder knows.
 fn alerts(setup: &Setup, look: &Look) -> Section {
-    let outbox = setup.state_dir.outbox().unwrap_or_default();
+    let (outbox, spoilt) = match setup.state_dir.outbox() {
+        Ok(outbox) => (outbox, None),
+        Err(error) => (Outbox::default(), Some(Reading::Unavailable(Why::new(error.to_string())))),
+    };
     let now = Clock::start().now().wall;
-    let went = |name: String, before: &str, delivery: &Delivery| {
-        let fact = Fact::known(name, format!("{before}{}", report_alerts::delivery(delivery, look, now)));
+    let went = |name: String, to: &str, delivery: &Delivery| {
+        let fact = Fact::known(name, format!("{to}: {}", report_alerts::delivery(delivery, look, now)));
         if delivery.failure.is_some() { fact.trouble() } else { fact }
     };
     let list = AlertList::of(&outbox, &super::alert::names(setup));
     let of_receiver = |receiver: &ListedReceiver| {
-        let fact = went(receiver.name.clone(), &format!("{}, {}: ", receiver.kind, receiver.place), &receiver.delivery);
+        let to = format!("{}, {}", receiver.kind, receiver.place);
+        let fact = went(receiver.name.clone(), &to, &receiver.delivery);
         if fact.trouble { fact.remedy(format!("`hostler alert test {}` tries it", receiver.name)) } else { fact }
     };
     let mut facts: Vec<Fact> = list.receivers.iter().map(of_receiver).collect();
@@ -178,14 +182,9 @@ fn alerts(setup: &Setup, look: &Look) -> Section {
         let none = Reading::Unavailable(Why::new("the config names none: nobody is told"));
         facts.push(Fact::new("receivers", none).remedy("`[[alerts.to]]` in the config names who is told of findings"));
     }
-    facts.extend(
-        setup
-            .config
-            .alerts
-            .heartbeat
-            .as_ref()
-            .map(|heartbeat| went("heartbeat".to_owned(), &format!("{}: ", heartbeat.to), &outbox.heartbeat)),
-    );
+    let heartbeat = setup.config.alerts.heartbeat.as_ref();
+    facts.extend(heartbeat.map(|beat| went("heartbeat".to_owned(), &beat.to.to_string(), &outbox.heartbeat)));
+    facts.extend(spoilt.map(|why| Fact::new("told", why).trouble()));
     Section { id: "alerts", title: "Alerts", facts }
 }
 

@@ -125,6 +125,11 @@ pub struct Outbox {
     pub heartbeat: Delivery,
 }
 
+impl Outbox {
+    /// The format.
+    pub const SCHEMA: u32 = 1;
+}
+
 /// One alert as it stood last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptAlert {

@@ -27,7 +27,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(10);
 
 /// The most that is kept of one text, bytes.
-const TEXT_BYTES: usize = 4096;
+pub(super) const TEXT_BYTES: usize = 4096;
 
 /// The rights of a file in `folder`: the group's too where the folder is the group's.
 pub(super) fn mode_in(folder: &Path) -> io::Result<u32> {

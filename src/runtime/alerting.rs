@@ -68,7 +68,10 @@ impl Alerting {
     /// [`LocalSet`](tokio::task::LocalSet).
     pub fn start(setup: &Setup, now: Moment) -> Self {
         let settings = if setup.demo { AlertSettings::default() } else { setup.config.alerts.clone() };
-        let outbox = setup.state_dir.outbox().unwrap_or_default();
+        let outbox = setup.state_dir.outbox().unwrap_or_else(|error| {
+            tracing::warn!(%error, "It is not known what receivers were told: they may hear it twice.");
+            Outbox::default()
+        });
         Self::begin(settings, setup.state_dir.clone(), outbox, now)
     }
 

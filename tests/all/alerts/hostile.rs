@@ -161,7 +161,10 @@ fn the_list_tells_who_knows_and_who_waits() {
     let doctor = home.run(&["doctor"]);
     let part = "`hostler alert test phone` tries it";
     assert!(doctor.code == 1 && doctor.out.contains(part), "{}", doctor.out);
-    // What is spoilt is begun anew.
+    // What is spoilt is told with the remedy.
     fs::write(home.state().join("alerts.json"), "{\"alerts\": 7").unwrap();
-    assert!(home.run(&["alert", "list"]).out.starts_with("Nothing is to be told.\n"));
+    home.run(&["alert", "list"]).refused(1, "alerts.json: it cannot be understood");
+    fs::write(home.state().join("alerts.json"), "{\"schema\": 2}").unwrap();
+    home.run(&["alert", "list"]).refused(1, "a newer hostler wrote it");
+    assert_eq!(home.run(&["doctor"]).code, 1);
 }

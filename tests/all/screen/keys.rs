@@ -206,6 +206,7 @@ fn keys_in_the_findings_act_on_their_subject() {
     desk.press_see("z", " Snooze ");
     desk.see("container.oom  agents-n8n-worker-1");
     desk.press("Esc");
+    desk.miss(" Snooze ");
     // Whoever sees to it says so: it is silent until it clears.
     desk.press_see("a", "container.oom   since");
     desk.press_see("Z", " Acknowledge ");
