@@ -85,7 +85,10 @@ pub use model_update::{
     ModelAnswer, ModelRelease, ModelUpdate, ModelUpdateSample, Standing, WatchedFamily, WatchedRelease,
 };
 pub use moment::Moment;
-pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb, command_line};
+pub use op::{
+    ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb, WordChange, WordList,
+    command_line,
+};
 pub use plan::{Choice, Item, Plan, Step};
 pub use platform::{Platform, PlatformHealth, PlatformKind, PlatformSample, RequestCounts};
 pub use protected::{NamePattern, NoPattern, Protected};

@@ -43,7 +43,7 @@ pub use homes::ModelHomes;
 pub use http::{Answer, Http, HttpError, Lines, Origin, OriginError, with_parameters};
 pub use journal::Journal;
 pub use lane::{Lane, Reader, Unread};
-pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};
+pub use nvml::{Library as NvmlLibrary, Nvidia, card_memories, driver_mismatch, driver_versions};
 pub use reach::reach;
 pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit, sha256};
 pub use space::{Space, statvfs};

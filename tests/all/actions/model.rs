@@ -14,6 +14,7 @@ mod link;
 mod prune;
 mod pull;
 mod relocate;
+mod service;
 
 const KEPT: &str = "chat:latest-hostler-previous-1";
 
