@@ -26,6 +26,7 @@ mod log;
 mod model_name;
 mod model_op;
 mod model_origin;
+mod model_role;
 mod model_update;
 mod moment;
 mod op;
@@ -71,7 +72,7 @@ pub use image::{
 };
 pub use images_seen::{ImageSeen, ImagesSeen};
 pub use inspection::{Inspection, InspectionLine};
-pub use journal::{JournalEntry, JournalRecord, parse_until};
+pub use journal::{JournalEntry, JournalRecord, Review, parse_until};
 pub use kept::{is_trial, kept_name, kept_of, kept_reference, kept_repository, trial_name};
 pub use library::{
     Leftover, Leftovers, LibraryPlace, LibraryProblem, LibraryProblemKind, LibrarySample, ModelShape, ModelStore,
@@ -81,6 +82,7 @@ pub use log::{LogBatch, LogLevel, LogLine, LogOrigin};
 pub use model_name::{ModelName, NoModelName, TagTooLong};
 pub use model_op::{FilePlace, ModelOp, Over, ServedModel};
 pub use model_origin::{ModelOrigin, NoOrigin};
+pub use model_role::ModelRole;
 pub use model_update::{
     ModelAnswer, ModelRelease, ModelUpdate, ModelUpdateSample, Standing, WatchedFamily, WatchedRelease,
 };
