@@ -301,7 +301,7 @@ impl TableRow for Row {
 
 /// Bytes in a place that no model needs.
 fn left_over(place: &LibraryPlace) -> u64 {
-    place.orphans.known().map_or(0, |orphans| orphans.bytes) + place.partial.bytes
+    place.orphans.known().map_or(0, |orphans| orphans.bytes) + place.partial.bytes + place.pieces.bytes
 }
 
 /// `▾ Ollama  /var/lib/ollama  214 GiB · 3.1 GiB orphaned`.
