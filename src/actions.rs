@@ -94,7 +94,7 @@ pub struct Wish {
     /// Optional steps that are left out.
     pub without: Vec<String>,
     /// The tag to which an image goes, or which is passed over; `None` for the one that it has, and for all that are newer.
-    /// Of a model: the alias to which it is promoted.
+    /// Of a model: the alias to which it is promoted; of a server, the model that it shall have.
     pub to: Option<String>,
 }
 

@@ -32,6 +32,7 @@ pub mod metric;
 mod model_name;
 mod model_op;
 mod model_origin;
+mod model_role;
 mod model_update;
 mod moment;
 mod op;
@@ -85,7 +86,7 @@ pub use image::{
 pub use images_seen::{ImageSeen, ImagesSeen};
 pub use inspection::{Inspection, InspectionLine};
 pub use inventory::{Inventory, Missing, Remembered, RunningContainer};
-pub use journal::{JournalEntry, JournalRecord, parse_since, parse_until};
+pub use journal::{JournalEntry, JournalRecord, Review, parse_since, parse_until};
 pub use keeping::Keeping;
 pub use kept::{is_trial, kept_name, kept_of, kept_reference, kept_repository, trial_name};
 pub use library::{
@@ -98,11 +99,15 @@ pub use metric::{METRICS, Metric, NoSeries, SeriesKey, Worse};
 pub use model_name::{ModelName, NoModelName, TagTooLong};
 pub use model_op::{FilePlace, ModelOp, Over, ServedModel};
 pub use model_origin::{ModelOrigin, NoOrigin};
+pub use model_role::ModelRole;
 pub use model_update::{
     ModelAnswer, ModelRelease, ModelUpdate, ModelUpdateSample, Standing, WatchedFamily, WatchedRelease,
 };
 pub use moment::Moment;
-pub use op::{ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb, command_line};
+pub use op::{
+    ComposeProgram, ComposeService, ContainerRef, Guard, Op, OwnCommand, Probe, Verb, WordChange, WordList,
+    command_line,
+};
 pub use past::{Past, PastPoint};
 pub use plan::{Choice, Item, Plan, Step};
 pub use platform::{Platform, PlatformHealth, PlatformKind, PlatformSample, RequestCounts};

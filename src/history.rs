@@ -303,9 +303,6 @@ impl StateDir {
         }
     }
 
-    /// What receivers of alerts were told, as far as it can be understood; its texts are stripped.
-    pub fn outbox(&self) -> Option<Outbox> {
-        files::read_json(&self.path()?.join(ALERTS))
     /// What receivers of alerts were told, its texts stripped; nothing where nobody was told anything yet.
     ///
     /// # Errors

@@ -47,7 +47,7 @@ pub use http::{Answer, Http, HttpError, Lines, Origin, OriginError, with_paramet
 pub use journal::Journal;
 pub use lane::{Lane, Reader, Unread};
 pub use listen::{Asked, Offer, listen};
-pub use nvml::{Library as NvmlLibrary, Nvidia, driver_mismatch, driver_versions};
+pub use nvml::{Library as NvmlLibrary, Nvidia, card_memories, driver_mismatch, driver_versions};
 pub use reach::reach;
 pub use registry::{Login, OpenRegistries, Registries, ReleaseNotes, Tags, Visit, sha256};
 pub use secret::SecretRef;

@@ -20,7 +20,8 @@ mod usage;
 mod volumes;
 
 pub use docker::Finder;
-pub use library::{Day, LibrarySettings, NamingConvention, NoConvention, model_store, model_stores};
+pub use engines::engine_options;
+pub use library::{Day, LibrarySettings, NamingConvention, NoConvention, model_store, model_stores, stored_models};
 pub use roster::{Known, Roster};
 
 use std::sync::Arc;

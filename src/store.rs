@@ -51,8 +51,8 @@ use jiff::Timestamp;
 use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
     HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Keeping, LibrarySample, ModelUpdate,
-    ModelUpdateSample, Moment, Past, PlatformSample, Remembered, Run, Sample, ScheduleStanding, ServedLedger, SourceId,
-    Thresholds, TrendSample, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    ModelUpdateSample, Moment, Past, PlatformSample, Remembered, Review, Run, Sample, ScheduleStanding, ServedLedger,
+    SourceId, Thresholds, TrendSample, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -96,8 +96,8 @@ pub struct State {
     pub published_models: Slot<ModelUpdateSample>,
     /// How each model on disk stands, by the two above; by its path.
     model_updates: HashMap<String, Vec<ModelUpdate>>,
-    /// When somebody last looked through what is new of the families that are watched.
-    pub models_reviewed: Option<Timestamp>,
+    /// When somebody last looked through what is new of the families that are watched, and who.
+    pub models_reviewed: Option<Review>,
     /// What each engine was last recorded to serve.
     served: ServedLedger,
     /// What people decided about updates.
@@ -344,7 +344,8 @@ impl State {
                 | JournalEntry::ScheduleSigned { .. }
                 | JournalEntry::Note { .. } => self.journal.push(record),
                 JournalEntry::ModelsReviewed => {
-                    self.models_reviewed = self.models_reviewed.max(Some(record.at));
+                    let review = Review { at: record.at, by: record.by.clone() };
+                    self.models_reviewed = self.models_reviewed.take().max(Some(review));
                     self.journal.push(record);
                 }
                 JournalEntry::Served(served) => {

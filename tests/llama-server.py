@@ -6,12 +6,14 @@ Ollama, which starts it too, gives it more options than there are here: those ar
 """
 
 import argparse
+import os
 import signal
 
 import xllamacpp
 
 parser = argparse.ArgumentParser(prog="llama-server")
-parser.add_argument("--model", "-m", required=True)
+model = os.environ.get("LLAMA_ARG_MODEL")
+parser.add_argument("--model", "-m", default=model, required=not model)
 parser.add_argument("--alias", help="name of the model in the answers (default: its path)")
 parser.add_argument("--host", default="127.0.0.1")
 parser.add_argument("--port", type=int, default=8080)

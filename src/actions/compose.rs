@@ -11,15 +11,19 @@
 
 mod env;
 mod expression;
+mod files;
 mod tag;
+mod word;
+mod words;
 mod yaml;
 
 pub(super) use tag::with_tag;
+pub(super) use word::WordPart;
 
 use std::io;
 use std::path::Path;
 
-use tag::Files;
+use files::{Edited, Files};
 
 use super::ops::replaced;
 use super::target::Target;
@@ -72,6 +76,31 @@ pub(super) async fn retag(
     tag: &str,
     plan: &mut Plan,
 ) -> Result<Option<ComposeService>, Refusal> {
+    let image = &target.container.image;
+    edit(desk, target, plan, |files, service| tag::edit(files, service, image, tag)).await
+}
+
+/// The same for a part of a word of its command, or of a variable, which then says `new`; `what` is called so in words about
+/// it.
+///
+/// # Errors
+/// When the files are there and must be edited by hand.
+pub(super) async fn reword(
+    desk: &Desk,
+    target: &Target,
+    part: &WordPart,
+    new: (&str, &str),
+    plan: &mut Plan,
+) -> Result<Option<ComposeService>, Refusal> {
+    edit(desk, target, plan, |files, service| word::edit(files, service, part, new)).await
+}
+
+async fn edit(
+    desk: &Desk,
+    target: &Target,
+    plan: &mut Plan,
+    edit: impl FnOnce(&Files, &str) -> Result<Edited, String>,
+) -> Result<Option<ComposeService>, Refusal> {
     let Some(service) = service_of(target) else { return Ok(None) };
     let Some(files) = read(desk, &service).await? else {
         plan.warnings.push(format!(
@@ -81,7 +110,7 @@ pub(super) async fn retag(
         ));
         return Ok(None);
     };
-    let edited = tag::edit(&files, &service.service, &target.container.image, tag).map_err(Refusal::new)?;
+    let edited = edit(&files, &service.service).map_err(Refusal::new)?;
     if let Some(variable) = &edited.shared {
         plan.warnings.push(format!(
             "`{variable}` in {} stands in more than one place: the next `docker compose up` changes those, too",

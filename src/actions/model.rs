@@ -1,8 +1,10 @@
 //! Actions on models: load, unload, promote, roll back, pull, delete, move, prune. What a name meant before is kept under a name of its
 //! own, which costs no bytes, so that going back is a matter of names.
 
+mod argument;
 mod delete;
 mod link;
+mod mounted;
 mod place;
 mod promote;
 mod prune;
@@ -10,6 +12,8 @@ mod pull;
 mod relocate;
 mod residency;
 mod rollback;
+mod room;
+mod service;
 mod versions;
 
 pub(super) use delete::Delete;

@@ -193,7 +193,9 @@ async fn on_the_engine(op: &Op, bench: &mut Bench<'_>) -> Result<Done, Trouble> 
         Op::KeepImage { image, container } => images::keep(bench, image, container).await,
         Op::Pull { reference } => images::pull(bench, reference).await,
         Op::Tag { image, reference } => images::tag(bench, image, reference).await,
-        Op::Create { like, image, service } => recreate::create(bench, like, image, service.as_ref()).await,
+        Op::Create { like, image, service, word } => {
+            recreate::create(bench, like, image, (service.as_ref(), word.as_ref())).await
+        }
         Op::CopyVolume { volume, container, path } => trial::copy(bench, volume, container, path).await,
         Op::StartTrial { like, image } => trial::start(bench, like, image).await,
         Op::EndTrial => trial::end(bench).await,

@@ -52,7 +52,10 @@ pub(super) fn interrupted(runs: &[Run], is_about: impl Fn(&Run) -> bool) -> Resu
 }
 
 /// A container that is made while library and module of the driver differ gets no GPU.
-async fn driver(desk: &Desk, targets: &[Target]) -> Result<(), Refusal> {
+///
+/// # Errors
+/// When they do, and one of these has GPUs.
+pub(super) async fn driver(desk: &Desk, targets: &[Target]) -> Result<(), Refusal> {
     let Some(target) = targets.iter().find(|target| target.container.wants_gpu) else { return Ok(()) };
     let fs = desk.ports.fs.clone();
     let Some((loaded, on_disk)) = desk.blocking(move || driver_mismatch(&fs)).await? else { return Ok(()) };

@@ -50,7 +50,7 @@ impl Action for Rollback {
                 step.items.push(Item { name: image, ..Item::default() });
                 plan.steps.push(step);
                 let service = compose::write_back(desk, target, &kept, &mut plan).await?;
-                plan.steps.push(make(target, &reference, service));
+                plan.steps.push(make(target, &reference, service, None));
                 plan.kept.push(format!("the present {shown} and its image: roll back again to return to it"));
             }
             plan.steps.extend(replace(&targets, desk, &runs).await?);

@@ -8,7 +8,7 @@ use super::ops;
 use super::target::{Target, resolve};
 use super::{Action, Desk, Refusal, Wish, backup, compose, gate, kept, lifecycle, newer, preflight};
 use crate::domain::{
-    ActionSpec, ComposeService, DataPlace, Guard, Item, Op, Plan, Risk, Run, Step, Verb, short_image_id,
+    ActionSpec, ComposeService, DataPlace, Guard, Item, Op, Plan, Risk, Run, Step, Verb, WordChange, short_image_id,
 };
 
 /// Updates containers to the newest image of their reference, or of another tag.
@@ -36,7 +36,7 @@ impl Action for Update {
                     }
                     _ => compose::follow(desk, target, &mut plan).await?,
                 };
-                plan.steps.push(make(target, &reference, service));
+                plan.steps.push(make(target, &reference, service, None));
                 plan.kept.push(format!("{} and its image, for roll back", target.shown()));
                 plan.commands.push(format!("docker pull {reference}, and {} made again", target.container.name));
             }
@@ -152,13 +152,18 @@ fn fetch(target: &Target, reference: &str) -> [Step; 2] {
     [kept.guarded(Guard::Same { container }), pulled]
 }
 
-/// The step that makes a container from another image beside one. `service` is what compose takes the new one for, where its
-/// files were edited.
+/// The step that makes a container from another image, or with another word, beside one. `service` is what compose takes the
+/// new one for, where its files were edited.
 ///
 /// Taking it back is what ends taking everything back: the old container starts when names and data are its own again.
-pub(super) fn make(target: &Target, reference: &str, service: Option<ComposeService>) -> Step {
+pub(super) fn make(
+    target: &Target,
+    reference: &str,
+    service: Option<ComposeService>,
+    word: Option<WordChange>,
+) -> Step {
     let (container, shown) = (target.reference(), target.shown());
-    let create = Op::Create { like: container.clone(), image: reference.to_owned(), service };
+    let create = Op::Create { like: container.clone(), image: reference.to_owned(), service, word };
     let title = format!("make {shown} again beside the old one");
     let mut step = Step::new(format!("create {shown}"), title, Risk::Safe, create)
         .guarded(Guard::Same { container: container.clone() });

@@ -21,6 +21,15 @@ pub struct JournalRecord {
     pub entry: JournalEntry,
 }
 
+/// When somebody last looked through something, and who.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Review {
+    /// When.
+    pub at: Timestamp,
+    /// The login name.
+    pub by: String,
+}
+
 /// What was said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]

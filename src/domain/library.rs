@@ -197,6 +197,8 @@ pub struct LibraryPlace {
     pub orphans: Reading<Leftovers>,
     /// Downloads that were not finished.
     pub partial: Leftovers,
+    /// What its programs keep to fetch faster, and fetch again where it is gone: Hugging Face's pieces of files (`xet`).
+    pub pieces: Leftovers,
     /// Tokens in plain text that belong to this store.
     pub secrets: Vec<SecretFile>,
     /// What could not be read, or is not as it should be.

@@ -102,6 +102,30 @@ pub struct ComposeService {
     pub env_files: Vec<String>,
 }
 
+/// A list of words that a container is made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+pub enum WordList {
+    /// Its entry point.
+    Entrypoint,
+    /// What follows that.
+    Cmd,
+    /// Its variables, each `NAME=value`.
+    Env,
+}
+
+/// A word of a container that is another one in what is made like it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordChange {
+    /// The list in which it stands.
+    pub list: WordList,
+    /// Its place there, counted from 0.
+    pub index: usize,
+    /// What it says.
+    pub from: String,
+    /// What it will say.
+    pub to: String,
+}
+
 /// A program of the operator's: no shell reads its words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnCommand {
@@ -212,6 +236,9 @@ pub enum Op {
         /// The service whose hash its compose label gets, where the files were edited; `None` where the label stays.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         service: Option<ComposeService>,
+        /// The word that is another one in it; `None` where all are as they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        word: Option<WordChange>,
     },
     /// Write a whole file of the machine.
     PutFile {

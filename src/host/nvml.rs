@@ -230,6 +230,18 @@ pub fn driver_versions(library: &Library, fs: &RootedFs) -> Result<GpuDriver, Fa
     Ok(versions)
 }
 
+/// Bytes of memory of each card, as far as the cards tell. Blocks for as long as the driver does.
+///
+/// # Errors
+/// As [`driver_versions`].
+pub fn card_memories(library: &Library, fs: &RootedFs) -> Result<Vec<u64>, Failure> {
+    let nvml = open(library, fs)?;
+    let of_card = |index| nvml.device_by_index(index)?.memory_info().map(|memory| memory.total);
+    let memories = (0..nvml.device_count().unwrap_or(0)).filter_map(|index| of_card(index).ok()).collect();
+    shut_down(Arc::new(nvml));
+    Ok(memories)
+}
+
 fn open(library: &Library, fs: &RootedFs) -> Result<ManuallyDrop<Nvml>, Failure> {
     let opened = Nvml::builder().lib_path(OsStr::new(&library.path)).init();
     opened.map(ManuallyDrop::new).map_err(|error| words::opening(&error, library, fs))

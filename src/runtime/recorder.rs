@@ -173,6 +173,7 @@ impl Recorder {
         self.trending.look_if_due(&self.core.state, at);
         self.second_count += 1;
         self.keeper.keep_served(&self.core.state);
+        self.keeper.keep_cleared(&self.core.state);
         if self.second_count.is_multiple_of(REMEMBER_EVERY) {
             self.keeper.remember(&self.core.state);
             self.keeper.keep_answers(&self.core.state);

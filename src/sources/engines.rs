@@ -10,6 +10,8 @@ mod ledger;
 mod options;
 mod probe;
 
+pub use options::engine_options;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;

@@ -113,6 +113,14 @@ pub fn model_stores(fs: &RootedFs, folders: &[String], containers: &[Container])
     places(fs, &roots::roots(&ModelHomes::of_this_process(), folders, containers))
 }
 
+/// The models in these stores, and in what these containers mount, headers and all, looked at once. Blocks as long as the file
+/// systems do.
+pub fn stored_models(fs: &RootedFs, stores: &[(ModelStore, String)], containers: &[Container]) -> LibrarySample {
+    let named = stores.iter().map(|(store, path)| roots::known(path, *store));
+    let roots: Vec<Root> = named.chain(containers.iter().flat_map(roots::of_container)).collect();
+    scan::scan(fs, &roots, &LibrarySettings::default(), &mut Memory::default())
+}
+
 /// One store of models, looked at once; `None` where it is gone.
 pub fn model_store(fs: &RootedFs, store: ModelStore, path: &str) -> Option<LibraryPlace> {
     places(fs, &[roots::known(path, store)]).pop()

@@ -37,7 +37,8 @@ impl State {
             }
         };
         let families = sample.families.iter();
-        families.map(|family| WatchedFamily::of(family, sample, self.models_reviewed, &cards)).collect()
+        let reviewed = self.models_reviewed.as_ref().map(|review| review.at);
+        families.map(|family| WatchedFamily::of(family, sample, reviewed, &cards)).collect()
     }
 
     /// What engines serve that is not in the journal yet; nothing as long as one of the sources that tell it was not read.

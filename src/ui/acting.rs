@@ -1,10 +1,15 @@
 //! From a key to what an action shall work on: marked rows, else the selected one, else the subject of a finding.
 
+use std::path::Path;
+
 use super::command::Command;
 use super::list::RowKey;
 use super::popups::{Form, MenuKind, Popup, RunView};
 use super::{Intent, Ui};
-use crate::domain::{ActionSpec, ContainerState, Endpoint, EngineKind, Moment, Plan, Residency, Risk, Run, Subject};
+use crate::domain::{
+    ActionSpec, ContainerMount, ContainerState, Endpoint, EngineKind, ModelStore, Moment, Plan, Residency, Risk, Run,
+    StoredModel, Subject, WeightsFormat,
+};
 use crate::store::State;
 
 impl Ui {
@@ -21,6 +26,16 @@ impl Ui {
         // What is pulled need not be there yet.
         if spec.id == "model.pull" {
             self.popup = Some(Popup::Form(Form::pull(self.pulled(state, now))));
+            return Vec::new();
+        }
+        // A server in a container has one model, and is given another.
+        if matches!(spec.id, "model.promote" | "model.rollback")
+            && let Some(server) = self.selected_server(state, now)
+        {
+            if spec.id == "model.rollback" {
+                return self.plan(spec, vec![server], None, now);
+            }
+            self.menu(MenuKind::Model(server));
             return Vec::new();
         }
         // What works on the whole box works on nothing that is selected.
@@ -61,6 +76,36 @@ impl Ui {
     pub(super) fn aliases_for(&self, target: &str) -> impl Iterator<Item = &str> {
         let is_file = target.starts_with('/');
         self.setup.aliases.iter().map(String::as_str).filter(move |alias| alias.starts_with('/') == is_file)
+    }
+
+    /// The selected server, or that of the selected model, where it serves one model in a container.
+    fn selected_server(&self, state: &State, now: Moment) -> Option<String> {
+        let (RowKey::Engine(endpoint) | RowKey::Model(endpoint, _)) = self.selected(state, now)? else { return None };
+        let engine = state.engine_at(&endpoint).filter(|engine| engine.kind != EngineKind::Ollama)?;
+        state.container_of(engine)?;
+        Some(engine.subject())
+    }
+
+    /// The models on disk that this server sees, as they are named to it, each with its bytes.
+    pub(super) fn models_for(state: &State, server: &str) -> Vec<(String, u64)> {
+        let engines = state.engines.get().map_or(&[][..], |sample| &sample.engines);
+        let Some(engine) = engines.iter().find(|engine| engine.subject() == server) else { return Vec::new() };
+        let container = state.container_of(engine).and_then(|id| state.container(id));
+        let mounts = container.map_or(&[][..], |container| &container.mounts);
+        let format = if engine.kind == EngineKind::LlamaCpp { WeightsFormat::Gguf } else { WeightsFormat::Safetensors };
+        let is_seen = |stored: &&StoredModel| {
+            let below = |mount: &ContainerMount| Path::new(&stored.path).starts_with(&mount.source);
+            let is_one = stored.weights.known().is_some_and(|weights| weights.format == format);
+            // One of several files of a repository has no name by which a server is told of it.
+            let named = stored.store == ModelStore::Folder || format == WeightsFormat::Safetensors;
+            is_one && named && stored.store != ModelStore::Ollama && mounts.iter().any(below)
+        };
+        let models = state.library.get().map_or(&[][..], |library| &library.models).iter().filter(is_seen);
+        let name = |stored: &StoredModel| match stored.store {
+            ModelStore::Folder => stored.path.clone(),
+            _ => stored.name.clone(),
+        };
+        models.map(|stored| (name(stored), stored.size_bytes)).collect()
     }
 
     /// What the form of a pull begins with: the selected model where Ollama has it, else the Ollama that is selected.
@@ -203,8 +248,8 @@ impl Ui {
 
     /// Whether the key for an action may do anything here.
     pub fn may_act(&self, command: Command) -> bool {
-        let acts =
-            command.action().is_some() || matches!(command, Command::StartStop | Command::LoadUnload | Command::Shell);
+        let acts = command.action().is_some()
+            || matches!(command, Command::StartStop | Command::LoadUnload | Command::Shell | Command::ReviewModels);
         !(acts && (self.setup.read_only || self.setup.demo))
     }
 }

@@ -134,6 +134,8 @@ pub enum Command {
     Views,
     /// Load the selected model, or unload it.
     LoadUnload,
+    /// Sign that one looked through what is new of the models that are watched.
+    ReviewModels,
     /// The next error.
     NextError,
     /// The error before.
@@ -194,7 +196,7 @@ impl Command {
                 Some(Subject::Model) => Context::Models,
             },
             Self::ContainerLogs | Self::Inspect | Self::Views | Self::StartStop | Self::Shell => Context::Containers,
-            Self::LoadUnload => Context::Models,
+            Self::LoadUnload | Self::ReviewModels => Context::Models,
             Self::NextError | Self::PreviousError | Self::Wrap => Context::Logs,
             Self::Snooze | Self::Accept | Self::Acknowledge => Context::Findings,
             _ => Context::Global,
@@ -255,6 +257,7 @@ impl Command {
             Self::Journal => "journal",
             Self::StartStop => "start or stop",
             Self::LoadUnload => "load or unload",
+            Self::ReviewModels => "models reviewed",
             Self::Shell => "shell",
             Self::Act(_) | Self::Own(_) => self.action().map_or("", |spec| spec.title),
             Self::Theme => "theme",

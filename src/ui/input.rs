@@ -14,7 +14,7 @@ use super::list::{ListId, RowKey};
 use super::popups::{self, Form, Inspect, Menu, MenuKind, Popup};
 use super::tabs::{TABS, TabId, tab};
 use super::{Intent, Ui};
-use crate::domain::Moment;
+use crate::domain::{JournalEntry, Moment};
 use crate::store::{RANGES, State};
 
 impl Ui {
@@ -159,6 +159,7 @@ impl Ui {
             Command::Inspect => return self.inspect(state, now),
             Command::StartStop => return self.start_or_stop(state, now),
             Command::LoadUnload => return self.load_or_unload(state, now),
+            Command::ReviewModels => return self.review_models(state, now),
             Command::Shell => return self.shell(state, now),
             Command::Act(_) | Command::Own(_) => {
                 return command.action().map_or_else(Vec::new, |spec| self.act(spec, state, now));
@@ -461,6 +462,21 @@ impl Ui {
         } else {
             self.popup = Some(Popup::Form(Form::note()));
         }
+    }
+
+    /// Signs that what is new of the models that are watched was looked through.
+    fn review_models(&mut self, state: &State, now: Moment) -> Vec<Intent> {
+        let against = if self.setup.read_only {
+            "read-only: nothing is signed"
+        } else if self.setup.demo {
+            "a demo keeps nothing"
+        } else if state.watched_families().is_empty() {
+            "no family of models is watched: name some under [models] watch in the config"
+        } else {
+            return vec![Intent::Record(JournalEntry::ModelsReviewed)];
+        };
+        self.say(against, now);
+        Vec::new()
     }
 
     fn freeze(&mut self, state: &State, now: Moment) {

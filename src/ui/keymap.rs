@@ -170,6 +170,7 @@ const DEFAULTS: &[(Command, &[&str])] = &[
     (Command::Shell, &["x"]),
     (Command::Views, &["v"]),
     (Command::LoadUnload, &["o"]),
+    (Command::ReviewModels, &["R"]),
     (Command::NextError, &["e"]),
     (Command::PreviousError, &["E"]),
     (Command::Wrap, &["w"]),

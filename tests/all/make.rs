@@ -551,6 +551,7 @@ pub(crate) fn library_place(path: &str) -> LibraryPlace {
         total_bytes: GIB,
         orphans: Reading::Known(Leftovers::default()),
         partial: Leftovers::default(),
+        pieces: Leftovers::default(),
         secrets: Vec::new(),
         problems: Vec::new(),
     }

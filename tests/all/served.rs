@@ -23,24 +23,32 @@ fn what_is_served_is_recorded_once_and_again_when_it_changes() {
     let server = Double::ollama_0_33_0();
     let port = server.address().port();
     let home = Home::with(&format!("[sources]\nengines = [\"http://{}\"]\n", server.address()));
-    let model = home.path().join(".ollama/models/manifests/registry.ollama.ai/library/qwen3");
-    fs::create_dir_all(&model).unwrap();
-    fs::create_dir_all(home.path().join(".ollama/models/blobs")).unwrap();
+    // A machine on which nothing listens but what the config names: nobody else is asked.
+    let root = home.path().join("root");
+    let models = root.join(home.path().strip_prefix("/").unwrap()).join(".ollama/models");
+    let model = models.join("manifests/registry.ollama.ai/library/qwen3");
+    for folder in [&model, &models.join("blobs"), &root.join("proc/net")] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    fs::write(root.join("proc/net/tcp"), "  sl  local_address rem_address   st\n").unwrap();
     fs::write(model.join("8b"), MANIFEST).unwrap();
+    let look = |more: &[&str]| {
+        home.run(&[&["snapshot", "--json", "--rootfs", root.to_str().unwrap()], more].concat());
+    };
 
-    home.run(&["snapshot", "--json", "--read-only"]);
+    look(&["--read-only"]);
     assert!(served(&home, port).is_empty(), "who may only read writes nothing");
-    home.run(&["snapshot", "--json"]);
+    look(&[]);
     let first = served(&home, port);
     assert_eq!(first.len(), 1, "{first:?}");
     let digest = sha256(MANIFEST.as_bytes()).trim_start_matches("sha256:").to_owned();
     assert_eq!((&first[0]["model"], &first[0]["digest"]), (&json!("qwen3:8b"), &json!(digest)));
     assert_eq!((&first[0]["engine_version"], &first[0]["driver"]), (&json!("0.33.0"), &Value::Null));
-    home.run(&["snapshot", "--json"]);
+    look(&[]);
     assert_eq!(served(&home, port), first, "another process writes nothing twice");
 
     server.reply("/api/version", answer("200 OK", "{\"version\":\"0.34.0\"}"));
-    home.run(&["snapshot", "--json"]);
+    look(&[]);
     let both = served(&home, port);
     assert_eq!((both.len(), &both[1]["engine_version"]), (2, &json!("0.34.0")));
     let journal = home.run(&["journal"]).out;

@@ -1,8 +1,8 @@
-//! The image of a service as compose reads it: text with variables in it.
+//! A value of a compose file as compose reads it: text with variables in it.
 
 use std::ops::Range;
 
-/// A part of an image's expression.
+/// A part of a value's expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part<'a> {
     /// As it stands.
@@ -38,7 +38,7 @@ pub(super) fn parts(expression: &str) -> Result<Vec<Part<'_>>, String> {
             parts.push(Part::Text { at: at..at + dollar });
         }
         let (part, length) = variable(&rest[dollar + 1..], at + dollar + 1)
-            .ok_or_else(|| format!("hostler does not understand `{}` in the image", &rest[dollar..]))?;
+            .ok_or_else(|| format!("hostler does not understand `{}`", &rest[dollar..]))?;
         parts.push(part);
         at += dollar + 1 + length;
     }

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 
-use super::tag::{Edited, Files, edit};
+use super::tag::edit;
 use super::*;
 
 macro_rules! fixture {

@@ -1,26 +1,18 @@
 //! Delete: a model goes with the bytes that only it holds. What is in use, or what one would return to, goes only if that is
 //! said twice.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
 use futures_util::future::LocalBoxFuture;
-use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use super::place::{Place, Server, only};
 use super::promote::is_alias;
 use super::versions::Names;
-use crate::actions::{Action, Desk, Refusal, Wish, hex, ops};
-use crate::domain::{ActionSpec, EngineKind, Item, ModelName, ModelOp, Op, Plan, Risk, Step, units};
+use crate::actions::{Action, Desk, Refusal, Wish, ops};
+use crate::domain::{ActionSpec, EngineKind, Item, ModelName, ModelOp, ModelStore, Op, Plan, Risk, Step, units};
 use crate::engines::{HeldModel, Ollama};
-use crate::host::{RootedFs, edit};
+use crate::sources::stored_models;
 
 /// The word of the step that deletes.
 const STEP: &str = "delete";
-
-/// Manifests that are read at most: one with thousands of models is none of this box.
-const MANIFESTS: usize = 4_000;
 
 /// Deletes one model of Ollama.
 pub(in crate::actions) struct Delete;
@@ -108,8 +100,12 @@ async fn freed(desk: &Desk, server: &Server, names: &Names<'_>, held: &HeldModel
         // Of a container the path is one inside it.
         let inside = server.owner.as_ref().filter(|owner| owner.container.is_some());
         let root = inside.map_or_else(|| root.clone(), |owner| format!("/proc/{}/root{root}", owner.pid));
-        let (fs, digest) = (desk.ports.fs.clone(), held.digest.clone());
-        desk.blocking(move || alone(&manifests(&fs, &root)?, &digest)).await.ok().flatten()
+        let fs = desk.ports.fs.clone();
+        let seen = desk.blocking(move || stored_models(&fs, &[(ModelStore::Ollama, root)], &[])).await.ok()?;
+        // A manifest that cannot be read may name any layer.
+        seen.places.first()?.orphans.known()?;
+        let model = seen.models.iter().find(|model| model.digest.as_ref() == Some(&held.digest));
+        model.map(|model| model.own_bytes)
     };
     match exact.await {
         Some(bytes) => (Some(bytes), format!("frees {}", units::bytes(bytes))),
@@ -127,60 +123,6 @@ fn folder(modelfile: &str) -> Option<String> {
     folders.find(|folder| folder.starts_with('/') && !folder.split('/').any(|part| part == "..")).map(str::to_owned)
 }
 
-/// The layers of a manifest, each with its bytes, by digest.
-type Layers = BTreeMap<String, u64>;
-
-/// Every manifest below a folder of models (`manifests/HOST/NAMESPACE/MODEL/TAG`): the SHA-256 of each file, and its layers;
-/// `None` where one cannot be read, so that nothing is certain.
-fn manifests(fs: &RootedFs, root: &str) -> Option<Vec<(String, Layers)>> {
-    let mut folders = vec![PathBuf::from(root).join("manifests")];
-    for _ in 0..3 {
-        let mut below = Vec::new();
-        for folder in folders {
-            below.extend(fs.list(&folder).ok()?.into_iter().map(|name| folder.join(name)));
-        }
-        folders = below;
-    }
-    let mut found = Vec::new();
-    for folder in folders {
-        for tag in fs.list(&folder).ok()? {
-            if found.len() == MANIFESTS {
-                return None;
-            }
-            let bytes = edit::whole(fs, &folder.join(tag)).ok()?;
-            found.push((hex(&Sha256::digest(&bytes)), layers(&bytes)?));
-        }
-    }
-    Some(found)
-}
-
-fn layers(manifest: &[u8]) -> Option<Layers> {
-    #[derive(Deserialize)]
-    struct Manifest {
-        config: Layer,
-        #[serde(default)]
-        layers: Vec<Layer>,
-    }
-    #[derive(Deserialize)]
-    struct Layer {
-        digest: String,
-        #[serde(default)]
-        size: u64,
-    }
-    let manifest: Manifest = serde_json::from_slice(manifest).ok()?;
-    let all = manifest.layers.into_iter().chain([manifest.config]);
-    Some(all.map(|layer| (layer.digest, layer.size)).collect())
-}
-
-/// Bytes of the layers that only the manifest with this digest names.
-fn alone(manifests: &[(String, Layers)], digest: &str) -> Option<u64> {
-    let (_, mine) = manifests.iter().find(|(known, _)| known == digest)?;
-    let others: Vec<&Layers> =
-        manifests.iter().filter(|(known, _)| known != digest).map(|(_, layers)| layers).collect();
-    let only_mine = mine.iter().filter(|(layer, _)| !others.iter().any(|other| other.contains_key(*layer)));
-    Some(only_mine.map(|(_, bytes)| bytes).sum())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,26 +133,5 @@ mod tests {
         assert_eq!(folder("# FROM x\nFROM /m/blobs/sha256-ab\nTEMPLATE \"\"").as_deref(), Some("/m"));
         assert_eq!(folder("FROM qwen3:latest"), None);
         assert_eq!(folder("FROM /a/../../etc/blobs/sha256-ab"), None);
-    }
-
-    #[test]
-    fn layers_that_others_hold_stay() {
-        let root = tempfile::tempdir().unwrap();
-        let write = |name: &str, weights: &str| {
-            let path = root.path().join("models/manifests/registry.ollama.ai/library").join(name);
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            let text = format!(
-                r#"{{"config":{{"digest":"c-{weights}","size":7}},"layers":[{{"digest":"{weights}","size":1000}},{{"digest":"licence","size":50}}]}}"#
-            );
-            std::fs::write(&path, &text).unwrap();
-            hex(&Sha256::digest(text.as_bytes()))
-        };
-        let (one, two) = (write("a/latest", "w1"), write("b/1", "w2"));
-        let found = manifests(&RootedFs::new(root.path()), "/models").unwrap();
-        assert_eq!(alone(&found, &one), Some(1007));
-        assert_eq!(alone(&found, &two), Some(1007));
-        assert_eq!(alone(&found, "another"), None);
-        std::fs::write(root.path().join("models/manifests/registry.ollama.ai/library/b/2"), "{").unwrap();
-        assert_eq!(manifests(&RootedFs::new(root.path()), "/models"), None);
     }
 }

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use super::generation;
+use super::mounted::inside;
 use super::place::{Server, servers};
 use super::promote::alias;
-use crate::actions::target::{Target, resolve};
+use crate::actions::target::Target;
 use crate::actions::{Desk, Refusal, Wish, gate, preflight};
 use crate::domain::{
     ActionSpec, EngineKind, Failure, Guard, Item, ModelOp, Op, Plan, Risk, Run, Step, StepState, Verb, units,
@@ -194,9 +195,10 @@ enum Serving {
 }
 
 async fn serving(desk: &Desk, server: &Server, path: &Path) -> Result<Serving, Refusal> {
-    let target = container_of(desk, server).await?;
+    let target = server.container(desk).await?;
     let mut spellings = vec![path.display().to_string()];
-    spellings.extend(target.as_ref().and_then(|target| inside(target, path)));
+    let seen = target.as_ref().and_then(|target| inside(&target.container, path));
+    spellings.extend(seen.map(|path| path.display().to_string()));
     if server.kind == EngineKind::LlamaCpp
         && Router::new(&desk.ports.http, server.origin).is_router().await.unwrap_or(false)
     {
@@ -221,32 +223,6 @@ async fn serving(desk: &Desk, server: &Server, path: &Path) -> Result<Serving, R
     let (fs, pid) = (desk.ports.fs.clone(), owner.pid);
     let line = desk.blocking(move || fs.read(format!("/proc/{pid}/cmdline")).unwrap_or_default()).await?;
     Ok(if line.split('\0').any(is_it) { Serving::ByHand(pid) } else { Serving::No })
-}
-
-/// The container that a server runs in: of one whose port is published, the engine's proxy listens for it.
-async fn container_of(desk: &Desk, server: &Server) -> Result<Option<Target>, Refusal> {
-    let Some(owner) = &server.owner else { return Ok(None) };
-    if owner.container.is_none() && !owner.is_forwarder() {
-        return Ok(None);
-    }
-    let docker = desk.docker().await?;
-    let is_it = |container: &crate::domain::Container| {
-        owner.container.as_ref().map_or_else(
-            || container.ports.iter().any(|port| port.host_port == server.origin.port()),
-            |id| container.id == *id,
-        )
-    };
-    let Some(found) = docker.list().await?.into_iter().find(is_it) else { return Ok(None) };
-    Ok(resolve(docker, &[found.name.to_string()]).await?.pop())
-}
-
-/// The path by which a container knows a file of this host.
-fn inside(target: &Target, path: &Path) -> Option<String> {
-    let mounts = target.raw.get("Mounts")?.as_array()?;
-    mounts.iter().find_map(|mount| {
-        let rest = path.strip_prefix(mount.get("Source")?.as_str()?).ok()?;
-        Some(Path::new(mount.get("Destination")?.as_str()?).join(rest).display().to_string())
-    })
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use futures_util::StreamExt;
 use futures_util::stream;
 
-use crate::actions::target::nearest;
+use crate::actions::target::{self, Target, nearest};
 use crate::actions::{Desk, Refusal};
-use crate::domain::{EngineKind, Failure, ModelName, ModelRef, Reading, ServedModel};
+use crate::domain::{Container, EngineKind, Failure, ModelName, ModelRef, Reading, ServedModel};
 use crate::engines::{self, ENGINES, Probe, STARTERS};
 use crate::host::sockets::{self, Listener, Owner};
 use crate::host::{Origin, foreign};
@@ -39,6 +39,23 @@ impl Server {
     /// The lock that keeps two runs from one name.
     pub(super) fn lock(&self, name: &str) -> String {
         format!("model/{}/{name}", self.word())
+    }
+
+    /// The container that it runs in: of one whose port is published, the engine's proxy listens for it.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub(super) async fn container(&self, desk: &Desk) -> Result<Option<Target>, Refusal> {
+        let Some(owner) = &self.owner else { return Ok(None) };
+        if owner.container.is_none() && !owner.is_forwarder() {
+            return Ok(None);
+        }
+        let docker = desk.docker().await?;
+        let is_it = |container: &Container| {
+            owner.container.as_ref().map_or_else(|| container.publishes(self.origin.port()), |id| container.id == *id)
+        };
+        let Some(found) = docker.list().await?.into_iter().find(is_it) else { return Ok(None) };
+        Ok(target::resolve(docker, &[found.name.to_string()]).await?.pop())
     }
 
     /// The model that has this name.
@@ -84,11 +101,7 @@ impl<'a> Written<'a> {
     /// # Errors
     /// When it is no name.
     pub(super) fn parse(text: &'a str) -> Result<Self, Refusal> {
-        let qualified = text.split_once('/').and_then(|(at, name)| {
-            let (word, port) = at.rsplit_once(':')?;
-            let kind = ENGINES.iter().map(|spec| spec.kind).find(|kind| kind.word() == word)?;
-            Some(Self { at: Some((kind, port.parse().ok()?)), name })
-        });
+        let qualified = text.split_once('/').and_then(|(at, name)| Some(Self { at: Some(engine(at)?), name }));
         let written = qualified.unwrap_or(Self { at: None, name: text });
         let name = written.name;
         let plain = !name.is_empty() && name.len() <= NAME_BYTES && foreign::name(name) == name;
@@ -100,6 +113,13 @@ impl<'a> Written<'a> {
         }
         Ok(written)
     }
+}
+
+/// The server that `ENGINE:PORT` names.
+pub(super) fn engine(text: &str) -> Option<(EngineKind, u16)> {
+    let (word, port) = text.rsplit_once(':')?;
+    let kind = ENGINES.iter().map(|spec| spec.kind).find(|kind| kind.word() == word)?;
+    Some((kind, port.parse().ok()?))
 }
 
 /// A name that Ollama accepts.

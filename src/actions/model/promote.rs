@@ -4,7 +4,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::place::{Place, Server, Written, ollama_name, only};
 use super::versions::Names;
-use super::{generation, link};
+use super::{generation, link, service};
 use crate::actions::{Action, Desk, Refusal, Wish};
 use crate::domain::{ActionSpec, EngineKind, Item, ModelName, Over, Plan, Risk, Step, units};
 
@@ -25,23 +25,27 @@ impl Action for Promote {
             if written.at.is_none() && written.name.starts_with('/') {
                 return link::promote(self.spec(), desk, wish, written.name).await;
             }
-            if let Some(to) = &wish.to {
-                ollama_name(to)?;
-            }
-            let place = only(desk, &wish.targets).await?;
-            if place.server.kind != EngineKind::Ollama {
-                return Err(Refusal::new(format!(
-                    "{} has no names to give: promote the file that it serves, by its path, to a symbolic link",
-                    place.server.word()
-                )));
-            }
-            let alias = alias(desk, wish, |alias| !alias.starts_with('/'))?;
-            self.of_ollama(desk, wish, &place, &ollama_name(&alias)?).await
+            let service = match service::of_engine(desk, target).await? {
+                Some(service) => service,
+                None => match only(desk, &wish.targets).await {
+                    Ok(place) if place.server.kind == EngineKind::Ollama => {
+                        return self.at_ollama(desk, wish, &place).await;
+                    }
+                    Ok(place) => service::of_server(desk, place.server).await?,
+                    Err(no_model) => service::of_container(desk, target).await?.ok_or(no_model)?,
+                },
+            };
+            service::promote(self.spec(), desk, wish, &service).await
         })
     }
 }
 
 impl Promote {
+    async fn at_ollama(&self, desk: &Desk, wish: &Wish, place: &Place) -> Result<Plan, Refusal> {
+        let alias = alias(desk, wish, |alias| !alias.starts_with('/'))?;
+        self.of_ollama(desk, wish, place, &ollama_name(&alias)?).await
+    }
+
     async fn of_ollama(&self, desk: &Desk, wish: &Wish, place: &Place, alias: &ModelName) -> Result<Plan, Refusal> {
         let Place { server, model } = place;
         let (name, to) = (model.name.as_str(), alias.to_string());

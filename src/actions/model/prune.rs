@@ -30,9 +30,8 @@ impl Action for Prune {
             let (fs, now) = (desk.ports.fs.clone(), desk.ports.clock.now().wall);
             let looked = move || {
                 let with_rights = |place: &LibraryPlace, going: &ops::Going| {
-                    let all = going.orphans.iter().chain(&going.partial);
                     let folder_of = |file: &Leftover| Path::new(&file.path).parent().map(Path::to_owned);
-                    let mut folders: Vec<_> = all.filter_map(folder_of).collect();
+                    let mut folders: Vec<_> = going.all().filter_map(folder_of).collect();
                     folders.dedup();
                     !place.is_closed() && folders.iter().all(|folder| fs.may_change(folder))
                 };
@@ -46,8 +45,12 @@ impl Action for Prune {
             for (place, going, may) in desk.blocking(looked).await? {
                 let partial = ("partial", "downloads that were not finished", going.partial);
                 let orphans = ("orphans", "blobs that no model names", going.orphans);
-                for (word, what, files) in [orphans, partial].into_iter().filter(|(_, _, files)| !files.is_empty()) {
-                    let step = step(&place, word, what, &files);
+                let pieces = ("pieces", "pieces of files that only spare a second download", going.pieces);
+                for (word, what, files) in
+                    [orphans, partial, pieces].into_iter().filter(|(_, _, files)| !files.is_empty())
+                {
+                    // What still serves goes only if that is asked for.
+                    let step = step(&place, word, what, &files).optional(word != "pieces");
                     if may {
                         plan.steps.push(step);
                         continue;
@@ -84,7 +87,7 @@ fn step(place: &LibraryPlace, word: &str, what: &str, files: &[Leftover]) -> Ste
     let argv: Vec<String> = ["rm", "--"].into_iter().map(str::to_owned).chain(paths.iter().cloned()).collect();
     let op = ModelOp::RemoveLeftovers { store: place.store, place: place.path.clone(), files: paths };
     let title = format!("{what} in {}", place.path);
-    let mut step = Step::new(format!("{word} {}", place.path), title, Risk::Disruptive, Op::Model(op)).optional(true);
+    let mut step = Step::new(format!("{word} {}", place.path), title, Risk::Disruptive, Op::Model(op));
     step.bytes = Some(files.iter().map(|file| file.bytes).sum());
     step.command = Some(command_line(&argv));
     let item = |file: &Leftover| Item {

@@ -4,7 +4,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::place::{Server, Written, ollama, ollama_name};
 use super::versions::{Names, Version};
-use super::{generation, link};
+use super::{generation, link, service};
 use crate::actions::{Action, Desk, Refusal, Wish};
 use crate::domain::{ActionSpec, Item, ModelName, Over, Plan, Risk, Step};
 
@@ -25,14 +25,26 @@ impl Action for Rollback {
             if written.at.is_none() && written.name.starts_with('/') {
                 return link::roll_back(self.spec(), desk, wish, written.name).await;
             }
-            let alias = ollama_name(written.name)?;
-            let server = ollama(desk, &written).await?;
-            self.of_ollama(desk, wish, &server, &alias).await
+            let engine = written.at.map_or_else(|| target.clone(), |(kind, port)| format!("{}:{port}", kind.word()));
+            let service = match service::of_engine(desk, &engine).await? {
+                Some(service) => service,
+                None => match self.at_ollama(desk, wish, &written).await {
+                    Ok(plan) => return Ok(plan),
+                    Err(no_name) => service::of_container(desk, target).await?.ok_or(no_name)?,
+                },
+            };
+            service::roll_back(self.spec(), desk, wish, &service).await
         })
     }
 }
 
 impl Rollback {
+    async fn at_ollama(&self, desk: &Desk, wish: &Wish, written: &Written<'_>) -> Result<Plan, Refusal> {
+        let alias = ollama_name(written.name)?;
+        let server = ollama(desk, written).await?;
+        self.of_ollama(desk, wish, &server, &alias).await
+    }
+
     async fn of_ollama(&self, desk: &Desk, wish: &Wish, server: &Server, alias: &ModelName) -> Result<Plan, Refusal> {
         let names = Names::of(desk, server).await?;
         let to = alias.to_string();

@@ -19,8 +19,17 @@ pub(in crate::actions) struct Going {
     pub(in crate::actions) orphans: Vec<Leftover>,
     /// Downloads that were not finished.
     pub(in crate::actions) partial: Vec<Leftover>,
+    /// Pieces of files that only spare a second download.
+    pub(in crate::actions) pieces: Vec<Leftover>,
     /// What stays, and why, a clause each.
     pub(in crate::actions) stays: Vec<String>,
+}
+
+impl Going {
+    /// All of it.
+    pub(in crate::actions) fn all(&self) -> impl Iterator<Item = &Leftover> {
+        self.orphans.iter().chain(&self.partial).chain(&self.pieces)
+    }
 }
 
 /// Tells what may go at this time: what nobody needs, has written to since a day, or has open as far as this user may see.
@@ -39,6 +48,7 @@ pub(in crate::actions) fn going(fs: &RootedFs, place: &LibraryPlace, now: Timest
         free
     };
     let partial = sort(&place.partial.files, "unfinished downloads");
+    let pieces = sort(&place.pieces.files, "pieces of files");
     let orphans = match place.orphans.known() {
         Some(orphans) => sort(&orphans.files, "blobs that no model names"),
         None => Vec::new(),
@@ -46,7 +56,7 @@ pub(in crate::actions) fn going(fs: &RootedFs, place: &LibraryPlace, now: Timest
     if let (Some(why), ModelStore::Ollama | ModelStore::HuggingFace) = (place.orphans.why(), place.store) {
         going.stays.push(format!("blobs in {} that no model may need: {why}", place.path));
     }
-    Going { orphans, partial, ..going }
+    Going { orphans, partial, pieces, ..going }
 }
 
 /// Removes those of `files` that may go still.
@@ -60,7 +70,7 @@ fn removed(fs: &RootedFs, now: Timestamp, store: ModelStore, path: &str, wanted:
     let Some(place) = sources::model_store(fs, store, path) else { return Done::default() };
     let going = going(fs, &place, now);
     let (mut freed, mut stayed) = (0, Vec::new());
-    let may_go: Vec<&Leftover> = going.orphans.iter().chain(&going.partial).collect();
+    let may_go: Vec<&Leftover> = going.all().collect();
     for file in may_go.iter().filter(|file| wanted.contains(&file.path)) {
         match edit::remove(fs, Path::new(&file.path)) {
             Ok(()) => freed += file.bytes,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
-use super::{Bench, Done, Trouble, gone_is_fine, last_lines};
-use crate::domain::{ComposeService, ContainerId, ContainerRef, RestartPolicy, Verb, is_trial, kept_name};
+use super::{Bench, Done, Trouble, changed, gone_is_fine, last_lines};
+use crate::domain::{ComposeService, ContainerId, ContainerRef, RestartPolicy, Verb, WordChange, is_trial, kept_name};
 use crate::host::{DockerClient, EngineError, compose_hash};
 
 /// The label that names the run which made a container.
@@ -62,18 +62,21 @@ async fn made(bench: &Bench<'_>, name: &str) -> Result<Option<Found>, EngineErro
     Ok(None)
 }
 
-/// Makes a container like another one from another image. It does not run yet.
+/// Makes a container like another one, from another image or with another word. It does not run yet.
 pub(super) async fn create(
     bench: &mut Bench<'_>,
     like: &ContainerRef,
     image: &str,
-    service: Option<&ComposeService>,
+    (service, word): (Option<&ComposeService>, Option<&WordChange>),
 ) -> Result<Done, Trouble> {
     let made_before = made(bench, &like.name).await?;
     if made_before.as_ref().is_some_and(|it| it.name == like.name) {
         return Ok(Done::default());
     }
-    let old = bench.inspected(like).await?;
+    let mut old = bench.inspected(like).await?;
+    if let Some(word) = word {
+        reworded(&mut old, word).map_err(|what| changed(&format!("{what} of {}", like.name)))?;
+    }
     let old_image = old.get("Image").and_then(Value::as_str).unwrap_or_default();
     let inherited = bench.docker.image_raw(old_image).await?;
     let mut recipe = Recipe::of(&old, inherited.as_ref(), image, bench.run);
@@ -101,6 +104,22 @@ pub(super) async fn create(
         }
     }
     Ok(Done::saying(format!("made {} from {image}", id.short())))
+}
+
+/// Puts another word into what the engine says of a container.
+///
+/// # Errors
+/// What stands there instead, as the beginning of a clause.
+fn reworded(it: &mut Value, word: &WordChange) -> Result<(), String> {
+    let list: &str = word.list.into();
+    let place = it.pointer_mut(&format!("/Config/{list}/{}", word.index));
+    match place {
+        Some(place) if place.as_str() == Some(&word.from) => {
+            *place = word.to.as_str().into();
+            Ok(())
+        }
+        _ => Err(format!("`{}` is no word {} of the {list}", word.from, word.index)),
+    }
 }
 
 /// What the engine made after this worker had looked: another one that died had asked for it. Its name is taken a moment before it

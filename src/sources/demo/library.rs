@@ -39,6 +39,7 @@ pub(super) fn sample(now: Timestamp) -> LibrarySample {
             volume: Reading::Known("/models".to_owned()),
             total_bytes: of_place.map(|model| model.size_bytes).sum::<u64>() + LEFT_OVER,
             orphans,
+            pieces: Leftovers::default(),
             partial: Leftovers { bytes: LEFT_OVER, count: 1, ..Leftovers::default() },
             secrets: Vec::new(),
             problems: Vec::new(),

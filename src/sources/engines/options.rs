@@ -37,12 +37,19 @@ pub(super) fn of_process(fs: &RootedFs, pid: u32) -> Reading<Arc<[EngineOption]>
         Ok(line) => line,
         Err(error) => return Reading::Unavailable(crate::domain::Why::new(format!("its command line: {error}"))),
     };
-    let mut options = of_words(words.split_terminator('\0'));
-    if let Ok(variables) = fs.read(format!("/proc/{pid}/environ")) {
-        options.extend(of_variables(variables.split_terminator('\0')));
-    }
+    let variables = fs.read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    Reading::Known(engine_options(words.split_terminator('\0'), variables.split_terminator('\0')).into())
+}
+
+/// The options among the words of a command line and among variables (`NAME=value`), secrets masked.
+pub fn engine_options<'a>(
+    words: impl Iterator<Item = &'a str>,
+    variables: impl Iterator<Item = &'a str>,
+) -> Vec<EngineOption> {
+    let mut options = of_words(words);
+    options.extend(of_variables(variables));
     options.truncate(MOST);
-    Reading::Known(options.into())
+    options
 }
 
 /// The options among the words of a command line: `--name value`, `--name=value`, `--switch`.

@@ -29,7 +29,26 @@ pub(super) fn models(scan: &mut Scan<'_>, root: &Path, place: &mut LibraryPlace)
     for ((folder, name), met) in by_key(met.into_iter().filter_map(of_repository)) {
         drafts.extend(repository(scan, &root.join(folder), &name, place, met));
     }
+    pieces(scan, root, place);
     drafts
+}
+
+/// Folders of pieces of files beside the cache, `xet/<server>/<folder>`, which only spare a second download; what is to be
+/// uploaded (`staging`) is not among them (`huggingface_hub`: `docs/source/en/guides/manage-cache.md`).
+const PIECES: &[&str] = &["chunk-cache", "chunk_cache", "shard-cache", "shard_cache"];
+
+/// Counts the pieces that belong to a cache at its usual place.
+fn pieces(scan: &mut Scan<'_>, root: &Path, place: &mut LibraryPlace) {
+    let beside = root.parent().filter(|_| root.ends_with("hub")).map(|home| home.join("xet"));
+    let Some(xet) = beside.filter(|xet| scan.fs.facts(xet).is_ok_and(|facts| facts.kind == FileKind::Folder)) else {
+        return;
+    };
+    for file in walk(scan.fs, &mut scan.files, place, &xet, &|_| true) {
+        let of_pieces = file.name.split('/').nth(1).is_some_and(|folder| PIECES.contains(&folder));
+        if of_pieces && file.facts.kind == FileKind::File {
+            place.pieces.add(file.left());
+        }
+    }
 }
 
 /// The models of one repository: one for each snapshot, or for each file of it that is a model by itself.

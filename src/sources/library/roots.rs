@@ -70,7 +70,7 @@ fn hugging_face(homes: &ModelHomes) -> Vec<Root> {
 }
 
 /// What a container mounts where such programs keep models.
-fn of_container(container: &Container) -> impl Iterator<Item = Root> {
+pub(super) fn of_container(container: &Container) -> impl Iterator<Item = Root> {
     let is_tgi = container.image.contains("text-generation-inference");
     container.mounts.iter().filter_map(move |mount| {
         let (source, destination) = (Path::new(&mount.source), Path::new(&mount.destination));

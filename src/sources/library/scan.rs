@@ -118,6 +118,7 @@ impl Scan<'_> {
                 _ => Reading::Known(Leftovers::default()),
             },
             partial: Leftovers::default(),
+            pieces: Leftovers::default(),
             secrets: root.home.iter().flat_map(|home| secrets::secrets(self.fs, home)).collect(),
             problems: Vec::new(),
         }

@@ -1,4 +1,5 @@
-//! Something to fill in: snooze, accept, acknowledge, note, what is pulled. Nothing is done before `Enter` on the last field.
+//! Something to fill in: snooze, accept, acknowledge, note, what is pulled, served, or where it is moved. Nothing is done before `Enter`
+//! on the last field.
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
 use jiff::Timestamp;
@@ -29,6 +30,8 @@ pub enum FormKind {
     Pull,
     /// This file or folder of a model is moved.
     Move(String),
+    /// This server is given a model.
+    Serve(String),
 }
 
 /// One line to fill in.
@@ -83,6 +86,12 @@ impl Form {
         Self { kind: FormKind::Move(path), fields: vec![folder], at: 0, error: None }
     }
 
+    /// A form to say which model a server is given.
+    pub fn serve(server: String) -> Self {
+        let model = Field { label: "model", input: Input::default() };
+        Self { kind: FormKind::Serve(server), fields: vec![model], at: 0, error: None }
+    }
+
     fn value(&self, label: &str) -> &str {
         self.fields.iter().find(|field| field.label == label).map_or("", |field| field.input.value().trim())
     }
@@ -106,6 +115,15 @@ impl Form {
                 }
                 let (targets, to) = (vec![path.clone()], Some(to.to_owned()));
                 let spec = ActionSpec::named("model.move");
+                return Ok(spec.map_or_else(Vec::new, |spec| ui.plan(spec, targets, to, now)));
+            }
+            FormKind::Serve(server) => {
+                let to = self.value("model");
+                if to.is_empty() {
+                    return Err("say which model, by its path or as ORG/NAME".to_owned());
+                }
+                let (targets, to) = (vec![server.clone()], Some(to.to_owned()));
+                let spec = ActionSpec::named("model.promote");
                 return Ok(spec.map_or_else(Vec::new, |spec| ui.plan(spec, targets, to, now)));
             }
             FormKind::Note if self.value("note").is_empty() => return Err("an empty note says nothing".to_owned()),
@@ -166,6 +184,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
         FormKind::Acknowledge(id, subject) => ("Acknowledge", format!("{id}  {subject}  is silent until it clears")),
         FormKind::Note => ("Note", "becomes a mark on every graph".to_owned()),
         FormKind::Move(path) => ("Move", format!("{path}  to another folder; the old path will lead there")),
+        FormKind::Serve(server) => ("Promote", format!("at {server}: the path of a file or folder, or ORG/NAME")),
         FormKind::Pull => ("Pull", "a model of Ollama: NAME, or ollama:PORT/NAME where there are several".to_owned()),
     };
     let inner = frame(canvas, area, title, 80, form.fields.len() as u16 + 7);
@@ -186,7 +205,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, _scene: &Scene<'_>, form
     }
     let (text, role) = match &form.error {
         Some(error) => (error.as_str(), Role::Critical),
-        None if matches!(form.kind, FormKind::Pull | FormKind::Move(_)) => {
+        None if matches!(form.kind, FormKind::Pull | FormKind::Move(_) | FormKind::Serve(_)) => {
             ("enter shows what it would do   esc cancels", Role::Muted)
         }
         None if matches!(form.kind, FormKind::Acknowledge(..)) => ("enter records   esc cancels", Role::Muted),

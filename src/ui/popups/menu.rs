@@ -1,4 +1,4 @@
-//! Menus that are narrowed by typing: the palette, sort, columns, themes, aliases of models.
+//! Menus that are narrowed by typing: the palette, sort, columns, themes, aliases of models, models of servers.
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent};
 use ratatui::layout::Rect;
@@ -12,9 +12,12 @@ use super::super::list::{ListId, RowKey};
 use super::super::tabs::tab;
 use super::super::theme::{BUILTIN, Role, Theme};
 use super::super::{Intent, Scene, Ui};
-use super::{Popup, frame};
-use crate::domain::{ActionSpec, Moment};
+use super::{Form, Popup, frame};
+use crate::domain::{ActionSpec, Moment, units};
 use crate::store::State;
+
+/// The entry behind all models that are known, for any other one.
+const ANOTHER: &str = "another one …";
 
 /// What a menu chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub enum MenuKind {
     Theme,
     /// The alias that this model is promoted to.
     Alias(String),
+    /// The model that this server is given.
+    Model(String),
 }
 
 /// An open menu.
@@ -75,6 +80,11 @@ fn entries(scene: &Scene<'_>, menu: &Menu) -> Vec<Entry> {
         }),
         MenuKind::Theme => {
             BUILTIN.iter().map(|(name, _)| ((*name).to_owned(), String::new(), ui.setup.theme.name == *name)).collect()
+        }
+        MenuKind::Model(server) => {
+            let models = Ui::models_for(scene.state, server).into_iter();
+            let known = models.map(|(name, bytes)| (name, units::bytes_short(bytes), false));
+            known.chain([(ANOTHER.to_owned(), String::new(), false)]).collect()
         }
         MenuKind::Alias(model) => ui.aliases_for(model).map(|alias| (alias.to_owned(), String::new(), false)).collect(),
     };
@@ -143,6 +153,13 @@ fn chosen(ui: &mut Ui, state: &State, now: Moment) -> Vec<Intent> {
                 return ui.plan(spec, vec![model], alias, now);
             }
         }
+        (MenuKind::Model(server), _) => {
+            ui.popup = None;
+            match (Ui::models_for(state, &server).into_iter().nth(index), ActionSpec::named("model.promote")) {
+                (Some((model, _)), Some(spec)) => return ui.plan(spec, vec![server], Some(model), now),
+                _ => ui.popup = Some(Popup::Form(Form::serve(server))),
+            }
+        }
         (MenuKind::Sort, Some((list, id))) => {
             ui.popup = None;
             ui.sort_by(list, id);
@@ -165,6 +182,7 @@ pub(super) fn view(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, menu:
         MenuKind::Columns => "Columns",
         MenuKind::Theme => "Theme",
         MenuKind::Alias(model) => &format!("Promote {model} to"),
+        MenuKind::Model(server) => &format!("Promote at {server}"),
     };
     let entries = entries(scene, menu);
     let height = entries.len().clamp(4, 24) as u16 + 5;

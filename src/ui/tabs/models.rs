@@ -27,7 +27,7 @@ pub(super) struct Models;
 /// From this width on, the selected server has a column of its own.
 const WIDE: u16 = 140;
 /// Cells of that column.
-const SIDE: u16 = 50;
+const SIDE: u16 = 46;
 /// Lines of the graph, with its heading and its label.
 const GRAPH: u16 = 8;
 
@@ -69,6 +69,7 @@ impl Tab for Models {
             Command::RangeShorter,
             Command::RangeLonger,
             Command::Copy,
+            Command::ReviewModels,
         ]
     }
 

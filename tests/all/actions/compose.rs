@@ -158,13 +158,13 @@ fn compose_finds_the_updated_container_up_to_date() {
 }
 
 /// The docker command with its compose plug-in, in a home.
-struct Plugin {
+pub(super) struct Plugin {
     engine: Engine,
 }
 
 impl Plugin {
     /// `None` where the bed has none. The home's docker command, which hostler asks too, finds it.
-    fn install(engine: &Engine, home: &Home) -> Option<Self> {
+    pub(super) fn install(engine: &Engine, home: &Home) -> Option<Self> {
         let program = bed::part("HOSTLER_TEST_COMPOSE_PLUGIN", "the compose plug-in")?;
         let plugins = home.path().join(".docker/cli-plugins");
         fs::create_dir_all(&plugins).unwrap();
@@ -174,7 +174,7 @@ impl Plugin {
 
     /// `docker compose` in the folder of the project.
     #[track_caller]
-    fn compose(&self, home: &Home, args: &[&str]) -> String {
+    pub(super) fn compose(&self, home: &Home, args: &[&str]) -> String {
         let mut command = Command::new("docker");
         let told = command
             .arg("compose")

@@ -155,6 +155,15 @@ impl OllamaServer {
         let blobs = fs::read_dir(self.models().join("blobs")).unwrap();
         blobs.map(|blob| blob.unwrap().metadata().unwrap().len()).sum()
     }
+
+    /// The same with its manifests.
+    pub(crate) fn whole_bytes(&self) -> u64 {
+        fn below(folder: &Path) -> u64 {
+            let bytes = |path: PathBuf| if path.is_dir() { below(&path) } else { path.metadata().unwrap().len() };
+            fs::read_dir(folder).unwrap().map(|entry| bytes(entry.unwrap().path())).sum()
+        }
+        self.bytes() + below(&self.models().join("manifests"))
+    }
 }
 
 impl Drop for OllamaServer {

@@ -1,7 +1,11 @@
 //! Keys on the Models tab: which action they plan, and how the model is written.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use hostler::domain::{Engine, EngineKind, LibrarySample, ModelRef, Reading, Residency, Sample, StoredModel};
+use hostler::domain::{
+    Asked, ContainerMount, Engine, EngineKind, JournalEntry, Leftovers, LibraryPlace, LibrarySample, ModelAnswer,
+    ModelOrigin, ModelRef, ModelRelease, ModelStore, ModelUpdateSample, Reading, Residency, Sample, StoredModel,
+    UpdateMemory, Weights, WeightsFormat,
+};
 use hostler::store::State;
 use hostler::ui::tabs::TabId;
 use hostler::ui::{Intent, Ui};
@@ -144,4 +148,116 @@ fn the_library_tells_what_a_name_is_for_and_who_has_it_in_memory() {
     assert!(text.contains("Ollama :11434  not found on disk"), "{text}");
     let on_disk = text.lines().filter(|line| line.contains("  qwen3:32b ")).collect::<Vec<_>>();
     assert!(on_disk.iter().any(|line| line.contains("1.0G") && line.contains("loaded")), "{on_disk:?}");
+}
+
+/// A llama.cpp server in a container that has a folder of this host, beside which models lie that it does not see.
+fn in_a_container() -> (Script, Ui) {
+    let mut script = Script::new();
+    let folder = ContainerMount { source: "/srv/models".to_owned(), destination: "/models".to_owned() };
+    let container = make::container("llm").with(|container| container.mounts = vec![folder]);
+    let mut engine = make::engine(EngineKind::LlamaCpp, 8080);
+    engine.container = Some(container.0.id.clone());
+    engine.models = Reading::Known(vec![model("/models/one.gguf", Residency::OnDisk)]);
+    script.docker([container]).engines([engine]);
+    let weights = Weights {
+        format: WeightsFormat::Gguf,
+        architecture: None,
+        name: None,
+        version: None,
+        parameters: Reading::Known(1),
+        quantization: None,
+        bits_per_weight: Reading::Known(8.0),
+        tensor_bytes: 1,
+        shape: None,
+    };
+    let stored = |path: &str| StoredModel {
+        weights: Reading::Known(weights.clone()),
+        name: path.to_owned(),
+        store: ModelStore::Folder,
+        path: path.to_owned(),
+        ..make::stored_model(path)
+    };
+    let models = vec![stored("/srv/models/one.gguf"), stored("/srv/models/two.gguf"), stored("/home/x/three.gguf")];
+    script.sample(Sample::Library(LibrarySample { models, ..LibrarySample::default() }.into()));
+    (script, ui(TabId::Models, (160, 48), role_theme()))
+}
+
+#[test]
+fn a_server_in_a_container_is_given_a_model_that_it_sees() {
+    let (script, mut ui) = in_a_container();
+    let state = &script.state;
+    assert_eq!(press(&mut ui, state, KeyCode::Char('p')), []);
+    let text = text_of(&drawn(&ui, state));
+    assert!(text.contains("Promote at llama.cpp:8080") && text.contains("/srv/models/two.gguf"), "{text}");
+    assert!(!text.contains("/home/x/three.gguf"), "it does not see it: {text}");
+    for letter in "two".chars() {
+        press(&mut ui, state, KeyCode::Char(letter));
+    }
+    let planned = |action: &str, to: Option<&str>| Intent::Plan {
+        action: action.to_owned(),
+        targets: vec!["llama.cpp:8080".to_owned()],
+        to: to.map(str::to_owned),
+    };
+    assert_eq!(press(&mut ui, state, KeyCode::Enter), [planned("model.promote", Some("/srv/models/two.gguf"))]);
+    assert_eq!(press(&mut ui, state, KeyCode::Char('b')), [planned("model.rollback", None)]);
+    // Any other model is written.
+    press(&mut ui, state, KeyCode::Char('p'));
+    for letter in "another".chars() {
+        press(&mut ui, state, KeyCode::Char(letter));
+    }
+    press(&mut ui, state, KeyCode::Enter);
+    assert!(text_of(&drawn(&ui, state)).contains("the path of a file or folder, or ORG/NAME"));
+    assert_eq!(press(&mut ui, state, KeyCode::Enter), [], "an empty one is none");
+    for letter in "a/b".chars() {
+        press(&mut ui, state, KeyCode::Char(letter));
+    }
+    assert_eq!(press(&mut ui, state, KeyCode::Enter), [planned("model.promote", Some("a/b"))]);
+}
+
+#[test]
+fn what_is_new_of_watched_families_is_signed() {
+    let (mut script, mut ui) = in_a_container();
+    let signed = |ui: &mut Ui, state: &State| press(ui, state, KeyCode::Char('R'));
+    assert_eq!(signed(&mut ui, &script.state), []);
+    assert!(text_of(&drawn(&ui, &script.state)).contains("[models] watch"));
+    let family: ModelOrigin = "hf-author:mistralai".parse().unwrap();
+    let release = ModelRelease {
+        name: "mistralai/Mistral-Small-24B-FP8".to_owned(),
+        digest: None,
+        published: None,
+        since: script.state.now.wall,
+        weights_bytes: None,
+        parameters: None,
+    };
+    let at = script.state.now.wall;
+    let answer = Some(ModelAnswer { at, releases: vec![release], before: Vec::new() });
+    let asked = Asked { at, next: at, answer, fault: None };
+    let memory = UpdateMemory { models: [(family.to_string(), asked)].into(), ..UpdateMemory::default() };
+    let sample = ModelUpdateSample { memory: memory.into(), families: [family].into(), off: false };
+    script.sample(Sample::ModelUpdates(sample.into()));
+    let shown = text_of(&drawn(&ui, &script.state));
+    assert!(shown.contains("never reviewed") && shown.contains("hf-author:mistralai: 1 new"), "{shown}");
+    assert!(shown.contains("Mistral-Small-24B-FP8"), "{shown}");
+    assert_eq!(signed(&mut ui, &script.state), [Intent::Record(JournalEntry::ModelsReviewed)]);
+    script.at(3 * 24 * 3600).journal(JournalEntry::ModelsReviewed);
+    let shown = text_of(&drawn(&ui, &script.state));
+    assert!(shown.contains("reviewed 0s ago by") && shown.contains("hf-author:mistralai: nothing new"), "{shown}");
+    ui.setup.read_only = true;
+    assert_eq!(signed(&mut ui, &script.state), []);
+    assert!(text_of(&drawn(&ui, &script.state)).contains("read-only: nothing is signed"));
+}
+
+#[test]
+fn a_place_of_nothing_but_leftovers_has_a_heading() {
+    let mut script = Script::new();
+    script.engines([make::engine(EngineKind::Ollama, 11434)]);
+    let place = LibraryPlace {
+        total_bytes: 3 << 30,
+        orphans: Reading::Known(Leftovers { bytes: 3 << 30, count: 2, ..Leftovers::default() }),
+        store: ModelStore::Ollama,
+        ..make::library_place("/var/lib/ollama/models")
+    };
+    script.sample(Sample::Library(LibrarySample { places: vec![place], ..LibrarySample::default() }.into()));
+    let shown = text_of(&drawn(&ui(TabId::Models, (160, 48), role_theme()), &script.state));
+    assert!(shown.contains("Ollama  /var/lib/ollama/models  3.0 GiB · 3.0 GiB left over"), "{shown}");
 }

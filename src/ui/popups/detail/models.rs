@@ -207,6 +207,7 @@ fn of_place(place: &LibraryPlace, columns: usize) -> Vec<Pieces<'static>> {
         labelled("size", units::bytes(place.total_bytes)),
         labelled("orphans", orphans),
         labelled("unfinished", left(&place.partial)),
+        labelled("pieces", left(&place.pieces)),
     ];
     for secret in &place.secrets {
         let readable = if secret.others_can_read { ", which others can read" } else { "" };

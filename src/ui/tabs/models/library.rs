@@ -16,13 +16,13 @@ use super::super::super::theme::Role;
 use super::super::super::widgets::rule;
 use super::super::super::widgets::table::{self, Column, TableRow};
 use crate::domain::{
-    Engine, EngineSample, LibraryPlace, LibrarySample, ModelName, ModelRef, ModelStore, Reading, Residency, SourceId,
-    Standing, StoredModel, units,
+    Engine, EngineSample, LibraryPlace, LibrarySample, ModelName, ModelRef, ModelRole, ModelStore, Reading, Residency,
+    SourceId, Standing, StoredModel, units,
 };
 
 /// The typed fields of a filter.
 pub(super) const FIELDS: &[&str] =
-    &["name", "family", "version", "quant", "bits", "params", "size", "used", "context", "vram", "state"];
+    &["name", "role", "family", "version", "quant", "bits", "params", "size", "used", "context", "vram", "state"];
 
 /// A model that nobody has used for so long is called unused.
 const UNUSED: Duration = Duration::from_hours(60 * 24);
@@ -42,6 +42,7 @@ pub(super) enum Row {
 pub(super) struct Model {
     key: RowKey,
     name: String,
+    role: Option<ModelRole>,
     family: Option<String>,
     version: Option<String>,
     quantization: Option<String>,
@@ -64,7 +65,7 @@ pub(super) fn rows(scene: &Scene<'_>) -> Vec<Row> {
         for (index, place) in library.places.iter().enumerate() {
             let models = library.models.iter().filter(|model| model.place == place.path);
             let models: Vec<Row> = models.map(|stored| stored_row(scene, stored, &mut on_disk)).collect();
-            if !models.is_empty() || !place.problems.is_empty() {
+            if !models.is_empty() || !place.problems.is_empty() || left_over(place) > 0 {
                 shown.group(Row::Place(Arc::clone(&library), index), models);
             }
         }
@@ -120,6 +121,7 @@ fn stored_row(scene: &Scene<'_>, stored: &StoredModel, on_disk: &mut HashSet<Row
     Row::Model(Box::new(Model {
         key: first.map_or_else(|| RowKey::Stored(stored.path.as_str().into()), |(engine, model)| key_of(engine, model)),
         name: stored.name.clone(),
+        role: ModelRole::of(&stored.name, stored.family.as_deref()),
         family: stored.family.clone(),
         version: stored.version.clone(),
         quantization: weights.and_then(|weights| weights.quantization.clone()),
@@ -143,6 +145,7 @@ fn served_row(engine: &Engine, model: &ModelRef) -> Row {
     Row::Model(Box::new(Model {
         key: key_of(engine, model),
         name: model.name.clone(),
+        role: ModelRole::of(&model.name, model.family.as_deref()),
         family: model.family.clone(),
         version: None,
         quantization: model.quantization.clone(),
@@ -257,6 +260,7 @@ impl Fields for Row {
         let count = |count: Option<u64>| Value::Number(count.map(|count| count as f64));
         Some(match name {
             "name" => Value::Text(model.name.as_str().into()),
+            "role" => Value::Text(model.role.map_or("", ModelRole::word).into()),
             "family" => text(&model.family),
             "version" => text(&model.version),
             "quant" => text(&model.quantization),
@@ -295,6 +299,11 @@ impl TableRow for Row {
     }
 }
 
+/// Bytes in a place that no model needs.
+fn left_over(place: &LibraryPlace) -> u64 {
+    place.orphans.known().map_or(0, |orphans| orphans.bytes) + place.partial.bytes + place.pieces.bytes
+}
+
 /// `▾ Ollama  /var/lib/ollama  214 GiB · 3.1 GiB orphaned`.
 fn place_heading<'a>(scene: &Scene<'a>, place: &'a LibraryPlace) -> Pieces<'a> {
     let glyphs = scene.ui.glyphs();
@@ -304,9 +313,9 @@ fn place_heading<'a>(scene: &Scene<'a>, place: &'a LibraryPlace) -> Pieces<'a> {
         piece(Role::Strong, format!(" {}", place.store.title())),
         piece(Role::Muted, format!("  {}  {}", place.path, units::bytes(place.total_bytes))),
     ];
-    let orphans = place.orphans.known().map_or(0, |orphans| orphans.bytes) + place.partial.bytes;
-    if orphans > 0 {
-        pieces.push(piece(Role::Warning, format!(" · {} left over", units::bytes(orphans))));
+    let left_over = left_over(place);
+    if left_over > 0 {
+        pieces.push(piece(Role::Warning, format!(" · {} left over", units::bytes(left_over))));
     }
     if let Some(problem) = place.problems.first() {
         pieces.push(piece(Role::Warning, format!(" · {problem}")));
@@ -335,10 +344,19 @@ const COLUMNS: &[Column<Row>] = &[
         id: "name",
         title: "  model",
         width: 24,
-        grow: 16,
+        grow: 18,
         right: false,
         drop: 0,
         cell: |row, _| model(row, |model| vec![piece(Role::Text, format!("  {}", model.name))]),
+    },
+    Column {
+        id: "role",
+        title: "role",
+        width: 6,
+        grow: 0,
+        right: false,
+        drop: 6,
+        cell: |row, scene| text(row, scene, Role::Muted, |model| Some(model.role?.word().to_owned())),
     },
     Column {
         id: "family",
@@ -346,23 +364,23 @@ const COLUMNS: &[Column<Row>] = &[
         width: 8,
         grow: 2,
         right: false,
-        drop: 9,
+        drop: 10,
         cell: |row, scene| text(row, scene, Role::Muted, |model| model.family.clone()),
     },
     Column {
         id: "version",
         title: "version",
         width: 7,
-        grow: 3,
+        grow: 0,
         right: false,
-        drop: 8,
+        drop: 5,
         cell: |row, scene| text(row, scene, Role::Text, |model| model.version.clone()),
     },
     Column {
         id: "quant",
         title: "quant",
-        width: 8,
-        grow: 2,
+        width: 9,
+        grow: 0,
         right: true,
         drop: 2,
         cell: |row, scene| text(row, scene, Role::Muted, |model| model.quantization.clone()),
@@ -373,7 +391,7 @@ const COLUMNS: &[Column<Row>] = &[
         width: 4,
         grow: 0,
         right: true,
-        drop: 5,
+        drop: 9,
         cell: |row, scene| text(row, scene, Role::Muted, |model| Some(format!("{:.1}", model.bits?))),
     },
     Column {
@@ -398,7 +416,7 @@ const COLUMNS: &[Column<Row>] = &[
         id: "used",
         title: "used",
         width: 5,
-        grow: 2,
+        grow: 0,
         right: true,
         drop: 4,
         cell: |row, scene| {
@@ -412,7 +430,7 @@ const COLUMNS: &[Column<Row>] = &[
         width: 7,
         grow: 0,
         right: true,
-        drop: 7,
+        drop: 8,
         cell: |row, scene| text(row, scene, Role::Muted, |model| model.context.map(|tokens| tokens.to_string())),
     },
     Column {
@@ -421,14 +439,14 @@ const COLUMNS: &[Column<Row>] = &[
         width: 6,
         grow: 0,
         right: true,
-        drop: 6,
+        drop: 7,
         cell: |row, scene| text(row, scene, Role::Text, |model| model.vram_bytes.map(units::bytes_short)),
     },
     Column {
         id: "state",
         title: "state",
-        width: 18,
-        grow: 16,
+        width: 19,
+        grow: 20,
         right: false,
         drop: 1,
         cell: |row, _| {

@@ -1,4 +1,5 @@
-//! What is said of the selected server: what holds it back and what to change, its times, how it was started.
+//! What is said of the selected server: what holds it back and what to change, its times, how it was started; and what is
+//! new of the models that are watched.
 
 use ratatui::layout::Rect;
 
@@ -7,7 +8,7 @@ use super::super::super::canvas::{Canvas, Piece, Pieces, piece, wrap};
 use super::super::super::theme::Role;
 use super::super::super::widgets::rule;
 use super::engines::{Row, hold_role};
-use crate::domain::{Counter, Engine, EngineOption, Reading, Spread, units};
+use crate::domain::{Counter, Engine, EngineOption, Reading, Spread, WatchedFamily, WatchedRelease, units};
 use crate::store::{Bottleneck, Window};
 
 /// Draws the column.
@@ -21,6 +22,8 @@ pub(super) fn column(canvas: &mut Canvas<'_>, area: Rect, scene: &Scene<'_>, row
     rest = memory_block(canvas, rest, scene, engine);
     rest = block(canvas, rest, "Advice", &[], &advice(scene, engine, area.width - 4));
     rest = block(canvas, rest, "Last 5 minutes", &[], &times(scene, engine));
+    let (right, watched) = watched(scene, area.width - 4);
+    rest = block(canvas, rest, "Watched", &right, &watched);
     block(canvas, rest, "Started with", &[], &options(engine, area.width - 4));
 }
 
@@ -121,6 +124,50 @@ fn advice(scene: &Scene<'_>, engine: &Engine, width: u16) -> Vec<Pieces<'static>
                 lines.push(vec![piece(Role::Accent, lead), piece(role, words)]);
             }
         }
+    }
+    lines
+}
+
+/// Releases of one family that are named; of more it is said how many.
+const NEW_SHOWN: usize = 2;
+
+/// When the watch list was last signed, and what appeared since.
+fn watched(scene: &Scene<'_>, width: u16) -> (Pieces<'static>, Vec<Pieces<'static>>) {
+    let reviewed = scene.state.models_reviewed.as_ref().map_or_else(
+        || "never reviewed".to_owned(),
+        |review| format!("reviewed {} ago by {}", units::age(scene.now.since_wall(review.at)), review.by),
+    );
+    let lines = scene.state.watched_families().iter().flat_map(|family| of_family(scene, family, width)).collect();
+    (vec![piece(Role::Muted, reviewed)], lines)
+}
+
+fn of_family(scene: &Scene<'_>, family: &WatchedFamily, width: u16) -> Vec<Pieces<'static>> {
+    let releases = match &family.releases {
+        Reading::Known(releases) => releases,
+        Reading::Unavailable(why) => {
+            let text = format!("{} unavailable, because {why}", family.family);
+            return wrap(&text, width.into()).into_iter().map(|text| vec![piece(Role::Faint, text)]).collect();
+        }
+    };
+    let new: Vec<&WatchedRelease> = releases.iter().filter(|release| release.new).collect();
+    if new.is_empty() {
+        return vec![vec![piece(Role::Muted, format!("{}: nothing new", family.family))]];
+    }
+    let mut lines = vec![vec![piece(Role::Muted, format!("{}: {} new", family.family, new.len()))]];
+    let name = |release: &WatchedRelease| release.release.name.rsplit('/').next().unwrap_or_default().to_owned();
+    let dot = scene.ui.glyphs().dot;
+    for release in new.iter().take(NEW_SHOWN) {
+        let bytes = release.needs_bytes.get().map(|bytes| format!("  {}", units::bytes_short(bytes)));
+        let (role, fits) = match release.fits.get() {
+            Some(true) => (Role::Ok, "  fits"),
+            Some(false) => (Role::Warning, "  too large"),
+            None => (Role::Faint, ""),
+        };
+        lines.push(vec![piece(Role::Accent, format!("{dot} ")), piece(Role::Text, name(release))]);
+        lines.push(vec![piece(Role::Muted, bytes.unwrap_or_default()), piece(role, fits)]);
+    }
+    if new.len() > NEW_SHOWN {
+        lines.push(vec![piece(Role::Muted, format!("  and {} more", new.len() - NEW_SHOWN))]);
     }
     lines
 }

@@ -114,6 +114,19 @@ fn what_no_model_needs_goes_and_nothing_else() {
 }
 
 #[test]
+fn pieces_that_spare_a_second_download_go_only_when_they_are_asked_for() {
+    let stores = Stores::new();
+    let piece = |path: &str| stores.path("xet/https___cas_serv-tGqkUaZf").join(path);
+    let (chunk, staged) = (piece("chunk_cache/A1/A1b2"), piece("staging/session"));
+    write(&chunk, 48);
+    write(&staged, 48);
+    let done = stores.run(&["--yes"]);
+    assert_eq!((done["outcome"].as_str(), chunk.exists()), (Some("succeeded"), true), "{done}");
+    let done = stores.run(&["--yes", "--with", "pieces"]);
+    assert_eq!((done["outcome"].as_str(), chunk.exists(), staged.exists()), (Some("succeeded"), false, true), "{done}");
+}
+
+#[test]
 fn a_manifest_that_cannot_be_read_may_name_any_blob() {
     let stores = Stores::new();
     fs::write(stores.path("ollama/manifests/registry.ollama.ai/library/chat/7b"), "{").unwrap();
