@@ -15,6 +15,7 @@ mod seen;
 pub mod trends;
 mod updates;
 
+pub use files::Held;
 pub use journal::{JournalRead, JournalReader};
 pub use prometheus::{Prometheus, PrometheusError};
 pub use runs::{Attachment, CancelWish, LockError, RunFile, RunReader, RunsReader, new_run_id};
@@ -45,11 +46,6 @@ const LAST: &str = "last.json";
 const ALERTS: &str = "alerts.json";
 const SCHEDULE: &str = "schedule.json";
 const TRENDS: &str = "trends.json";
-
-/// Held by the one recorder of a folder.
-#[derive(Debug)]
-#[must_use = "it is given back when it is dropped"]
-pub struct RecorderLock(#[expect(dead_code, reason = "it is held, not looked at")] std::fs::File);
 
 /// Why something could not be kept or read back.
 #[derive(Debug, thiserror::Error)]
@@ -363,16 +359,16 @@ impl StateDir {
     pub fn has_recorder(&self) -> bool {
         let Some(path) = self.path() else { return false };
         let lock = path.join(RECORDER_LOCK);
-        lock.exists() && matches!(files::try_hold(&lock), Ok(None))
+        files::is_there(&lock) && matches!(files::try_hold(&lock), Ok(None))
     }
 
     /// Becomes the one recorder of this folder, as long as what is given back is held.
     ///
     /// # Errors
     /// When there is one already, or the folder cannot be written.
-    pub fn be_recorder(&self) -> Result<RecorderLock, HistoryError> {
+    pub fn be_recorder(&self) -> Result<Held, HistoryError> {
         let path = self.path().ok_or(HistoryError::NoFolder)?;
-        files::hold(&path.join(RECORDER_LOCK)).map(RecorderLock)
+        files::hold(&path.join(RECORDER_LOCK))
     }
 
     /// The last known state of the box, if there is one that can be understood; its texts are stripped.

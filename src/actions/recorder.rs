@@ -71,9 +71,8 @@ enum Whose {
 /// Whose it shall be: of the whole machine where root asks, unless something is said.
 fn whose(wish: &Wish) -> Result<Whose, Refusal> {
     match wish.targets.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] if user::is_root() => Ok(Whose::Machine),
+        [] | ["system"] if user::is_root() => Ok(Whose::Machine),
         [] | ["user"] => Ok(Whose::User),
-        ["system"] if user::is_root() => Ok(Whose::Machine),
         ["system"] => {
             Err(Refusal::new("only root installs a service of the whole machine; run it with sudo, or say `user`"))
         }

@@ -205,7 +205,7 @@ pub(super) struct DoctorArgs {
 /// `hostler record`.
 #[derive(Debug, clap::Args)]
 pub(super) struct RecordArgs {
-    /// Tell Prometheus what is measured, at http://ADDRESS/metrics
+    /// Tell Prometheus what is measured, at `/metrics` of this address
     #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "127.0.0.1:9709")]
     pub(super) listen: Option<SocketAddr>,
     /// Make the recorder a service of systemd instead: the action recorder.install

@@ -45,7 +45,7 @@ pub(super) fn print(setup: &Setup, args: &HistoryArgs) -> Result<Exit, Stop> {
     let (now, zone) = (Clock::start().now().wall, time_zone());
     let since =
         parse_since(&args.since, now, &zone).map_err(|why| Stop::new(Exit::Usage, format!("--since: {why}")))?;
-    let asked = args.step.map(|step| step.as_secs() as i64);
+    let asked = args.step.map(|step| step.as_secs().cast_signed());
     let step = asked.unwrap_or_else(|| width(now.as_second() - since.as_second()));
     let read = match (&args.series, setup.config.history.prometheus.is_some()) {
         (Some(wanted), true) => of_prometheus(setup, wanted, (since, now), step)?,
@@ -54,16 +54,18 @@ pub(super) fn print(setup: &Setup, args: &HistoryArgs) -> Result<Exit, Stop> {
     let mut text = String::new();
     for (key, buckets) in read {
         if args.series.is_none() {
-            text += &format!("{key}\n");
+            text.push_str(&key.to_string());
+            text.push('\n');
         }
         for bucket in &buckets {
-            text += &if args.json {
+            let line = if args.json {
                 report::json(&Line { series: &key, bucket }, false).map_err(Stop::failure)?
             } else {
                 let at = bucket.at.to_zoned_datetime(zone.clone()).strftime("%F %T");
                 let Bucket { min, mean, max, count, .. } = bucket;
                 format!("{at}  {key}  {mean:.6}  (least {min:.6}, most {max:.6}, of {count})\n")
             };
+            text.push_str(&line);
         }
     }
     out::print(&text).map_err(Stop::failure)?;

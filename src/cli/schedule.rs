@@ -32,7 +32,7 @@ fn list(setup: &Setup, json: bool) -> Result<Exit, Stop> {
                 Some((by, at)) => format!("signed by {by} on {}", time(at)),
                 None => format!("not signed: `hostler schedule sign {}`", line.scheduled.name),
             };
-            let words = [&[line.scheduled.action.clone()], &line.scheduled.targets[..]].concat().join(" ");
+            let words = [std::slice::from_ref(&line.scheduled.action), &line.scheduled.targets[..]].concat().join(" ");
             // Writing to a string cannot fail.
             let _written =
                 writeln!(text, "{}  {words}, {}, next {next}; {signed}", line.scheduled.name, line.scheduled.when());

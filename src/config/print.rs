@@ -218,10 +218,12 @@ mod tests {
         }
     }
 
+    /// Things of which there may be several, at the top.
+    const LISTS: [&str; 2] = ["action", "schedule"];
+
     #[test]
     fn the_template_has_every_key() {
         let known = toml::Table::try_from(complete(&Config::defaults().unwrap())).unwrap();
-        const LISTS: [&str; 2] = ["action", "schedule"];
         let of_lists = LISTS.iter().flat_map(|name| known[*name][0].as_table().unwrap());
         let (top, tables): (Vec<_>, Vec<_>) =
             known.iter().filter(|(key, _)| !LISTS.contains(&key.as_str())).partition(|(_, value)| !value.is_table());

@@ -30,7 +30,7 @@ impl Checker<'_> {
             if self.faults() > before {
                 continue;
             }
-            let days = written.days.iter().flatten().map(|day| weekday(*day).to_monday_zero_offset() as u8);
+            let days = written.days.iter().flatten().map(|day| weekday(*day).to_monday_zero_offset().cast_unsigned());
             let list = |texts: &Option<Vec<String>>| texts.clone().unwrap_or_default();
             lines.push(Scheduled {
                 name: name.unwrap_or_default(),
@@ -64,7 +64,7 @@ impl Checker<'_> {
 /// A line, as a file would say it.
 pub(super) fn raw(line: &Scheduled) -> RawScheduled {
     let list = |texts: &[String]| (!texts.is_empty()).then(|| texts.to_vec());
-    let of = |day: u8| RawDay::iter().find(|raw| Weekday::to_monday_zero_offset(weekday(*raw)) == day as i8);
+    let of = |day: u8| RawDay::iter().find(|raw| Weekday::to_monday_zero_offset(weekday(*raw)) == day.cast_signed());
     RawScheduled {
         name: anywhere(line.name.clone()),
         action: anywhere(line.action.clone()),

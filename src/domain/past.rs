@@ -66,7 +66,7 @@ impl Past {
         // Columns stand at fixed times, so that a graph moves by whole ones.
         let width = self.span as f64 / columns.max(1) as f64;
         let number = |second: i64| (second as f64 / width).floor() as i64;
-        number(second) - number(now.as_second()) + columns as i64 - 1
+        number(second) - number(now.as_second()) + i64::try_from(columns).unwrap_or(i64::MAX) - 1
     }
 }
 

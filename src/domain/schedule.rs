@@ -80,7 +80,7 @@ impl Scheduled {
     /// Its time on this day, if it has one.
     fn on(&self, day: Date, zone: &TimeZone, quietest: Option<i8>) -> Option<Timestamp> {
         let weekday = day.weekday().to_monday_zero_offset();
-        let is_its = (self.days.is_empty() || self.days.contains(&(weekday as u8)))
+        let is_its = (self.days.is_empty() || self.days.contains(&weekday.cast_unsigned()))
             && self.day.is_none_or(|wanted| wanted == day.day());
         let quiet = || quietest.and_then(|hour| Time::new(hour, 0, 0, 0).ok()).unwrap_or(USUAL);
         let at = day.to_datetime(self.at.unwrap_or_else(quiet));
@@ -90,7 +90,7 @@ impl Scheduled {
     /// When, in words: `mon, thu at 04:00`.
     pub fn when(&self) -> String {
         let name = |day: &u8| {
-            let day = Weekday::from_monday_zero_offset(*day as i8).ok()?;
+            let day = Weekday::from_monday_zero_offset(day.cast_signed()).ok()?;
             Some(format!("{day:?}").get(..3)?.to_lowercase())
         };
         let days: Vec<String> = self.days.iter().filter_map(name).collect();

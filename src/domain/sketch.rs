@@ -1,5 +1,5 @@
 //! How values are spread, small enough to keep and exact enough to compare: sketches that merge, so that a month's p95 is
-//! that of all its requests, and not a mean of p95s (Masson, Rim, Lee: *DDSketch*, VLDB 2019).
+//! that of all its requests, and not a mean of p95s (Masson, Rim, Lee: *`DDSketch`*, VLDB 2019).
 
 use std::fmt;
 

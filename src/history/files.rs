@@ -99,11 +99,16 @@ pub(super) fn append(path: &Path, mut line: String) -> Result<(), HistoryError> 
 }
 
 /// Takes the lock of a file that is there for nothing else, and is made where it is not; closing it gives the lock back.
-pub(super) fn hold(path: &Path) -> Result<File, HistoryError> {
+pub(super) fn hold(path: &Path) -> Result<Held, HistoryError> {
     let file = lock_file(path)?;
     lock(&file, path)?;
-    Ok(file)
+    Ok(Held(file))
 }
+
+/// A lock that is held; it is given back when this is dropped.
+#[derive(Debug)]
+#[must_use = "it is given back when it is dropped"]
+pub struct Held(#[expect(dead_code, reason = "it is held, not looked at")] File);
 
 fn lock_file(path: &Path) -> Result<File, HistoryError> {
     let folder = make_folder(path)?;
@@ -115,13 +120,18 @@ fn lock_file(path: &Path) -> Result<File, HistoryError> {
 }
 
 /// The same without waiting; `None` while another process holds it.
-pub(super) fn try_hold(path: &Path) -> Result<Option<File>, HistoryError> {
+pub(super) fn try_hold(path: &Path) -> Result<Option<Held>, HistoryError> {
     let file = lock_file(path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Held(file))),
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(HistoryError::file(path)(error.into())),
     }
+}
+
+/// Whether there is something at this path.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.exists()
 }
 
 /// Makes an empty file with the rights of the folder's files where there is none.

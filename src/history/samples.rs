@@ -36,7 +36,7 @@ pub(super) struct Tier {
     /// Seconds of a slot.
     slot: i64,
     /// Slots of a block.
-    slots: usize,
+    slots: u16,
     /// How long they are kept.
     kept: Duration,
 }
@@ -70,13 +70,13 @@ pub const MOST_SERIES: usize = 5_000;
 impl Tier {
     /// Seconds of a block.
     fn block(self) -> i64 {
-        self.slot * self.slots as i64
+        self.slot * i64::from(self.slots)
     }
 
     /// The coarsest tier that is as fine as `step`; a coarser one where it does not reach back to `from` any more, after what
     /// was too old at `let_go` has gone.
     fn for_graph(tiers: &[Self], from: i64, let_go: i64, step: i64) -> Self {
-        let fits = |tier: &&Self| from >= let_go - tier.kept.as_secs() as i64;
+        let fits = |tier: &&Self| from >= let_go - tier.kept.as_secs().cast_signed();
         let coarse_enough = tiers.iter().rev().find(|tier| tier.slot <= step).unwrap_or(&tiers[0]);
         let reaching = tiers.iter().find(fits).unwrap_or(&tiers[tiers.len() - 1]);
         if reaching.slot > coarse_enough.slot { *reaching } else { *coarse_enough }

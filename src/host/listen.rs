@@ -1,4 +1,5 @@
 //! What others may ask hostler over HTTP: one text at one path. Nothing is taken in but the request itself.
+#![expect(clippy::disallowed_types, reason = "the one place that listens")]
 
 use std::cell::Cell;
 use std::convert::Infallible;

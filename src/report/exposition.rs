@@ -14,9 +14,12 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const FINDING: (&str, &str) = ("finding", "1 for each finding that needs someone");
 const SOURCE: (&str, &str) = ("source_fresh", "1 while a source can be read, 0 while what is there cannot");
 
+/// By name: what it says, and its series with their values.
+type Families<'a> = BTreeMap<String, (&'a str, Vec<(SeriesKey, f64)>)>;
+
 /// Every series of this moment.
 pub fn exposition(state: &State, now: Moment) -> String {
-    let mut families: BTreeMap<String, (&str, Vec<(SeriesKey, f64)>)> = BTreeMap::new();
+    let mut families = Families::new();
     for (key, value) in state.metrics(now) {
         let help = key.metric().map_or("", |metric| metric.help);
         families.entry(key.name.to_string()).or_insert((help, Vec::new())).1.push((key, value));
@@ -41,7 +44,7 @@ fn plain(name: &str, labels: &[(&str, &str)]) -> SeriesKey {
     labels.iter().fold(SeriesKey { name: name.into(), labels: Vec::new() }, |key, (name, value)| key.with(name, value))
 }
 
-fn write(families: &BTreeMap<String, (&str, Vec<(SeriesKey, f64)>)>) -> String {
+fn write(families: &Families<'_>) -> String {
     let mut text = String::new();
     for (name, (help, series)) in families.iter().filter(|(_, (_, series))| !series.is_empty()) {
         // Writing to a string cannot fail. What only rises is told as a gauge, too: it comes from others, who may begin anew.

@@ -128,7 +128,7 @@ impl Sources {
 
 /// Seconds of one point.
 fn step(span: u64) -> i64 {
-    (span / POINTS).max(10) as i64
+    (span / POINTS).max(10).cast_signed()
 }
 
 /// What the reading thread holds.

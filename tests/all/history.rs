@@ -155,6 +155,9 @@ fn what_is_measured_is_told_to_prometheus() {
     assert_eq!(recorder.stop(Signal::TERM), Some(0));
 }
 
+/// How often it is killed.
+const KILLS: u64 = 200;
+
 /// Names the folder in which this process is the one that is killed.
 const VICTIM: &str = "HOSTLER_TEST_VICTIM";
 
@@ -189,7 +192,6 @@ fn a_writer_that_is_killed_at_any_moment_loses_nothing_that_was_on_disk() {
         be_victim(Path::new(&folder));
         return;
     }
-    const KILLS: u64 = 200;
     let folder = tempfile::tempdir().unwrap();
     let mut said = -1;
     for kill in 0..KILLS {
@@ -265,7 +267,7 @@ fn a_full_disk_is_told_and_nothing_is_lost_when_it_has_room_again() {
     let mut reader = SampleReader::open(&dir).unwrap().unwrap();
     let key = SeriesKey::new(&CPU_USED, []).with("n", "7");
     let read = reader.read(&key, (at(BEGIN), at(BEGIN + 100 * 60)), 60).unwrap();
-    assert_eq!(read.len() as i64, stuck + 5);
+    assert_eq!(i64::try_from(read.len()).unwrap(), stuck + 5);
     drop((reader, writer));
     assert!(Command::new("umount").arg(&mount).status().unwrap().success());
 }

@@ -39,16 +39,16 @@ fn clock(at: Timestamp) -> String {
     at.strftime("%H:%M").to_string()
 }
 
-fn config(lines: &[(&str, &str, &str)], folder: &std::path::Path) -> String {
-    let mut text = String::new();
-    for (name, at, _) in lines {
-        text += &format!(
+fn config(lines: &[(&str, &str)], folder: &std::path::Path) -> String {
+    let mut texts = Vec::new();
+    for (name, at) in lines {
+        texts.push(format!(
             "[[action]]\nid = \"mark.{name}\"\ntitle = \"mark {name}\"\nargv = [\"touch\", \"{0}/{name}\"]\nrisk = \"safe\"\n\
              [[schedule]]\nname = \"{name}\"\naction = \"mark.{name}\"\nat = \"{at}\"\n",
             folder.display()
-        );
+        ));
     }
-    text
+    texts.concat()
 }
 
 fn listed(home: &Home, name: &str) -> Value {
@@ -61,7 +61,7 @@ fn listed(home: &Home, name: &str) -> Value {
 fn what_was_signed_is_done_at_its_time_and_nothing_else() {
     let home = Home::with("").alone();
     let soon = Timestamp::now() + 90.seconds();
-    let lines = [("signed", &*clock(soon), ""), ("unsigned", &*clock(soon), ""), ("changed", &*clock(soon), "")];
+    let lines = [("signed", &*clock(soon)), ("unsigned", &*clock(soon)), ("changed", &*clock(soon))];
     fs::write(home.config(), config(&lines, home.path())).unwrap();
     for name in ["signed", "changed"] {
         let signed = home.run(&["schedule", "sign", name]);
@@ -103,7 +103,7 @@ fn what_was_signed_is_done_at_its_time_and_nothing_else() {
 fn what_was_missed_while_the_box_was_off_is_said() {
     let home = Home::with("").alone();
     let earlier = Timestamp::now() - SignedDuration::from_hours(2);
-    fs::write(home.config(), config(&[("nightly", &clock(earlier), "")], home.path())).unwrap();
+    fs::write(home.config(), config(&[("nightly", &clock(earlier))], home.path())).unwrap();
     assert_eq!(home.run(&["schedule", "sign", "nightly"]).code, 0);
     fs::create_dir_all(home.state()).unwrap();
     let day_before = Timestamp::now() - SignedDuration::from_hours(27);

@@ -42,11 +42,11 @@ fn whole_days(keys: &[SeriesKey], days: i64) -> Result<()> {
         let batch = batch(keys, begin, 6);
         let spent = processor();
         writer.commit(&batch)?;
-        commits += processor() - spent;
+        commits += processor().saturating_sub(spent);
         let spent = processor();
         writer.compact(at(begin))?;
         if minute % 120 == 0 && minute > 0 {
-            turns.push(processor() - spent);
+            turns.push(processor().saturating_sub(spent));
         }
         if (minute + 1) % 1_440 == 0 {
             sizes.push(bytes(folder.path()) as f64 / 1e6);

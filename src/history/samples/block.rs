@@ -238,7 +238,7 @@ mod tests {
         }
         assert!(bytes.len() < 1440, "{}", bytes.len());
         for constant in [0.0, 1.0, 85.899_345_92e9, 0.333, -2.5] {
-            let bytes = encode(&[Some(Point::of(constant)); 1440]);
+            let bytes = encode(&vec![Some(Point::of(constant)); 1440]);
             let read = decode(&bytes, 1440).unwrap()[7].unwrap().mean;
             assert!((read - constant).abs() <= constant.abs() * 1e-12, "{read}");
             assert!(bytes.len() <= 64, "{}", bytes.len());

@@ -84,8 +84,9 @@ fn add_points(
         .prepare_cached("SELECT data FROM block WHERE series = ?1 AND tier = ?2 AND start = ?3")?
         .query_row(params![series, tier.number, start], |row| row.get(0))
         .optional()?;
-    let mut slots =
-        before.and_then(|bytes| block::decode(&bytes, tier.slots)).unwrap_or_else(|| vec![None; tier.slots]);
+    let mut slots = before
+        .and_then(|bytes| block::decode(&bytes, tier.slots.into()))
+        .unwrap_or_else(|| vec![None; tier.slots.into()]);
     for (slot, point) in points {
         if let Some(slot) = slots.get_mut(*slot) {
             *slot = Some(slot.map_or(*point, |before| before.and(*point)));
@@ -155,14 +156,14 @@ fn merge_sketches(transaction: &Transaction<'_>, end: i64) -> rusqlite::Result<(
 fn let_go(transaction: &Transaction<'_>, now: i64) -> rusqlite::Result<()> {
     let until = fact(transaction, LET_GO)?.map_or(now, |before| now.min(before + MOST_LET_GO)).max(0);
     for tier in TIERS {
-        let before = until - tier.kept.as_secs() as i64 - tier.block();
+        let before = until - tier.kept.as_secs().cast_signed() - tier.block();
         transaction.execute("DELETE FROM block WHERE tier = ?1 AND start < ?2", params![tier.number, before])?;
     }
     for tier in SKETCH_TIERS {
-        let before = until - tier.kept.as_secs() as i64;
+        let before = until - tier.kept.as_secs().cast_signed();
         transaction.execute("DELETE FROM sketch WHERE tier = ?1 AND start < ?2", params![tier.number, before])?;
     }
-    transaction.execute("DELETE FROM mark WHERE at < ?1", [until - KEPT.as_secs() as i64])?;
+    transaction.execute("DELETE FROM mark WHERE at < ?1", [until - KEPT.as_secs().cast_signed()])?;
     set_fact(transaction, LET_GO, until)
 }
 

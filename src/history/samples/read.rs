@@ -144,7 +144,7 @@ impl SampleReader {
         let mut rows = statement.query(params![series, tier.number, from - tier.block(), until])?;
         while let Some(row) = rows.next()? {
             let start: i64 = row.get(0)?;
-            let slots = block::decode(row.get_ref(1)?.as_blob()?, tier.slots).unwrap_or_default();
+            let slots = block::decode(row.get_ref(1)?.as_blob()?, tier.slots.into()).unwrap_or_default();
             for (slot, point) in (0..).zip(slots) {
                 if let Some(point) = point {
                     take(start + slot * tier.slot, point);

@@ -49,7 +49,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, HistoryError> {
 
 /// Opens the database to read; `None` where there is none yet.
 pub(super) fn open_to_read(path: &Path) -> Result<Option<Connection>, HistoryError> {
-    if !path.exists() {
+    if !files::is_there(path) {
         return Ok(None);
     }
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(of(path))?;
@@ -77,7 +77,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), HistoryError>
     if from > 0 && from < NEWEST {
         let mut copy = path.as_os_str().to_owned();
         copy.push(format!(".v{from}"));
-        if !Path::new(&copy).exists() {
+        if !files::is_there(Path::new(&copy)) {
             connection.execute("VACUUM INTO ?1", [copy.to_string_lossy()]).map_err(of(path))?;
         }
     }

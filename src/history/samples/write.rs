@@ -1,7 +1,6 @@
 //! Writing: a minute at a time.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -62,7 +61,7 @@ pub struct SampleWriter {
     /// A database that could not be read, in its new place.
     spoilt: Option<PathBuf>,
     /// Nobody else writes while this is open.
-    _lock: File,
+    _lock: files::Held,
 }
 
 impl SampleWriter {
@@ -122,7 +121,9 @@ impl SampleWriter {
             }
         }
         numbered.sort_unstable_by_key(|(series, _)| *series);
-        numbered.into_iter().for_each(|(series, minute)| recent::push(&mut bytes, series, minute));
+        for (series, minute) in numbered {
+            recent::push(&mut bytes, series, minute);
+        }
         transaction
             .prepare_cached("INSERT INTO recent (minute, data) VALUES (?1, ?2)")?
             .execute(params![batch.minute, bytes])?;
@@ -197,7 +198,7 @@ fn put_aside(path: &Path, now: Timestamp) -> Result<PathBuf, HistoryError> {
         let mut beside = path.as_os_str().to_owned();
         beside.push(suffix);
         let beside = PathBuf::from(beside);
-        if beside.exists() {
+        if files::is_there(&beside) {
             files::rename(&beside, &aside(suffix))?;
         }
     }

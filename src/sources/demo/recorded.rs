@@ -15,7 +15,7 @@ const DAY: i64 = 86_400;
 
 /// What was recorded of these series until now.
 pub fn recorded(span: u64, until: Timestamp, wanted: &[SeriesKey]) -> Past {
-    let step = (span as i64 / POINTS).max(10);
+    let step = (span.cast_signed() / POINTS).max(10);
     let end = until.as_second().div_euclid(step) * step;
     let times: Vec<i64> = (0..POINTS).rev().map(|back| end - back * step).collect();
     let mut series = HashMap::new();
@@ -27,7 +27,7 @@ pub fn recorded(span: u64, until: Timestamp, wanted: &[SeriesKey]) -> Past {
         });
         series.insert(key.clone(), points.collect());
     }
-    let marks = marks(until).into_iter().filter(|mark| mark.at.as_second() >= end - span as i64).collect();
+    let marks = marks(until).into_iter().filter(|mark| mark.at.as_second() >= end - span.cast_signed()).collect();
     Past { span, until, step, series, marks, news: Vec::new(), why_none: None }
 }
 
