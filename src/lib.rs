@@ -13,7 +13,8 @@
 //! * [`engines`]: a file for each kind of inference server: how it is told, and what it is asked.
 //! * [`platforms`]: a file for each kind of orchestration platform, read the same way.
 //! * [`sources`]: a file for each thing that is read, and [`sources::poller`], the one loop that repeats them.
-//! * [`history`]: hostler's own store: the journal, and what must be remembered between two runs.
+//! * [`history`]: hostler's own store: the journal, and what must be remembered between two runs; and [`history::trends`], what
+//!   recorded series tell.
 //! * [`actions`]: a file for each operation, which plans it, and [`actions::Runner`], the one that carries plans out.
 //! * [`alerts`]: what is told of findings to who does not look: a file for each kind of receiver.
 //! * [`ui`]: the screen: tabs, popups, widgets, keys, themes; pure drawing of the state.

@@ -123,8 +123,8 @@ fn slowed_down(state: &State, gpu: &Gpu, at: Moment) -> Option<Observation> {
 mod tests {
     use super::*;
     use crate::domain::Reading::{Known, Unavailable};
-    use crate::domain::Why;
-    use crate::make::{Script, gpu};
+    use crate::domain::{Event, Forecast, GpuMemory, SeriesKey, Trend, TrendKind, TrendSample, Why};
+    use crate::make::{Script, gpu, wall};
 
     fn at_celsius(celsius: u32) -> Gpu {
         Gpu { temperature_celsius: Known(celsius), slowdown_celsius: Known(95), ..gpu(0) }
@@ -172,6 +172,36 @@ mod tests {
         script.at(32).gpus([at_celsius(83)]).assess();
         assert_eq!(script.open(), ["gpu.temperature GPU-0"]);
         script.at(33).gpus([at_celsius(82)]).assess();
+        assert!(script.open().is_empty());
+    }
+
+    #[test]
+    fn memory_that_fills_is_told_with_its_end_and_without_cards_nothing_is_asked() {
+        let mut script = Script::new();
+        script.at(0).gpus([]).assess();
+        assert!(script.waiting("gpu.memory-full-in").is_empty());
+        script.at(1).gpus([gpu(0)]).assess();
+        assert_eq!(script.waiting("gpu.memory-full-in"), ["no history yet: the recorder keeps one"]);
+
+        let forecast = Forecast { left: 6e9, used_per_day: 1e9, days_left: 6.0, between_days: (5.0, 8.0) };
+        let trend = Trend {
+            series: SeriesKey::new(&metric::GPU_MEMORY_USED, [("gpu", "GPU-0")]),
+            kind: TrendKind::FullIn(forecast),
+            since: wall(-9 * 86_400),
+            before: 1e10,
+            after: 1.9e10,
+            cause: None,
+            beside: Vec::new(),
+        };
+        let used = |used_bytes| Gpu {
+            memory: Known(GpuMemory { total_bytes: 25_000_000_000, used_bytes, reserved_bytes: 0 }),
+            ..gpu(0)
+        };
+        let sample = TrendSample { at: wall(1), trends: vec![trend], too_young: Vec::new() };
+        script.gpus([used(19_000_000_000)]).apply(Event::Trends(sample.into())).assess();
+        assert_eq!(script.finding("gpu.memory-full-in", "GPU-0").seen.title, "full in 6 d");
+        // A restart lets it go.
+        script.gpus([used(1_000_000_000)]).assess();
         assert!(script.open().is_empty());
     }
 

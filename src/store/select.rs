@@ -357,6 +357,8 @@ mod tests {
         let engines = &script.state.engines.get().unwrap().engines;
         let containers: Vec<_> = engines.iter().map(|engine| script.state.container_of(engine)).collect();
         assert_eq!(containers, [Some(&container_id("vllm")), None]);
+        let related = [("other", "GPU-0"), ("vllm", "GPU-0"), ("vllm:8000", "GPU-0"), ("vllm:8000", "vllm")];
+        assert_eq!(script.state.related(), related.map(|(a, b)| (Arc::from(a), Arc::from(b))));
         // A process of the host that is known to listen there is in no container.
         let host = Engine { pid: Some(9), ..engine(EngineKind::Vllm, 8000) };
         assert_eq!(script.state.container_of(&host), None);

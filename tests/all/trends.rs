@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use corpus::{DAYS, Planted, Truth, corpus, timestamp};
 use hostler::domain::{Mark, Trend, TrendKind, TrendSample};
-use hostler::history::trends::{Related, look};
+use hostler::history::trends::{HourPoint, Related, look};
 
 /// A step must be told within so many days.
 const STEP_DELAY: i64 = 7;
@@ -50,11 +50,16 @@ fn told(corpus: &[Planted], hour: i64) -> Vec<Vec<Told>> {
     told
 }
 
+/// A look at hour `now` at what is recorded by then.
 fn at(corpus: &[Planted], marks: &[Mark], now: i64) -> TrendSample {
+    let at = timestamp(now);
+    let by_then = |points: &[HourPoint]| points[..points.partition_point(|point| point.at < at)].to_vec();
     let series = corpus.iter().flat_map(|planted| {
-        std::iter::once((planted.series.clone(), planted.points.clone())).chain(planted.limit.clone())
+        let limit = planted.limit.iter().map(|(key, points)| (key.clone(), by_then(points)));
+        std::iter::once((planted.series.clone(), by_then(&planted.points))).chain(limit)
     });
-    look(series, marks, &Related::default(), timestamp(now))
+    let known: Vec<Mark> = marks.iter().filter(|mark| mark.at <= at).cloned().collect();
+    look(series, &known, &Related::default(), at)
 }
 
 /// Hours since the beginning of the corpus.

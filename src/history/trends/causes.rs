@@ -88,3 +88,46 @@ fn began_together(a: &Trend, b: &Trend) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(hour: i64, kind: MarkKind, subject: Option<&str>) -> Mark {
+        let at = Timestamp::from_second(hour * 3_600).unwrap();
+        Mark { at, kind, subject: subject.map(str::to_owned), text: hour.to_string() }
+    }
+
+    #[test]
+    fn a_mark_concerns_its_subject_what_belongs_to_it_and_the_whole_box() {
+        let related = Related::new([("vllm:8000".into(), "vllm".into())]);
+        let marks = [
+            mark(0, MarkKind::Driver, None),
+            mark(1, MarkKind::Kernel, None),
+            mark(2, MarkKind::Image, Some("vllm")),
+            mark(3, MarkKind::Restart, Some("other")),
+            mark(4, MarkKind::Finding, Some("vllm:8000")),
+        ];
+        let told = |series: &str| -> Vec<String> {
+            let key = series.parse().unwrap();
+            concerning(&marks, &key, &related).map(|mark| mark.text.clone()).collect()
+        };
+        assert_eq!(told("inference_ttft_seconds{engine=\"vllm:8000\"}"), ["0", "1", "2"]);
+        assert_eq!(told("gpu_power_watts{gpu=\"GPU-0\"}"), ["0", "1"]);
+        assert_eq!(told("cpu_used_ratio"), ["1"], "the driver is no matter of the host, nor is one container");
+    }
+
+    #[test]
+    fn the_nearest_mark_is_the_cause_and_a_note_only_where_there_is_no_other() {
+        let [note, far, restart] = [(100, MarkKind::Note), (80, MarkKind::Image), (108, MarkKind::Restart)]
+            .map(|(hour, kind)| mark(hour, kind, None));
+        let since = Timestamp::from_second(101 * 3_600).unwrap();
+        let told = |marks: &[&Mark], kind| cause(marks, since, kind).map(|mark| mark.kind);
+        assert_eq!(told(&[&note, &far, &restart], TrendKind::Sudden), Some(MarkKind::Restart));
+        assert_eq!(told(&[&note, &far], TrendKind::Sudden), Some(MarkKind::Note));
+        assert_eq!(
+            (told(&[&far], TrendKind::Sudden), told(&[&far], TrendKind::Gradual)),
+            (None, Some(MarkKind::Image))
+        );
+    }
+}

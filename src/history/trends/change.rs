@@ -70,8 +70,8 @@ struct Least {
 impl Least {
     fn of(name: &str) -> Self {
         match name.rsplit('_').next() {
-            // A tenth of a small ratio is little, and a tenth of a temperature means nothing.
-            Some("ratio") => Self { absolute: 0.01, relative: RELATIVE },
+            // A tenth of a small part of the time is little, and a tenth of a temperature means nothing.
+            Some("ratio" | "throttled" | "healthy") => Self { absolute: 0.01, relative: RELATIVE },
             Some("celsius") => Self { absolute: 3.0, relative: 0.0 },
             _ => Self { absolute: 0.0, relative: RELATIVE },
         }

@@ -67,22 +67,17 @@ impl Sums {
         let (begin, takes) = (points[from].0, points[to].0 - points[from].0);
         let end = points.len();
         // The part of the change that is done: g = (x - begin) / takes on the way, 1 after it.
-        let [x, y, xx, xy, _] = self.between(from, to);
-        let count = (to - from) as f64;
-        let [_, rest_y, ..] = self.between(to, end);
-        let rest = (end - to) as f64;
-        let g = (x - count * begin) / takes + rest;
-        let gg = (xx - 2.0 * begin * x + count * begin * begin) / (takes * takes) + rest;
-        let gy = (xy - begin * y) / takes + rest_y;
-        let [_, all_y, _, _, all_yy] = self.between(0, end);
-        let all = end as f64;
-        let (spread, with) = (gg - g * g / all, gy - g * all_y / all);
+        let (way, rest, all) = (self.between(from, to), self.between(to, end), self.between(0, end));
+        let g = (way.x - way.count * begin) / takes + rest.count;
+        let gg = (way.xx - 2.0 * begin * way.x + way.count * begin * begin) / (takes * takes) + rest.count;
+        let gy = (way.xy - begin * way.y) / takes + rest.y;
+        let (spread, with) = (gg - g * g / all.count, gy - g * all.y / all.count);
         if spread <= 0.0 {
             return None;
         }
         let rise = with / spread;
-        let level = (all_y - rise * g) / all;
-        let fit = (all_yy - all_y * all_y / all - rise * with).max(0.0);
+        let level = (all.y - rise * g) / all.count;
+        let fit = (all.yy - all.y * all.y / all.count - rise * with).max(0.0);
         Some((fit, Shape::Ramp { from, to, level, rise }))
     }
 }

@@ -16,51 +16,79 @@ pub(super) const LEVEL_DAYS: usize = 3;
 /// Days of the shortest sloped piece.
 const SLOPED_DAYS: usize = 10;
 
+/// Sums over days.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sum {
+    pub(super) count: f64,
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) xx: f64,
+    pub(super) xy: f64,
+    pub(super) yy: f64,
+}
+
+impl Sum {
+    /// The sum of squares of y around their mean.
+    fn spread(&self) -> f64 {
+        (self.yy - self.y * self.y / self.count).max(0.0)
+    }
+
+    /// The slope of the line that fits best, if x are not all one.
+    fn slope(&self) -> Option<f64> {
+        let (xx, xy) = (self.xx - self.x * self.x / self.count, self.xy - self.x * self.y / self.count);
+        (xx > 0.0).then(|| xy / xx)
+    }
+}
+
 /// Sums over the first days, from which the fit of any piece follows.
 #[derive(Debug)]
-pub(super) struct Sums(Vec<[f64; 5]>);
+pub(super) struct Sums(Vec<Sum>);
 
 impl Sums {
     pub(super) fn of(points: &[Point]) -> Self {
-        let mut sums = vec![[0.0; 5]];
-        let mut last = [0.0; 5];
-        for &(x, y) in points {
-            for (sum, term) in last.iter_mut().zip([x, y, x * x, x * y, y * y]) {
-                *sum += term;
-            }
-            sums.push(last);
+        let mut last = Sum::default();
+        let sums = points.iter().map(|&(x, y)| {
+            last = Sum {
+                count: last.count + 1.0,
+                x: last.x + x,
+                y: last.y + y,
+                xx: last.xx + x * x,
+                xy: last.xy + x * y,
+                yy: last.yy + y * y,
+            };
+            last
+        });
+        Self(std::iter::once(Sum::default()).chain(sums).collect())
+    }
+
+    /// The sums from day `from` to before day `to`.
+    pub(super) fn between(&self, from: usize, to: usize) -> Sum {
+        let (before, all) = (&self.0[from], &self.0[to]);
+        Sum {
+            count: all.count - before.count,
+            x: all.x - before.x,
+            y: all.y - before.y,
+            xx: all.xx - before.xx,
+            xy: all.xy - before.xy,
+            yy: all.yy - before.yy,
         }
-        Self(sums)
-    }
-
-    /// The sums of x, y, x², xy and y² from day `from` to before day `to`.
-    pub(super) fn between(&self, from: usize, to: usize) -> [f64; 5] {
-        std::array::from_fn(|index| self.0[to][index] - self.0[from][index])
-    }
-
-    /// Spread of y, of x, and of both together in the piece from day `from` to before day `to`.
-    fn spread(&self, from: usize, to: usize) -> (f64, f64, f64) {
-        let count = (to - from) as f64;
-        let [x, y, xx, xy, yy] = self.between(from, to);
-        ((yy - y * y / count).max(0.0), xx - x * x / count, xy - x * y / count)
     }
 
     /// The sum of squares around the mean.
     pub(super) fn level(&self, from: usize, to: usize) -> f64 {
-        self.spread(from, to).0
+        self.between(from, to).spread()
     }
 
-    /// The sum of squares around the line that fits best.
-    fn line(&self, from: usize, to: usize) -> f64 {
-        let (yy, xx, xy) = self.spread(from, to);
-        if xx > 0.0 { (yy - xy * xy / xx).max(0.0) } else { yy }
-    }
-
-    /// The sum of squares of the piece as what it best is, and whether that is a slope; a slope costs what it costs.
-    fn piece(&self, from: usize, to: usize, slope: f64) -> (f64, bool) {
-        let level = self.level(from, to);
-        let line = if to - from < SLOPED_DAYS { f64::INFINITY } else { self.line(from, to) + slope };
-        (level.min(line), line < level)
+    /// The sum of squares of the piece as what it best is, and its slope, if that is one; a slope costs `price`.
+    fn piece(&self, from: usize, to: usize, price: f64) -> (f64, f64) {
+        let sum = self.between(from, to);
+        let level = sum.spread();
+        let slope = if to - from < SLOPED_DAYS { None } else { sum.slope() };
+        let line = slope.map(|slope| (level - slope * (sum.xy - sum.x * sum.y / sum.count)).max(0.0) + price);
+        match (line, slope) {
+            (Some(line), Some(slope)) if line < level => (line, slope),
+            _ => (level, 0.0),
+        }
     }
 }
 
@@ -86,11 +114,10 @@ impl Cut {
         let ends = self.begins.iter().skip(1).copied().chain([points.len()]);
         let mut rest = Vec::with_capacity(points.len());
         for (from, to) in self.begins.iter().copied().zip(ends) {
-            let [x, y, ..] = sums.between(from, to);
-            let count = (to - from) as f64;
-            let (_, xx, xy) = sums.spread(from, to);
-            let slope = if sums.piece(from, to, SLOPE * self.price).1 { xy / xx } else { 0.0 };
-            rest.extend(points[from..to].iter().map(|(at, value)| value - y / count - slope * (at - x / count)));
+            let sum = sums.between(from, to);
+            let (_, slope) = sums.piece(from, to, SLOPE * self.price);
+            let fitted = |x: f64| sum.y / sum.count + slope * (x - sum.x / sum.count);
+            rest.extend(points[from..to].iter().map(|(x, y)| y - fitted(*x)));
         }
         rest
     }
