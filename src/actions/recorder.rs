@@ -123,11 +123,12 @@ impl Unit {
     fn step(self, old: Option<String>) -> Step {
         let Self { path, text } = self;
         let verb = if old.is_some() { "change" } else { "write" };
-        let op = Op::PutFile { path: path.clone(), from: old.clone(), to: Some(text.clone()) };
+        let (before, after) = (old.clone().map(String::into_bytes), Some(text.clone().into_bytes()));
+        let op = Op::PutFile { path: path.clone(), from: before.clone(), to: after.clone() };
         let mut step = Step::new("unit", format!("{verb} {path}"), Risk::Disruptive, op);
         let changes = changes(old.as_deref().unwrap_or_default(), &text);
         step.items = changes.into_iter().map(|name| Item { name, ..Item::default() }).collect();
-        step.undo = vec![Op::PutFile { path, from: Some(text), to: old }];
+        step.undo = vec![Op::PutFile { path, from: after, to: before }];
         step
     }
 }

@@ -244,10 +244,11 @@ pub enum Op {
     PutFile {
         /// Its path.
         path: String,
-        /// What is in it now; null where it is not there.
-        from: Option<String>,
-        /// What shall be in it; null to remove it.
-        to: Option<String>,
+        /// The bytes in it now, so that what is read back of a run's file, which is stripped, is still these; null where it
+        /// is not there.
+        from: Option<Vec<u8>>,
+        /// The bytes that shall be in it; null to remove it.
+        to: Option<Vec<u8>>,
     },
     /// Make a folder that a group shares.
     MakeShared {

@@ -29,21 +29,20 @@ pub(super) async fn line(
 }
 
 /// Puts a whole file in its place, or removes it, where it is as it was when that was planned.
-pub(super) async fn put(desk: &Desk, path: &str, from: Option<&str>, to: Option<&str>) -> Result<Done, Trouble> {
+pub(super) async fn put(desk: &Desk, path: &str, from: Option<&[u8]>, to: Option<&[u8]>) -> Result<Done, Trouble> {
     let (fs, place) = (desk.ports.fs.clone(), Path::new(path).to_owned());
-    let (from, to) = (from.map(str::to_owned), to.map(str::to_owned));
+    let (from, to) = (from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec));
     let work = move || {
         let now = match edit::whole(&fs, &place) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let is = |text: &Option<String>| text.as_ref().map(String::as_bytes) == now.as_deref();
         match (&to, now.is_some()) {
-            _ if is(&to) => Ok(()),
-            _ if !is(&from) => Err(std::io::Error::other("it is another one than when this was planned")),
-            (Some(text), true) => edit::replace(&fs, &place, text.as_bytes()),
-            (Some(text), false) => edit::create(&fs, &place, text.as_bytes()),
+            _ if to == now => Ok(()),
+            _ if from != now => Err(std::io::Error::other("it is another one than when this was planned")),
+            (Some(bytes), true) => edit::replace(&fs, &place, bytes),
+            (Some(bytes), false) => edit::create(&fs, &place, bytes),
             (None, _) => edit::remove(&fs, &place),
         }
     };
