@@ -327,6 +327,11 @@ impl StateDir {
         }
     }
 
+    /// Bytes of the file that holds what was measured; 0 where there is none.
+    pub fn history_bytes(&self) -> u64 {
+        self.path().map_or(0, |path| files::bytes(&path.join(samples::FILE)))
+    }
+
     /// What was found last about weeks of history; `None` where nobody looked yet.
     pub fn trends(&self) -> Option<TrendSample> {
         files::read_json(&self.path()?.join(TRENDS))

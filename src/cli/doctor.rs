@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 use super::args::DoctorArgs;
 use super::{Exit, Stop, look, out, variable};
 use crate::config;
-use crate::domain::{Delivery, Outbox, Reading, Why};
+use crate::domain::{Delivery, Outbox, Reading, Why, units};
+use crate::history::{HistoryError, SampleReader};
 use crate::host::{Candidate, Clock, RootedFs, Standing, Surroundings, candidates, choose, foreign, login_name};
 use crate::report::alerts::{self as report_alerts, AlertList, ListedReceiver};
 use crate::report::check::CheckReport;
@@ -27,7 +28,8 @@ pub(super) fn run(setup: &Setup, args: &DoctorArgs) -> Result<Exit, Stop> {
     let state = runtime::observe(setup, Scope::Sources, Duration::ZERO).map_err(Stop::failure)?;
     let fs = RootedFs::new(&setup.rootfs);
     let (system, nvidia) = (system(setup, &state, &fs), nvidia(setup, &state, &fs));
-    let sections = vec![system, nvidia, storage, alerts(setup, &look), terminal(setup), clock(&look)];
+    let sections =
+        vec![system, nvidia, storage, history(setup, &look), alerts(setup, &look), terminal(setup), clock(&look)];
     // A made-up box has no engine to be sought.
     let places = if setup.demo { Vec::new() } else { docker_places(setup, &fs) };
     let report = DoctorReport::of(&state, places, sections);
@@ -158,6 +160,41 @@ fn storage(setup: &Setup, look: &Look) -> Section {
         title: "Storage",
         facts: vec![config, folder, journal, Fact::new("last_look", last.map_or_else(none, Reading::Known))],
     }
+}
+
+/// Whether what is measured is kept, and for how long already.
+fn history(setup: &Setup, look: &Look) -> Section {
+    let dir = &setup.state_dir;
+    let recorder = if dir.has_recorder() {
+        Fact::known("recorder", "runs")
+    } else {
+        Fact::known("recorder", "does not run: history is kept, and alerts are told, only while one does; a screen keeps history while it is open")
+            .remedy("`hostler record --install` makes it a service")
+    };
+    let recorded = match SampleReader::open(dir) {
+        Ok(Some(mut reader)) => match (reader.series(), reader.beginning()) {
+            (Ok(series), Ok(since)) => {
+                let since = since.map_or_else(String::new, |at| format!(" since {}", look.time(at)));
+                Fact::known(
+                    "recorded",
+                    format!("{} series{since}, {}", series.len(), units::bytes(dir.history_bytes())),
+                )
+            }
+            (Err(error), _) | (_, Err(error)) => unread("recorded", &error).trouble(),
+        },
+        Ok(None) => Fact::new("recorded", Reading::Unavailable(Why::new("nothing was recorded yet"))),
+        Err(error) => unread("recorded", &error).trouble(),
+    };
+    let trends = dir.trends().map(|sample| {
+        format!("looked at {}, {} told", look.ago(sample.at, Clock::start().now().wall), sample.trends.len())
+    });
+    let none = || Reading::Unavailable(Why::new("nobody has looked yet"));
+    let trends = Fact::new("trends", trends.map_or_else(none, Reading::Known));
+    Section { id: "history", title: "History", facts: vec![recorder, recorded, trends] }
+}
+
+fn unread(name: &'static str, error: &HistoryError) -> Fact {
+    Fact::new(name, Reading::Unavailable(Why::new(error.to_string())))
 }
 
 /// Whether those who are to be told of findings are reached, as the recorder knows.

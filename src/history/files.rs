@@ -134,6 +134,11 @@ pub(super) fn is_there(path: &Path) -> bool {
     path.exists()
 }
 
+/// Bytes of a file; 0 where there is none.
+pub(super) fn bytes(path: &Path) -> u64 {
+    path.metadata().map_or(0, |file| file.len())
+}
+
 /// Makes an empty file with the rights of the folder's files where there is none.
 pub(super) fn touch(path: &Path) -> Result<(), HistoryError> {
     let folder = make_folder(path)?;

@@ -66,6 +66,33 @@ impl SampleReader {
         Ok(keys)
     }
 
+    /// When the oldest of what is kept was measured; `None` where nothing is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn beginning(&self) -> Result<Option<Timestamp>, HistoryError> {
+        // Blocks of one time begin together, but not every series had a value then.
+        const SOME: u32 = 32;
+        let read = || {
+            let tier = TIERS[TIERS.len() - 1];
+            let mut statement = self
+                .connection
+                .prepare_cached("SELECT start, data FROM block WHERE tier = ?1 ORDER BY start LIMIT ?2")?;
+            let mut rows = statement.query(params![tier.number, SOME])?;
+            let mut oldest: Option<i64> = None;
+            while let Some(row) = rows.next()? {
+                let slots = block::decode(row.get_ref(1)?.as_blob()?, tier.slots.into()).unwrap_or_default();
+                let first = (0..).zip(&slots).find(|(_, point)| point.is_some()).map(|(slot, _)| slot * tier.slot);
+                let at = first.map(|first| row.get::<_, i64>(0).map(|start| start + first)).transpose()?;
+                oldest = oldest.into_iter().chain(at).min();
+            }
+            let recent = "SELECT min(minute) * 60 FROM recent";
+            let recent: Option<i64> = self.connection.query_row(recent, [], |row| row.get(0))?;
+            Ok(oldest.into_iter().chain(recent).min().map(timestamp))
+        };
+        read().map_err(schema::of(&self.path))
+    }
+
     /// A series from `from` until `until` in buckets of `step` seconds, oldest first; times without a value are left out.
     /// Buckets begin at multiples of `step` since the epoch. A series with a `quantile` label is worked out of all values of
     /// each bucket, where they were kept.

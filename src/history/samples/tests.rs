@@ -91,6 +91,8 @@ fn a_gap_stays_a_gap() {
     let read = bed.read(BEGIN, BEGIN + hours(4), 600);
     let told: Vec<(i64, f64)> = read.iter().map(|bucket| (bucket.at.as_second() - BEGIN, bucket.mean)).collect();
     assert_eq!(told, [(0, 1.0), (hours(3), 2.0)]);
+    let beginning = || SampleReader::open(&bed.dir).unwrap().unwrap().beginning().unwrap();
+    assert_eq!(beginning(), Some(timestamp(BEGIN)));
     assert!(bed.read(BEGIN - hours(5), BEGIN - 1, 60).is_empty());
     assert!(bed.read_of(&SeriesKey::new(&DISK_FREE_BYTES, [("mount", "/")]), BEGIN, BEGIN + 60, 10).is_empty());
 }
