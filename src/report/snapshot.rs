@@ -22,8 +22,8 @@ use super::look::Look;
 use super::{SCHEMA, host_name, second};
 use crate::domain::{
     Container, ContainerId, ContainerUsage, Endpoint, EngineInfo, EngineKind, Gpu, GpuDriver, GpuProcessKind,
-    HostSample, ImageUpdate, JournalRecord, Platform, PlatformHealth, PlatformKind, Reading, RequestCounts, SourceId,
-    Unassessed, Verdict, Volume, WatchedFamily, Why, XidEvent, units,
+    HostSample, ImageUpdate, JournalRecord, Platform, PlatformHealth, PlatformKind, Reading, RequestCounts,
+    ScheduleStanding, SourceId, Trend, Unassessed, Verdict, Volume, WatchedFamily, Why, XidEvent, units,
 };
 use crate::store::{GpuRow, Slot, State, verdict};
 
@@ -74,6 +74,10 @@ pub struct Snapshot {
     pub sources: Vec<SourceReport>,
     /// The duties that were looked at.
     pub routine: Vec<DutyReport>,
+    /// What weeks of history told when they were looked at last.
+    pub trends: Vec<Trend>,
+    /// What is done at set times.
+    pub schedule: Vec<ScheduleStanding>,
     /// What people said: accepted, snoozed, noted; oldest first.
     pub journal: Vec<JournalRecord>,
 }
@@ -198,6 +202,8 @@ impl Snapshot {
             unassessed: state.findings.unassessed().to_vec(),
             sources: SourceReport::all(state),
             routine: state.routine.iter().map(DutyReport::from).collect(),
+            trends: state.trends.get().map(|sample| sample.trends.clone()).unwrap_or_default(),
+            schedule: state.schedule.clone(),
             journal: state.journal.clone(),
         }
     }

@@ -310,6 +310,8 @@ fn the_doctor_tells_what_was_tried_and_taken() {
     assert!(places.len() > 3 && places[1..].iter().all(|place| place["taken"] == false), "{places:#?}");
     assert!(json["nvidia"]["library"].as_str().unwrap().contains("HOSTLER_NVML_LIBRARY names it"));
     assert_eq!(json["storage"]["config"], json!(home.config().to_str().unwrap()));
+    assert!(json["history"]["recorder"].as_str().unwrap().starts_with("does not run"), "{}", json["history"]);
+    assert_eq!(json["history"]["recorded"], json!({"unavailable": "nothing was recorded yet"}));
     assert_eq!(json["terminal"]["size"], json!({"unavailable": "this is no terminal"}));
     assert_eq!(json["clock"]["zone"], "UTC");
     let trouble = json["sources"]
@@ -325,6 +327,7 @@ fn the_doctor_tells_what_was_tried_and_taken() {
         "DOCKER_HOST is set",
         "\nNVIDIA\n",
         "\nStorage\n",
+        "\nHistory\n",
         "\nTerminal\n",
         "\nClock\n",
     ] {
