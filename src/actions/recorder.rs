@@ -45,7 +45,7 @@ impl Action for Install {
                 plan.steps.push(folder_step());
             }
             if old.as_deref() != Some(&*unit.text) {
-                plan.steps.push(unit.step(old));
+                plan.steps.push(unit.step(old.as_deref()));
             }
             let commands = whose.commands();
             if is_booted {
@@ -120,13 +120,13 @@ impl Unit {
         Ok(Self { path, text: text.replace(PROGRAM, program) })
     }
 
-    fn step(self, old: Option<String>) -> Step {
+    fn step(self, old: Option<&str>) -> Step {
         let Self { path, text } = self;
         let verb = if old.is_some() { "change" } else { "write" };
-        let (before, after) = (old.clone().map(String::into_bytes), Some(text.clone().into_bytes()));
+        let (before, after) = (old.map(|old| old.as_bytes().to_vec()), Some(text.clone().into_bytes()));
         let op = Op::PutFile { path: path.clone(), from: before.clone(), to: after.clone() };
         let mut step = Step::new("unit", format!("{verb} {path}"), Risk::Disruptive, op);
-        let changes = changes(old.as_deref().unwrap_or_default(), &text);
+        let changes = changes(old.unwrap_or_default(), &text);
         step.items = changes.into_iter().map(|name| Item { name, ..Item::default() }).collect();
         step.undo = vec![Op::PutFile { path, from: after, to: before }];
         step

@@ -39,3 +39,47 @@ pub(super) const NOT_BACK: Rule = Rule {
 fn is_told(state: &State, now: Moment, subject: &str) -> bool {
     state.findings.all(now).iter().any(|finding| *finding.seen.subject == *subject && finding.seen.id != NOT_BACK.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::{Event, HostFacts, HostSample, Inventory, Reading, Remembered, RunningContainer, Sample};
+    use crate::make::{Script, container};
+
+    fn host(boot: &str, uptime: u64) -> Sample {
+        let facts = HostFacts { boot_id: boot.to_owned(), ..HostFacts::default() };
+        Sample::Host(HostSample { facts, uptime_seconds: Reading::Known(uptime), ..HostSample::default() }.into())
+    }
+
+    /// What ran on the machine at its start `a`.
+    fn before() -> Remembered {
+        let ran = RunningContainer { image: "i".to_owned(), reference: "i:1".to_owned(), started: None, restarts: 0 };
+        let containers = ["db", "notebook"].map(|name| (name.to_owned(), ran.clone()));
+        let last = Inventory {
+            boot: Some("a".to_owned()),
+            containers: Some(containers.into()),
+            mounts: Some(["/".to_owned(), "/models".to_owned()].into()),
+            ..Inventory::default()
+        };
+        Remembered { last, before_reboot: None }
+    }
+
+    fn script(boot: &str, uptime: u64) -> Script {
+        let mut script = Script::new();
+        script.at(0).apply(Event::Remembered(before().into()));
+        for second in [0, 61] {
+            script.at(second).sample(host(boot, uptime + second)).volumes([("/", 0.5)]);
+            script.docker([container("db").running(0)]).assess();
+        }
+        script
+    }
+
+    #[test]
+    fn what_a_reboot_took_away_is_told_once_the_machine_had_time() {
+        assert_eq!(script("b", 3_600).open(), ["reboot.not-back notebook", "reboot.not-back /models"]);
+        let seen = script("b", 3_600).finding("reboot.not-back", "notebook").seen;
+        assert_eq!((seen.title.as_str(), seen.evidence.len()), ("does not run", 1));
+        assert!(script("b", 60).open().is_empty(), "it may still come");
+        assert!(script("b", 8 * 24 * 3_600).open().is_empty(), "it is not expected any more");
+        assert!(script("a", 3_600).open().is_empty(), "the machine was not started anew");
+    }
+}

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{JournalEntry, JournalRecord};
+use super::{JournalEntry, JournalRecord, Outcome, Run};
 
 /// Something that changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,15 @@ impl Mark {
             _ => return None,
         };
         Some(Self { at: record.at, kind, subject, text })
+    }
+}
+
+impl Mark {
+    /// What a run of an action marks; `None` for one that did not change anything, or not yet.
+    pub fn of_run(run: &Run) -> Option<Self> {
+        let (outcome, _, at) = run.ended.as_ref()?;
+        let changed = matches!(outcome, Outcome::Succeeded | Outcome::RolledBack);
+        changed.then(|| Self { at: *at, kind: MarkKind::Action, subject: None, text: run.plan.title.clone() })
     }
 }
 

@@ -59,7 +59,8 @@ impl PastAsker {
         }
         let span = RANGES[range.min(RANGES.len() - 1)].span.as_secs();
         let from = now.wall - Duration::from_secs(span);
-        let said = state.journal.iter().filter(|record| record.at >= from).filter_map(Mark::of_journal).collect();
+        let said = state.journal.iter().filter_map(Mark::of_journal).chain(state.runs.iter().filter_map(Mark::of_run));
+        let said = said.filter(|mark| mark.at >= from).collect();
         // While one is being answered the next one waits for its turn here, so that the newest wish is what is asked.
         if self.questions.try_send(Question { span, until: now.wall, since: state.last_visit, wanted, said }).is_ok() {
             self.asked = Some((asked, now));

@@ -18,7 +18,7 @@ use super::scheduling::Scheduling;
 use super::trending::Trending;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::config::Config;
-use crate::domain::{Event, Keeping, TrendSample};
+use crate::domain::{Event, Keeping, Mark, MarkKind, TrendSample};
 use crate::host::{Asked, Offer, listen};
 use crate::report::{CONTENT_TYPE, exposition};
 
@@ -202,6 +202,9 @@ impl Recorder {
                 self.core.renew(&config);
                 let from_the_next_start = config.sources != before.sources;
                 tracing::info!(from_the_next_start, "The config was read again.");
+                let text = "hostler's config was changed".to_owned();
+                let at = self.core.clock.now().wall;
+                self.recording.mark(Mark { at, kind: MarkKind::Config, subject: None, text });
                 self.setup.config = config;
                 self.scheduling.renew(&self.setup);
                 self.alerting.renew(&self.setup, self.core.clock.now());

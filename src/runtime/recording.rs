@@ -75,6 +75,11 @@ impl Recording {
         self.remembered.as_ref()
     }
 
+    /// Takes what only this process knows to have changed.
+    pub(super) fn mark(&mut self, mark: Mark) {
+        self.batch.mark(mark);
+    }
+
     /// Looks at the state, once a second or more often. True when a minute was handed over.
     pub(super) fn look(&mut self, state: &State, now: Moment) -> bool {
         let is_over = !self.batch.holds(now.wall);

@@ -204,3 +204,78 @@ impl Performance {
         by_tokens.or(counted.map(|(tokens, seconds)| tokens / seconds))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::domain::{Counter, EngineKind, Histogram, Reading, Spread, Tally};
+    use crate::make::{Script, container, engine, gpu};
+
+    /// Every series now, as text with its value.
+    fn told(script: &Script) -> Vec<String> {
+        let metrics = script.state.metrics(script.state.now);
+        metrics.into_iter().map(|(key, value)| format!("{key} {value}")).collect()
+    }
+
+    fn has(told: &[String], line: &str) -> bool {
+        told.iter().any(|told| told == line)
+    }
+
+    #[test]
+    fn what_can_be_read_is_told_and_what_cannot_is_a_gap() {
+        let mut script = Script::new();
+        script.at(0).memory(0.5).volumes([("/", 0.25)]).gpus([gpu(0)]);
+        script
+            .docker([container("n8n").project("agents", "n8n").running(0).restarted(2), container("old").exited(0, 0)]);
+        let now = told(&script);
+        let of_n8n = "{container=\"n8n\",project=\"agents\",service=\"n8n\"}";
+        for line in [
+            "memory_used_ratio 0.5".to_owned(),
+            "disk_free_ratio{mount=\"/\"} 0.25".to_owned(),
+            format!("container_running{of_n8n} 1"),
+            format!("container_restarts{of_n8n} 2"),
+            "container_running{container=\"old\"} 0".to_owned(),
+        ] {
+            assert!(has(&now, &line), "{line} is not in {now:#?}");
+        }
+        assert!(now.iter().any(|line| line.starts_with("gpu_temperature_celsius{gpu=")));
+        // Without a health check there is no health, and what was never read has no value.
+        assert!(!now.iter().any(|line| line.starts_with("container_healthy") || line.starts_with("container_cpu")));
+        let mut keys: Vec<&str> = now.iter().map(|line| line.rsplit_once(' ').unwrap().0).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), now.len(), "a series is told once");
+
+        // What was read too long ago is told no more.
+        script.at(3 * Script::INTERVAL + 1).memory(0.7);
+        let later = told(&script);
+        assert!(has(&later, "memory_used_ratio 0.7"));
+        assert!(!later.iter().any(|line| line.starts_with("disk_") || line.starts_with("gpu_")), "{later:#?}");
+    }
+
+    #[test]
+    fn a_server_is_told_by_what_it_did_within_a_minute() {
+        let counted = |tokens: f64, seconds: f64, requests: f64| {
+            let mut tally = Tally::default();
+            tally.add(Counter::GeneratedTokens, tokens);
+            tally.add(Counter::GenerationSeconds, seconds);
+            tally.add(Counter::Requests, requests);
+            let buckets = vec![(0.5, 0.0), (1.0, requests), (f64::INFINITY, requests)];
+            tally.put(Spread::EndToEnd, Histogram::new(buckets, Some(requests * 0.75)).unwrap());
+            let mut vllm = engine(EngineKind::Vllm, 8000);
+            vllm.tally = Reading::Known(Arc::new(tally));
+            vllm
+        };
+        let mut script = Script::new();
+        script.at(0).engines([counted(0.0, 0.0, 0.0)]);
+        script.at(20).engines([counted(400.0, 8.0, 10.0)]);
+        let now = told(&script);
+        assert!(has(&now, "inference_generated_tokens_per_second{engine=\"vllm:8000\"} 20"), "{now:#?}");
+        assert!(has(&now, "inference_generation_speed_tokens_per_second{engine=\"vllm:8000\"} 50"), "{now:#?}");
+        let p95 =
+            now.iter().find(|line| line.starts_with("inference_e2e_seconds{engine=\"vllm:8000\",quantile=\"0.95\"}"));
+        let p95: f64 = p95.unwrap().rsplit_once(' ').unwrap().1.parse().unwrap();
+        assert!((0.5..=1.01).contains(&p95), "{p95}");
+    }
+}
