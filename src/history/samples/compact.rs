@@ -1,6 +1,7 @@
 //! Rows of minutes become blocks, finer sketches become coarser ones, and what is too old goes.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -16,6 +17,9 @@ const LET_GO: &str = "let-go";
 /// history of a year.
 const MOST_LET_GO: i64 = 26 * 3_600;
 
+/// Series that are held in memory at once: two hours of all would take more than the rest of a recorder.
+const AT_ONCE: u32 = 256;
+
 /// What a turn found for one series: values by their second.
 type Found = BTreeMap<u32, Vec<(i64, f32)>>;
 
@@ -27,10 +31,13 @@ pub(super) fn compact(connection: &mut Connection, now: i64) -> rusqlite::Result
         return Ok(());
     }
     let transaction = connection.transaction()?;
-    for (series, values) in found(&transaction, end)? {
-        for tier in TIERS {
-            for (start, points) in by_block(tier, &values) {
-                add_points(&transaction, series, tier, start, &points)?;
+    let most: u32 = transaction.query_row("SELECT coalesce(max(id), 0) FROM series", [], |row| row.get(0))?;
+    for first in (0..=most).step_by(AT_ONCE as usize) {
+        for (series, values) in found(&transaction, end, first..first.saturating_add(AT_ONCE))? {
+            for tier in TIERS {
+                for (start, points) in by_block(tier, &values) {
+                    add_points(&transaction, series, tier, start, &points)?;
+                }
             }
         }
     }
@@ -43,14 +50,17 @@ pub(super) fn compact(connection: &mut Connection, now: i64) -> rusqlite::Result
     transaction.commit()
 }
 
-/// The values of all rows before `end`.
-fn found(transaction: &Transaction<'_>, end: i64) -> rusqlite::Result<Found> {
+/// The values of these series in all rows before `end`.
+fn found(transaction: &Transaction<'_>, end: i64, numbers: Range<u32>) -> rusqlite::Result<Found> {
     let mut found = Found::new();
     let mut statement = transaction.prepare_cached("SELECT minute, data FROM recent WHERE minute < ?1 ORDER BY id")?;
     let mut rows = statement.query([end / 60])?;
     while let Some(row) = rows.next()? {
         let begin = row.get::<_, i64>(0)? * 60;
-        for (series, minute) in recent::iter(row.get_ref(1)?.as_blob()?) {
+        // A row has them in order.
+        let all = recent::iter(row.get_ref(1)?.as_blob()?);
+        let its = all.skip_while(|(series, _)| *series < numbers.start).take_while(|(series, _)| *series < numbers.end);
+        for (series, minute) in its {
             let seconds = (0..).map(|sixth| begin + sixth * SIXTH);
             let values = seconds.zip(minute).filter(|(_, value)| !value.is_nan());
             found.entry(series).or_default().extend(values);

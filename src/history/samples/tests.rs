@@ -84,6 +84,25 @@ fn every_value_is_there_once_in_every_bucket_width_while_rows_become_blocks() {
 }
 
 #[test]
+fn many_series_become_blocks_as_few_do() {
+    let mut bed = Bed::new();
+    let key = |number: i64| SeriesKey::new(&DISK_FREE_BYTES, [("mount", number.to_string().as_str())]);
+    for minute in 0..3 {
+        let begin = BEGIN + minute * 60;
+        let mut batch = MinuteBatch::at(timestamp(begin));
+        batch.put(timestamp(begin), (0..700).map(|number| (key(number), (number * 10 + minute) as f64)));
+        bed.writer.commit(&batch).unwrap();
+    }
+    bed.writer.compact(timestamp(BEGIN + hours(2))).unwrap();
+    assert_eq!(bed.writer_count("SELECT count(*) FROM recent WHERE minute > ?1", 0), 0);
+    for number in [0, 1, 254, 255, 256, 257, 511, 512, 699] {
+        let means: Vec<f64> = bed.read_of(&key(number), BEGIN, BEGIN + 180, 60).iter().map(|it| it.mean).collect();
+        let expected = [0, 1, 2].map(|minute| (number * 10 + minute) as f64);
+        assert_eq!(means, expected, "{number}");
+    }
+}
+
+#[test]
 fn a_gap_stays_a_gap() {
     let mut bed = Bed::new();
     bed.write(BEGIN..BEGIN + 600, |_| 1.0);
