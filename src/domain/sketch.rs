@@ -50,11 +50,15 @@ impl Sketch {
         self.0.to_java_bytes()
     }
 
+    /// Adds what such bytes hold; false for what is no sketch, or one of another accuracy, which adds nothing.
+    pub fn merge_bytes(&mut self, bytes: &[u8]) -> bool {
+        DDSketch::from_java_bytes(bytes).is_ok_and(|sketch| self.0.merge(&sketch).is_ok())
+    }
+
     /// Reads such bytes; `None` for what is no sketch, or one of another accuracy.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut sketch = Self::default();
-        sketch.0.merge(&DDSketch::from_java_bytes(bytes).ok()?).ok()?;
-        Some(sketch)
+        sketch.merge_bytes(bytes).then_some(sketch)
     }
 }
 

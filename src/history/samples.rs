@@ -29,7 +29,7 @@ pub(super) const FILE: &str = "history.sqlite";
 pub(super) const LOCK: &str = "history.lock";
 
 /// How finely and how long samples are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Tier {
     /// Its number in the database.
     number: i64,
@@ -39,23 +39,27 @@ pub(super) struct Tier {
     slots: u16,
     /// How long they are kept.
     kept: Duration,
+    /// Values are off by so small a part of their spread or usual size at most.
+    fineness: f64,
 }
 
 /// The tiers, the finest first.
 const TIERS: [Tier; 3] = [
-    Tier { number: 0, slot: SIXTH, slots: 720, kept: Duration::from_hours(2 * 24) },
-    Tier { number: 1, slot: 60, slots: 1_440, kept: Duration::from_hours(14 * 24) },
-    Tier { number: 2, slot: 600, slots: 1_440, kept: KEPT },
+    Tier { number: 0, slot: SIXTH, slots: 720, kept: Duration::from_hours(2 * 24), fineness: FINE },
+    Tier { number: 1, slot: 60, slots: 1_440, kept: Duration::from_hours(14 * 24), fineness: FINE },
+    Tier { number: 2, slot: 600, slots: 1_440, kept: KEPT, fineness: FINE / 4.0 },
 ];
 
 /// The same of sketches, each a row of its own: what takes a few hundred bytes must be coarser.
 const SKETCH_TIERS: [Tier; 4] = [
-    Tier { number: 0, slot: 60, slots: 1, kept: Duration::from_hours(6) },
-    Tier { number: 1, slot: 600, slots: 1, kept: Duration::from_hours(4 * 24) },
-    Tier { number: 2, slot: 3_600, slots: 1, kept: Duration::from_hours(90 * 24) },
-    Tier { number: 3, slot: 86_400, slots: 1, kept: KEPT },
+    Tier { number: 0, slot: 60, slots: 1, kept: Duration::from_hours(6), fineness: FINE },
+    Tier { number: 1, slot: 600, slots: 1, kept: Duration::from_hours(4 * 24), fineness: FINE },
+    Tier { number: 2, slot: 3_600, slots: 1, kept: Duration::from_hours(90 * 24), fineness: FINE },
+    Tier { number: 3, slot: 86_400, slots: 1, kept: KEPT, fineness: FINE },
 ];
 
+/// A 256th is less than a graph shows; of ten minutes within years a 64th is.
+const FINE: f64 = 256.0;
 /// How long anything is kept.
 const KEPT: Duration = Duration::from_hours(400 * 24);
 /// Seconds of the finest slot.

@@ -26,6 +26,8 @@ use crate::report::{CONTENT_TYPE, exposition};
 const REFRESH: Duration = Duration::from_secs(10);
 /// So long after the start the first registry is asked.
 const ASK_AFTER: Duration = Duration::from_secs(30);
+/// Seconds between two looks of the rules: sources are read more rarely.
+const ASSESS_EVERY: u64 = 5;
 /// Seconds between two times at which the state of the box is kept in mind.
 const REMEMBER_EVERY: u64 = 60;
 /// Events that are taken in before the next look at the time.
@@ -160,7 +162,9 @@ impl Recorder {
     fn second(&mut self) {
         let at = self.core.clock.now();
         self.core.take(Event::Tick { at });
-        self.core.assess_if_due();
+        if self.second_count.is_multiple_of(ASSESS_EVERY) {
+            self.core.assess_if_due();
+        }
         if self.recording.look(&self.core.state, at)
             && let Some(remembered) = self.recording.remembered()
         {

@@ -76,17 +76,27 @@ fn long(keys: &[SeriesKey]) -> Result<()> {
         let last_days = step >= (400 - 14) * 144;
         for minute in 0..if last_days { 10 } else { 1 } {
             let begin = begin + minute * 60;
-            writer.commit(&batch(&some, begin, if step >= (400 - 2) * 144 { 6 } else { 1 }))?;
+            writer.commit(&batch(&some, begin, 6))?;
             writer.compact(at(begin))?;
         }
     }
     let end = BEGIN + 400 * DAY;
-    let of_some = bytes(folder.path()) as f64 / 1e6;
-    println!(
-        "| MB of 400 days, from {} series | {:.0} | 150 |",
-        some.len(),
-        of_some * keys.len() as f64 / some.len() as f64
-    );
+    drop(writer);
+    let stored = rusqlite::Connection::open(folder.path().join("history.sqlite"))?;
+    let sum = |of: &str| -> Result<f64> { Ok(stored.query_row(of, [], |row| row.get::<_, f64>(0))? / 1e6) };
+    let scale = keys.len() as f64 / some.len() as f64;
+    let mut whole = sum("SELECT total(length(data)) FROM sketch")?;
+    println!("| MB of 400 days: latencies | {whole:.0} | |");
+    for (tier, what) in [(0, "2 days by 10 s"), (1, "14 days by the minute"), (2, "400 days by 10 minutes")] {
+        // With what the database needs to find them.
+        let blocks =
+            sum(&format!("SELECT total(length(data)) + 24 * count(*) FROM block WHERE tier = {tier}"))? * scale;
+        println!("| MB of 400 days: {what}, from {} series | {blocks:.0} | |", some.len());
+        whole += blocks;
+    }
+    println!("| MB of 400 days in all | {whole:.0} | 150 |");
+    drop(stored);
+    let mut writer = SampleWriter::open(&dir, at(end))?.context("nobody else writes")?;
     for minute in 0..119 {
         writer.commit(&batch(keys, end + minute * 60, 6))?;
     }

@@ -1,6 +1,6 @@
 //! A stretch of one series as bytes: columns of small whole numbers, compressed.
 //!
-//! Values are kept as multiples of a power of two, the *quantum*, so small that a graph does not show it: a 256th of the
+//! Values are kept as multiples of a power of two, the *quantum*, so small that a graph does not show it: a 256th, say, of the
 //! values' own spread or of their usual size, whichever is less. What hardly changes is thus kept exactly (a volume that fills
 //! over weeks), and what is noise takes few bits.
 
@@ -46,16 +46,14 @@ const FORMAT: u8 = 1;
 const FLAT: u8 = 1;
 /// Every point has the same count.
 const EVEN: u8 = 2;
-/// The part of their spread or usual size that values may be off.
-const FINENESS: f64 = 256.0;
 /// Quanta in the greatest value, at most: what is counted with fits a float's whole numbers.
 const MOST: f64 = (1_u64 << 45) as f64;
 
-/// Writes the points of a block, `None` where there is a gap. Empty where there is no point.
-pub(super) fn encode(slots: &[Option<Point>]) -> Vec<u8> {
+/// Writes the points of a block, `None` where there is a gap, with a quantum of so small a part of their spread or usual size. Empty where there is no point.
+pub(super) fn encode(slots: &[Option<Point>], fineness: f64) -> Vec<u8> {
     let points: Vec<Point> = slots.iter().flatten().copied().collect();
     let Some(first) = points.first() else { return Vec::new() };
-    let exponent = exponent(&points);
+    let exponent = exponent(&points, fineness);
     let quantum = f64::from(exponent).exp2();
     let whole = |value: f64| (value / quantum).round() as i64;
     let flat = points.iter().all(|point| whole(point.min) == whole(point.max));
@@ -124,7 +122,7 @@ pub(super) fn decode(mut bytes: &[u8], slots: usize) -> Option<Vec<Option<Point>
 }
 
 /// The exponent of the quantum, base 2.
-fn exponent(points: &[Point]) -> i16 {
+fn exponent(points: &[Point], fineness: f64) -> i16 {
     let greatest = points.iter().fold(0.0_f64, |most, point| most.max(point.min.abs()).max(point.max.abs()));
     if greatest == 0.0 {
         return 0;
@@ -136,7 +134,7 @@ fn exponent(points: &[Point]) -> i16 {
     let middle = sizes.len() / 2;
     let usual = if sizes.is_empty() { greatest } else { *sizes.select_nth_unstable_by(middle, f64::total_cmp).1 };
     // What does not change at all is one number, however fine.
-    let finest = if spread > 0.0 { (spread.min(usual) / FINENESS).log2().floor() } else { least };
+    let finest = if spread > 0.0 { (spread.min(usual) / fineness).log2().floor() } else { least };
     let is_whole = points.iter().all(|point| point.mean.fract() == 0.0 && point.min.fract() == 0.0);
     let wanted = if is_whole { finest.max(0.0) } else { finest };
     wanted.max(least).clamp(-1_000.0, 1_000.0) as i16
@@ -197,7 +195,7 @@ mod tests {
                 .into_iter()
                 .map(|value| value.map(|(mean, by, count)| Point { min: mean - by, max: mean + by, mean, count }))
                 .collect();
-            let read = decode(&encode(&slots), slots.len()).unwrap();
+            let read = decode(&encode(&slots, 256.0), slots.len()).unwrap();
             let most = slots.iter().flatten().fold(0.0_f64, |most, point| most.max(point.mean.abs()));
             for (read, written) in read.iter().zip(&slots) {
                 match (read, written) {
@@ -216,7 +214,7 @@ mod tests {
         #[test]
         fn what_is_no_block_is_refused_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), slots in 0..1500_usize) {
             let _read = decode(&bytes, slots);
-            let mut forged = encode(&[Some(Point::of(1.0)), None, Some(Point::of(2.5))]);
+            let mut forged = encode(&[Some(Point::of(1.0)), None, Some(Point::of(2.5))], 256.0);
             for (at, byte) in bytes.iter().enumerate() {
                 if let Some(place) = forged.get_mut(at + usize::from(*byte)) {
                     *place ^= byte;
@@ -230,7 +228,7 @@ mod tests {
     fn what_hardly_changes_is_kept_exactly() {
         let free = |slot: u32| 2e12 - f64::from(slot) * 40_960.0;
         let slots: Vec<Option<Point>> = (0..1440).map(|slot| Some(Point::of(free(slot)))).collect();
-        let bytes = encode(&slots);
+        let bytes = encode(&slots, 256.0);
         let read = decode(&bytes, 1440).unwrap();
         for (slot, point) in (0..).zip(read) {
             let off = (point.unwrap().mean - free(slot)).abs();
@@ -238,7 +236,7 @@ mod tests {
         }
         assert!(bytes.len() < 1440, "{}", bytes.len());
         for constant in [0.0, 1.0, 85.899_345_92e9, 0.333, -2.5] {
-            let bytes = encode(&vec![Some(Point::of(constant)); 1440]);
+            let bytes = encode(&vec![Some(Point::of(constant)); 1440], 256.0);
             let read = decode(&bytes, 1440).unwrap()[7].unwrap().mean;
             assert!((read - constant).abs() <= constant.abs() * 1e-12, "{read}");
             assert!(bytes.len() <= 64, "{}", bytes.len());
@@ -248,7 +246,7 @@ mod tests {
     #[test]
     fn counts_are_kept_as_they_are() {
         let slots: Vec<Option<Point>> = (0..720).map(|slot| Some(Point::of(f64::from(slot % 7)))).collect();
-        assert_eq!(decode(&encode(&slots), 720).unwrap(), slots);
+        assert_eq!(decode(&encode(&slots, 256.0), 720).unwrap(), slots);
     }
 
     #[test]
@@ -256,7 +254,7 @@ mod tests {
         let mut slots: Vec<Option<Point>> =
             (0..720).map(|slot| Some(Point::of(0.2 + f64::from(slot % 10) / 1_000.0))).collect();
         slots[300] = Some(Point::of(60.0));
-        let read = decode(&encode(&slots), 720).unwrap();
+        let read = decode(&encode(&slots, 256.0), 720).unwrap();
         for (read, written) in read.iter().flatten().zip(slots.iter().flatten()) {
             assert!((read.mean - written.mean).abs() <= 0.21 / 256.0);
         }

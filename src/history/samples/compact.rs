@@ -104,7 +104,7 @@ fn add_points(
     }
     transaction
         .prepare_cached("INSERT OR REPLACE INTO block (series, tier, start, data) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![series, tier.number, start, block::encode(&slots)])?;
+        .execute(params![series, tier.number, start, block::encode(&slots, tier.fineness)])?;
     Ok(())
 }
 

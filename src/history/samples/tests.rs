@@ -75,7 +75,7 @@ fn every_value_is_there_once_in_every_bucket_width_while_rows_become_blocks() {
             for bucket in read {
                 let first = value(bucket.at.as_second());
                 let last = first + bucket.count as f64 - 1.0;
-                let fine = (until * 6) as f64 / 256.0;
+                let fine = (until * 6) as f64 / 64.0;
                 assert!((bucket.min - first).abs() <= fine && (bucket.max - last).abs() <= fine, "{bucket:?}");
                 assert!((bucket.mean - f64::midpoint(first, last)).abs() <= fine);
             }
