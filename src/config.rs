@@ -146,6 +146,14 @@ impl Config {
         Self::parse(path, &text(path, bytes)?)
     }
 
+    /// The same file once more, or the defaults where there was none and is none.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn again(&self) -> Result<Self, ConfigError> {
+        self.path.as_deref().map_or_else(|| Self::load(None), Self::read)
+    }
+
     /// The config that `text`, read from `path`, sets down.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ pub use image::{
 pub use images_seen::{ImageSeen, ImagesSeen};
 pub use inspection::{Inspection, InspectionLine};
 pub use inventory::{Inventory, Missing, Remembered, RunningContainer};
-pub use journal::{JournalEntry, JournalRecord, Review, parse_since, parse_until};
+pub use journal::{JournalEntry, JournalRecord, Review, parse_instant, parse_since, parse_until};
 pub use keeping::Keeping;
 pub use kept::{is_trial, kept_name, kept_of, kept_reference, kept_repository, trial_name};
 pub use library::{
@@ -115,7 +115,7 @@ pub use protected::{NamePattern, NoPattern, Protected};
 pub use reading::{Reading, Why};
 pub use request::{LogSubject, LoggedRequest, RequestOutcome};
 pub use run::{Outcome, Run, RunEntry, RunRecord, StepState};
-pub use schedule::{Due, LineMemory, ScheduleMemory, ScheduleStanding, Scheduled, quietest_hour};
+pub use schedule::{Due, LineMemory, ScheduleMemory, ScheduleStanding, Scheduled, Signatures, quietest_hour};
 pub use series_rule::{SeriesRule, Side};
 pub use served::{Served, ServedLedger};
 pub use sketch::Sketch;

@@ -292,11 +292,7 @@ impl StateDir {
     /// # Errors
     /// When it could not be written.
     pub fn remember_inventory(&self, remembered: &Remembered) -> Result<(), HistoryError> {
-        match &self.place {
-            Place::Folder { path, .. } => files::replace(&path.join(INVENTORY), &serde_json::to_vec(remembered)?),
-            Place::Demo => Ok(()),
-            Place::Nowhere => Err(HistoryError::NoFolder),
-        }
+        self.replace(INVENTORY, remembered)
     }
 
     /// What receivers of alerts were told, its texts stripped; nothing where nobody was told anything yet.
@@ -320,11 +316,7 @@ impl StateDir {
     /// # Errors
     /// When it could not be written.
     pub fn set_outbox(&self, outbox: &Outbox) -> Result<(), HistoryError> {
-        match &self.place {
-            Place::Folder { path, .. } => files::replace(&path.join(ALERTS), &serde_json::to_vec(outbox)?),
-            Place::Demo => Ok(()),
-            Place::Nowhere => Err(HistoryError::NoFolder),
-        }
+        self.replace(ALERTS, outbox)
     }
 
     /// Bytes of the file that holds what was measured; 0 where there is none.
@@ -342,8 +334,7 @@ impl StateDir {
     /// # Errors
     /// When it could not be written.
     pub fn remember_trends(&self, sample: &TrendSample) -> Result<(), HistoryError> {
-        let path = self.path().ok_or(HistoryError::NoFolder)?;
-        files::replace(&path.join(TRENDS), &serde_json::to_vec(sample)?)
+        self.replace(TRENDS, sample)
     }
 
     /// What is remembered of the schedule.
@@ -356,8 +347,7 @@ impl StateDir {
     /// # Errors
     /// When it could not be written.
     pub fn remember_schedule(&self, memory: &ScheduleMemory) -> Result<(), HistoryError> {
-        let path = self.path().ok_or(HistoryError::NoFolder)?;
-        files::replace(&path.join(SCHEDULE), &serde_json::to_vec(memory)?)
+        self.replace(SCHEDULE, memory)
     }
 
     /// Whether a recorder runs on this folder.
@@ -376,6 +366,15 @@ impl StateDir {
         files::hold(&path.join(RECORDER_LOCK))
     }
 
+    /// Replaces a whole file of the store; a demo keeps nothing.
+    fn replace(&self, file: &str, value: &impl Serialize) -> Result<(), HistoryError> {
+        match &self.place {
+            Place::Folder { path, .. } => files::replace(&path.join(file), &serde_json::to_vec(value)?),
+            Place::Demo => Ok(()),
+            Place::Nowhere => Err(HistoryError::NoFolder),
+        }
+    }
+
     /// The last known state of the box, if there is one that can be understood; its texts are stripped.
     pub fn last<T: DeserializeOwned>(&self) -> Option<T> {
         files::read_json(&self.path()?.join(LAST))
@@ -386,11 +385,7 @@ impl StateDir {
     /// # Errors
     /// When it could not be written.
     pub fn set_last(&self, last: &impl Serialize) -> Result<(), HistoryError> {
-        match &self.place {
-            Place::Folder { path, .. } => files::replace(&path.join(LAST), &serde_json::to_vec(last)?),
-            Place::Demo => Ok(()),
-            Place::Nowhere => Err(HistoryError::NoFolder),
-        }
+        self.replace(LAST, last)
     }
 }
 

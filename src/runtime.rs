@@ -33,7 +33,7 @@ use jiff::tz::TimeZone;
 use crate::config::{Config, ConfigError};
 use crate::domain::{ImageRules, ScheduleStanding, UpdatePolicy};
 use crate::history::{Prometheus, StateDir};
-use crate::host::Lane;
+use crate::host::{Lane, time_zone};
 use crate::ui;
 use crate::ui::tabs::TabId;
 use crate::ui::theme::Depth;
@@ -93,7 +93,8 @@ impl Setup {
 
 /// How the schedule stands at `now`, by what a recorder left.
 pub fn schedule(setup: &Setup, now: Timestamp) -> Vec<ScheduleStanding> {
-    scheduling::standings(setup, &setup.state_dir.schedule(), &setup.state_dir.journal(), (now, None))
+    let signatures = setup.state_dir.journal().iter().collect();
+    scheduling::standings(setup, &setup.state_dir.schedule(), &signatures, (now, &time_zone(), None))
 }
 
 /// Waits for a future with a runtime of its own: for commands that are no face.

@@ -33,7 +33,6 @@ pub use held::{ImageUse, KeptVersion};
 pub use lives::{Growth, Life, Lives};
 pub use logs::{LogRing, LogStats};
 pub use measures::{Measures, Performance, Window};
-pub use metrics::SPREADS;
 pub use models::Served;
 pub use platforms::PlatformCounters;
 pub use select::{Change, GpuRow, OnCards, ProjectView, verdict};
@@ -52,7 +51,7 @@ use crate::domain::{
     ContainerId, ContainerUsages, DockerDisk, DockerSample, DutyStanding, Effect, EngineSample, Event, GpuSample,
     HostSample, ImageUpdate, ImagesSeen, JournalEntry, JournalRecord, Keeping, LibrarySample, ModelUpdate,
     ModelUpdateSample, Moment, Past, PlatformSample, Remembered, Review, Run, Sample, ScheduleStanding, ServedLedger,
-    SourceId, Thresholds, TrendSample, UpdatePolicy, UpdateSample, Volume, XidEvent,
+    Signatures, SourceId, Thresholds, TrendSample, UpdatePolicy, UpdateSample, Volume, XidEvent,
 };
 
 /// Everything that is known about the box at one moment.
@@ -132,6 +131,8 @@ pub struct State {
     pub past: Option<Arc<Past>>,
     /// What is done at set times.
     pub schedule: Vec<ScheduleStanding>,
+    /// Who signed what of it.
+    pub signatures: Signatures,
     /// Who keeps the history.
     pub keeping: Keeping,
 }
@@ -177,6 +178,7 @@ impl State {
             remembered: None,
             keeping: Keeping::default(),
             schedule: Vec::new(),
+            signatures: Signatures::default(),
             past: None,
         }
     }
@@ -333,6 +335,7 @@ impl State {
     fn journalled(&mut self, records: Vec<JournalRecord>) {
         for record in records {
             self.findings.silence(&record);
+            self.signatures.take(&record);
             match &record.entry {
                 // The visit that is being made now does not count as the last one.
                 JournalEntry::Visit if record.at < self.started.wall => self.last_visit = Some(record.at),

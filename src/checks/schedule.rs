@@ -1,7 +1,7 @@
 //! Rules about what is done at a set time.
 
 use super::{Rule, observation};
-use crate::domain::{ScheduleStanding, Severity, units};
+use crate::domain::{FindingId, Observation, ScheduleStanding, Severity, units};
 
 /// A time at which nobody was there, or an action that could not be begun.
 pub(super) const NOT_DONE: Rule = Rule {
@@ -40,12 +40,7 @@ pub(super) const UNSIGNED: Rule = Rule {
     },
 };
 
-fn about(
-    id: crate::domain::FindingId,
-    line: &ScheduleStanding,
-    severity: Severity,
-    title: &str,
-) -> crate::domain::Observation {
+fn about(id: FindingId, line: &ScheduleStanding, severity: Severity, title: &str) -> Observation {
     let mut seen = observation(id, line.scheduled.name.as_str(), severity, title);
     seen.evidence.push(line.scheduled.when());
     seen

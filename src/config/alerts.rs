@@ -3,21 +3,21 @@
 mod print;
 mod rules;
 
-pub(super) use print::{complete, raw};
+pub(super) use print::{address, clock, complete, day, raw, token};
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use jiff::civil::{DateTime, Time, Weekday};
+use jiff::civil::{Time, Weekday};
 use strum::IntoEnumIterator as _;
 use toml::Spanned;
 
 use super::check::Checker;
 use super::raw::{RawAlerts, RawDay, RawHeartbeat, RawKind, RawQuiet, RawReceiver};
 use crate::alerts::{AlertSettings, Heartbeat, Quiet, QuietTime, Receiver, ReceiverKind};
-use crate::domain::{Severity, secret};
+use crate::domain::{Severity, parse_instant, secret};
 use crate::host::{Address, SecretRef, WebLogin, WebUrl, time_zone};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -187,11 +187,8 @@ impl Checker<'_> {
             self.fault(user, "`user` goes with `password_file`".to_owned());
             return None;
         }
-        if let Some(file) = &raw.token_file {
-            return self.path(file).map(|path| WebLogin::Token(SecretRef::File(path)));
-        }
-        if let Some(name) = &raw.token_env {
-            return self.variable(name).map(|name| WebLogin::Token(SecretRef::Variable(name)));
+        if raw.token_file.is_some() || raw.token_env.is_some() {
+            return self.token(raw.token_file.as_ref(), raw.token_env.as_ref()).map(WebLogin::Token);
         }
         let file = raw.password_file.as_ref()?;
         let Some(user) = &raw.user else {
@@ -202,7 +199,21 @@ impl Checker<'_> {
         self.path(file).map(|path| WebLogin::Password(user, SecretRef::File(path)))
     }
 
-    pub(super) fn variable(&mut self, written: &Spanned<String>) -> Option<String> {
+    /// Where a token stands: in a file or in a variable, whose names must be such.
+    pub(super) fn token(
+        &mut self,
+        file: Option<&Spanned<String>>,
+        variable: Option<&Spanned<String>>,
+    ) -> Option<SecretRef> {
+        if let (Some(_), Some(variable)) = (file, variable) {
+            self.fault(variable, "one way to log in is enough; leave the other out".to_owned());
+            return None;
+        }
+        let file = file.and_then(|file| self.path(file)).map(SecretRef::File);
+        file.or_else(|| variable.and_then(|name| self.variable(name)).map(SecretRef::Variable))
+    }
+
+    fn variable(&mut self, written: &Spanned<String>) -> Option<String> {
         let name = written.get_ref();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         let is_name =
@@ -214,7 +225,7 @@ impl Checker<'_> {
         is_name.then(|| name.clone())
     }
 
-    pub(super) fn path(&mut self, written: &Spanned<String>) -> Option<PathBuf> {
+    fn path(&mut self, written: &Spanned<String>) -> Option<PathBuf> {
         let path = written.get_ref();
         if !path.starts_with('/') {
             self.fault(written, "this is no file; allowed: an absolute path, such as /etc/hostler/token".to_owned());
@@ -263,8 +274,7 @@ impl Checker<'_> {
 
     fn instant(&mut self, written: &Spanned<String>) -> Option<Timestamp> {
         let text = written.get_ref().trim();
-        let here = || time_zone().to_timestamp(text.parse::<DateTime>().ok()?).ok();
-        let instant = text.parse().ok().or_else(here);
+        let instant = parse_instant(text, &time_zone());
         if instant.is_none() {
             self.fault(written, format!("`{text}` is no time of a day; allowed: \"2026-12-01T22:00\""));
         }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use toml::Spanned;
 
+use super::alerts::{address, token};
 use super::check::Checker;
 use super::print::anywhere;
 use super::raw::RawHistory;
@@ -51,15 +52,6 @@ impl Checker<'_> {
         HistorySettings { prometheus, listen, listen_token }
     }
 
-    fn token(&mut self, file: Option<&Spanned<String>>, variable: Option<&Spanned<String>>) -> Option<SecretRef> {
-        if let (Some(_), Some(variable)) = (file, variable) {
-            self.fault(variable, "one way to log in is enough; leave the other out".to_owned());
-            return None;
-        }
-        let file = file.and_then(|file| self.path(file)).map(SecretRef::File);
-        file.or_else(|| variable.and_then(|name| self.variable(name)).map(SecretRef::Variable))
-    }
-
     fn label(&mut self, name: &Spanned<String>) -> Option<String> {
         let text = name.get_ref();
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -89,16 +81,14 @@ impl Checker<'_> {
 
 /// What is in force, as a file would say it.
 pub(super) fn raw(settings: &HistorySettings) -> RawHistory {
-    let (file, variable) = reference(settings.listen_token.as_ref());
+    let (file, variable) = settings.listen_token.as_ref().map(token).unwrap_or_default();
     let prometheus = settings.prometheus.as_ref();
-    let (token_file, token_env) = reference(prometheus.and_then(|it| match &it.login {
-        Some(WebLogin::Token(token)) => Some(token),
+    let login = prometheus.and_then(|it| match &it.login {
+        Some(WebLogin::Token(login)) => Some(login),
         _ => None,
-    }));
-    let to = prometheus.and_then(|it| match &it.to {
-        Address::Written(url) => Some(anywhere(url.to_string())),
-        Address::InFile(_) => None,
     });
+    let (token_file, token_env) = login.map(token).unwrap_or_default();
+    let (to, _) = prometheus.map(|it| address(&it.to)).unwrap_or_default();
     let labels = prometheus.into_iter().flat_map(|it| &it.labels);
     RawHistory {
         prometheus: to,
@@ -123,14 +113,4 @@ pub(super) fn complete(raw: &mut RawHistory) {
         listen_token_file: text(),
         listen_token_env: text(),
     };
-}
-
-type Written = Option<Spanned<String>>;
-
-fn reference(secret: Option<&SecretRef>) -> (Written, Written) {
-    match secret {
-        Some(SecretRef::File(path)) => (Some(anywhere(path.to_string_lossy().into_owned())), None),
-        Some(SecretRef::Variable(name)) => (None, Some(anywhere(name.clone()))),
-        None => (None, None),
-    }
 }

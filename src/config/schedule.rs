@@ -1,13 +1,12 @@
 //! `[[schedule]]`: what is done at set times.
 
 use jiff::civil::{Time, Weekday};
-use strum::IntoEnumIterator as _;
 use toml::Spanned;
 
-use super::alerts::weekday;
+use super::alerts::{clock, day, weekday};
 use super::check::Checker;
 use super::print::anywhere;
-use super::raw::{Count, RawAction, RawDay, RawScheduled};
+use super::raw::{Count, RawAction, RawScheduled};
 use crate::domain::{ACTIONS, Scheduled};
 
 /// The word for the hour in which the box is used least.
@@ -64,16 +63,16 @@ impl Checker<'_> {
 /// A line, as a file would say it.
 pub(super) fn raw(line: &Scheduled) -> RawScheduled {
     let list = |texts: &[String]| (!texts.is_empty()).then(|| texts.to_vec());
-    let of = |day: u8| RawDay::iter().find(|raw| Weekday::to_monday_zero_offset(weekday(*raw)) == day.cast_signed());
+    let of = |of: &u8| Weekday::from_monday_zero_offset(of.cast_signed()).ok().map(day);
     RawScheduled {
         name: anywhere(line.name.clone()),
         action: anywhere(line.action.clone()),
         targets: list(&line.targets),
         with: list(&line.with),
         without: list(&line.without),
-        days: (!line.days.is_empty()).then(|| line.days.iter().filter_map(|day| of(*day)).collect()),
+        days: (!line.days.is_empty()).then(|| line.days.iter().filter_map(of).collect()),
         day: line.day.map(|day| anywhere(Count(day.unsigned_abs().into()))),
-        at: anywhere(line.at.map_or_else(|| QUIET.to_owned(), |at| at.strftime("%H:%M").to_string())),
+        at: anywhere(line.at.map_or_else(|| QUIET.to_owned(), clock)),
     }
 }
 

@@ -12,8 +12,6 @@ use super::{Mark, MarkKind};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Inventory {
-    /// When it was looked at.
-    pub at: Option<Timestamp>,
     /// The kernel's own id of this start of the machine.
     pub boot: Option<String>,
     /// The kernel's release.
@@ -59,7 +57,6 @@ impl Inventory {
     #[must_use]
     pub fn then(self, later: Self) -> Self {
         Self {
-            at: later.at.or(self.at),
             boot: later.boot.or(self.boot),
             kernel: later.kernel.or(self.kernel),
             driver: later.driver.or(self.driver),
@@ -71,9 +68,8 @@ impl Inventory {
         }
     }
 
-    /// What changed until `later`, of what both could see, as marks of that time.
-    pub fn changes_to(&self, later: &Self) -> Vec<Mark> {
-        let Some(at) = later.at else { return Vec::new() };
+    /// What changed until `later`, of what both could see, as marks of `at`.
+    pub fn changes_to(&self, later: &Self, at: Timestamp) -> Vec<Mark> {
         let mut marks = Vec::new();
         let mut mark = |kind, subject: Option<&str>, text: String| {
             marks.push(Mark { at, kind, subject: subject.map(str::to_owned), text });
@@ -168,9 +164,9 @@ pub struct Remembered {
 }
 
 impl Remembered {
-    /// Takes a new look in, and tells what changed.
-    pub fn look(&mut self, now: Inventory) -> Vec<Mark> {
-        let marks = self.last.changes_to(&now);
+    /// Takes a new look in, taken at `at`, and tells what changed.
+    pub fn look(&mut self, now: Inventory, at: Timestamp) -> Vec<Mark> {
+        let marks = self.last.changes_to(&now, at);
         if marks.iter().any(|mark| mark.kind == MarkKind::Reboot) {
             self.before_reboot = Some(std::mem::take(&mut self.last));
             self.last = now;
@@ -196,13 +192,16 @@ mod tests {
         RunningContainer { image: image.to_owned(), reference: format!("{image}:1"), started, restarts }
     }
 
-    fn inventory(second: i64, boot: &str, containers: &[(&str, RunningContainer)]) -> Inventory {
+    fn inventory(boot: &str, containers: &[(&str, RunningContainer)]) -> Inventory {
         Inventory {
-            at: Timestamp::from_second(second).ok(),
             boot: Some(boot.to_owned()),
             containers: Some(containers.iter().map(|(name, it)| ((*name).to_owned(), it.clone())).collect()),
             ..Inventory::default()
         }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
     }
 
     fn words(marks: &[Mark]) -> Vec<(&'static str, &str)> {
@@ -215,65 +214,63 @@ mod tests {
         let first = Inventory {
             driver: Some("580.1".to_owned()),
             ..inventory(
-                0,
                 "a",
                 &[("n8n", container("n8n", 0, 0)), ("db", container("pg", 0, 0)), ("web", container("w", 0, 0))],
             )
         };
-        assert!(kept.look(first).is_empty(), "before the first look nothing was known");
+        assert!(kept.look(first, at(60)).is_empty(), "before the first look nothing was known");
         let second = Inventory {
             driver: Some("590.2".to_owned()),
             ..inventory(
-                60,
                 "a",
                 &[("n8n", container("n9n", 30, 0)), ("db", container("pg", 40, 0)), ("web", container("w", 50, 1))],
             )
         };
-        let marks = kept.look(second.clone());
+        let marks = kept.look(second.clone(), at(60));
         let expected = [
             ("driver", "GPU driver 590.2, before 580.1"),
             ("restart", "db was started anew"),
             ("image", "n8n: another image, n9n:1"),
         ];
         assert_eq!(words(&marks), expected);
-        assert!(kept.look(second).is_empty());
+        assert!(kept.look(second, at(60)).is_empty());
     }
 
     #[test]
     fn what_could_not_be_seen_did_not_change() {
         let mut kept = Remembered::default();
-        kept.look(inventory(0, "a", &[("n8n", container("n8n", 0, 0))]));
-        assert!(kept.look(Inventory { containers: None, ..inventory(60, "a", &[]) }).is_empty());
-        let marks = kept.look(inventory(120, "a", &[("n8n", container("new", 0, 0))]));
+        kept.look(inventory("a", &[("n8n", container("n8n", 0, 0))]), at(60));
+        assert!(kept.look(Inventory { containers: None, ..inventory("a", &[]) }, at(60)).is_empty());
+        let marks = kept.look(inventory("a", &[("n8n", container("new", 0, 0))]), at(60));
         assert_eq!(words(&marks), [("image", "n8n: another image, new:1")]);
     }
 
     #[test]
     fn findings_are_marked_when_they_open_and_clear() {
-        let with = |second, findings: &[(&str, &str)]| Inventory {
+        let with = |findings: &[(&str, &str)]| Inventory {
             findings: Some(findings.iter().map(|(key, title)| ((*key).to_owned(), (*title).to_owned())).collect()),
-            ..inventory(second, "a", &[])
+            ..inventory("a", &[])
         };
         let mut kept = Remembered::default();
-        kept.look(with(0, &[]));
-        let opened = kept.look(with(60, &[("disk.free /", "17% free")]));
+        kept.look(with(&[]), at(60));
+        let opened = kept.look(with(&[("disk.free /", "17% free")]), at(60));
         assert_eq!(words(&opened), [("finding", "disk.free /: 17% free")]);
         assert_eq!(opened[0].subject.as_deref(), Some("/"));
-        assert!(kept.look(with(120, &[("disk.free /", "16% free")])).is_empty());
-        assert_eq!(words(&kept.look(with(180, &[]))), [("finding", "disk.free /: cleared")]);
+        assert!(kept.look(with(&[("disk.free /", "16% free")]), at(60)).is_empty());
+        assert_eq!(words(&kept.look(with(&[]), at(60))), [("finding", "disk.free /: cleared")]);
     }
 
     #[test]
     fn after_a_reboot_what_is_missing_is_told_until_it_is_back() {
         let mut kept = Remembered::default();
-        let mut before = inventory(0, "a", &[("db", container("pg", 0, 0)), ("n8n", container("n8n", 0, 0))]);
+        let mut before = inventory("a", &[("db", container("pg", 0, 0)), ("n8n", container("n8n", 0, 0))]);
         before.mounts = Some(["/".to_owned(), "/models".to_owned()].into());
         before.gpus = Some([("GPU-1".to_owned(), Some(280.0)), ("GPU-2".to_owned(), None)].into());
         before.models = Some([("vllm:8000".to_owned(), ["qwen".to_owned()].into())].into());
-        kept.look(before.clone());
+        kept.look(before.clone(), at(60));
         assert!(kept.before("a").is_none());
 
-        let mut after = inventory(600, "b", &[("db", container("pg", 500, 0))]);
+        let mut after = inventory("b", &[("db", container("pg", 500, 0))]);
         after.mounts = Some(["/".to_owned()].into());
         after.gpus = Some([("GPU-1".to_owned(), Some(350.0))].into());
         after.models = Some(BTreeMap::new());
@@ -290,10 +287,10 @@ mod tests {
             "vllm:8000 does not serve",
         ];
         assert_eq!(told(&kept, &after), expected);
-        assert!(kept.look(after.clone()).iter().any(|mark| mark.kind == MarkKind::Reboot));
+        assert!(kept.look(after.clone(), at(60)).iter().any(|mark| mark.kind == MarkKind::Reboot));
         assert_eq!(told(&kept, &after), expected, "after it was looked at, too");
-        let mut back = Inventory { at: Timestamp::from_second(700).ok(), boot: after.boot.clone(), ..before };
-        kept.look(back.clone());
+        let mut back = Inventory { boot: after.boot.clone(), ..before };
+        kept.look(back.clone(), at(60));
         assert!(told(&kept, &back).is_empty());
         back.models = Some([("vllm:8000".to_owned(), BTreeSet::new())].into());
         assert_eq!(told(&kept, &back), ["vllm:8000 has not loaded qwen"]);
@@ -302,7 +299,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_read_back() {
         let mut kept = Remembered::default();
-        kept.look(inventory(0, "a", &[("db", container("pg", 0, 0))]));
+        kept.look(inventory("a", &[("db", container("pg", 0, 0))]), at(60));
         let text = serde_json::to_string(&kept).unwrap();
         assert_eq!(serde_json::from_str::<Remembered>(&text).unwrap(), kept);
         assert_eq!(serde_json::from_str::<Remembered>("{}").unwrap(), Remembered::default());

@@ -103,17 +103,9 @@ pub enum JournalEntry {
 /// When it is none of these, or lies before `now`; the text says what is allowed.
 pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
-    let unreadable =
-        || format!("`{text}` is no end; write a date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, 12h)");
-    let end = if let Ok(at) = text.parse::<Timestamp>() {
-        at
-    } else if let Ok(time) = text.parse::<DateTime>() {
-        zone.to_timestamp(time).map_err(|_| unreadable())?
-    } else if let Ok(span) = text.parse::<Span>() {
-        now.to_zoned_datetime(zone.clone()).checked_add(span).map_err(|_| unreadable())?.timestamp()
-    } else {
-        return Err(unreadable());
-    };
+    let end = parse_instant(text, zone).or_else(|| shifted(text.parse().ok()?, now, zone)).ok_or_else(|| {
+        format!("`{text}` is no end; write a date (2026-12-01), a time (2026-12-01T09:00) or a duration (7d, 12h)")
+    })?;
     if end <= now { Err(format!("`{text}` has passed already")) } else { Ok(end) }
 }
 
@@ -123,21 +115,23 @@ pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timest
 /// When it is none of these, or lies after `now`; the text says what is allowed.
 pub fn parse_since(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let text = text.trim();
-    let unreadable = || {
+    let begin = parse_instant(text, zone).or_else(|| shifted(text.parse::<Span>().ok()?.negate(), now, zone));
+    let begin = begin.ok_or_else(|| {
         format!(
             "`{text}` is no beginning; write a duration (7d, 12h), a date (2026-11-01) or a time (2026-11-01T09:00)"
         )
-    };
-    let begin = if let Ok(at) = text.parse::<Timestamp>() {
-        at
-    } else if let Ok(time) = text.parse::<DateTime>() {
-        zone.to_timestamp(time).map_err(|_| unreadable())?
-    } else if let Ok(span) = text.parse::<Span>() {
-        now.to_zoned_datetime(zone.clone()).checked_sub(span).map_err(|_| unreadable())?.timestamp()
-    } else {
-        return Err(unreadable());
-    };
+    })?;
     if begin > now { Err(format!("`{text}` has not come yet")) } else { Ok(begin) }
+}
+
+/// Reads a date (its midnight in `zone`), a time there, or one with its own zone; `None` for anything else.
+pub fn parse_instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    text.parse().ok().or_else(|| zone.to_timestamp(text.parse::<DateTime>().ok()?).ok())
+}
+
+/// The time so long after `now`, by the calendar of `zone`.
+fn shifted(by: Span, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+    Some(now.to_zoned_datetime(zone.clone()).checked_add(by).ok()?.timestamp())
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize, Serializer};
+use strum::EnumCount as _;
+
+use super::Spread;
 
 /// One metric: what all series of a name have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,8 +109,13 @@ metrics! {
 }
 
 /// Metrics that are told by quantile: of each request or token there is one value.
-pub const SPREADS: &[Metric] =
-    &[INFERENCE_TTFT, INFERENCE_INTER_TOKEN, INFERENCE_E2E, INFERENCE_QUEUE, INFERENCE_PROMPT_LENGTH];
+pub const SPREADS: [(Spread, Metric); Spread::COUNT] = [
+    (Spread::FirstToken, INFERENCE_TTFT),
+    (Spread::InterToken, INFERENCE_INTER_TOKEN),
+    (Spread::EndToEnd, INFERENCE_E2E),
+    (Spread::Queue, INFERENCE_QUEUE),
+    (Spread::PromptLength, INFERENCE_PROMPT_LENGTH),
+];
 
 /// The quantiles that are told of each: the label, and the share of values that are not above it.
 pub const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 0.99)];
@@ -115,7 +123,7 @@ pub const QUANTILES: [(&str, f64); 3] = [("0.5", 0.5), ("0.95", 0.95), ("0.99", 
 impl Metric {
     /// Whether it is told by quantile.
     pub fn is_spread(&self) -> bool {
-        SPREADS.contains(self)
+        SPREADS.iter().any(|(_, metric)| metric == self)
     }
 
     /// The metric of this name; `None` for a name that hostler does not know.

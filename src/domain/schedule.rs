@@ -7,6 +7,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 
+use super::{JournalEntry, JournalRecord};
+
 /// One line of the schedule, as the config says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scheduled {
@@ -127,6 +129,32 @@ pub struct ScheduleStanding {
     pub missed: Option<Timestamp>,
     /// What came of it last, where it was not even begun: when, and why.
     pub refused: Option<(Timestamp, String)>,
+}
+
+/// Which lines were signed, as they were then.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signatures(BTreeMap<(String, String), (String, Timestamp)>);
+
+impl Signatures {
+    /// Takes a record of the journal in; one of something else changes nothing.
+    pub fn take(&mut self, record: &JournalRecord) {
+        if let JournalEntry::ScheduleSigned { name, essence } = &record.entry {
+            self.0.insert((name.clone(), essence.clone()), (record.by.clone(), record.at));
+        }
+    }
+
+    /// Who signed this line as it is now, and when; the latest of them.
+    pub fn of(&self, line: &Scheduled) -> Option<&(String, Timestamp)> {
+        self.0.get(&(line.name.clone(), line.essence()))
+    }
+}
+
+impl<'a> FromIterator<&'a JournalRecord> for Signatures {
+    fn from_iter<I: IntoIterator<Item = &'a JournalRecord>>(records: I) -> Self {
+        let mut signatures = Self::default();
+        records.into_iter().for_each(|record| signatures.take(record));
+        signatures
+    }
 }
 
 /// What is remembered of the schedule: by name, what was dealt with.

@@ -8,7 +8,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Gid, Uid, fchown};
 
@@ -37,10 +37,7 @@ pub fn whole(fs: &RootedFs, path: &Path) -> io::Result<Vec<u8>> {
 pub fn replace(fs: &RootedFs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let place = fs.path(path).canonicalize()?;
     let folder = place.parent().unwrap_or(Path::new("/"));
-    let mut name = std::ffi::OsString::from(".");
-    name.push(place.file_name().unwrap_or_default());
-    name.push(format!(".{}.hostler", std::process::id()));
-    let beside = folder.join(name);
+    let beside = beside(&place);
     let written = || {
         let old = place.metadata()?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
@@ -58,6 +55,14 @@ pub fn replace(fs: &RootedFs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     written().inspect_err(|_| drop(std::fs::remove_file(&beside)))
 }
 
+/// Where what takes the place of a file is written first.
+fn beside(place: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(place.file_name().unwrap_or_default());
+    name.push(format!(".{}.hostler", std::process::id()));
+    place.with_file_name(name)
+}
+
 /// Writes a file that is not there yet, at once, readable by all; its folders too.
 ///
 /// # Errors
@@ -66,10 +71,7 @@ pub fn create(fs: &RootedFs, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let place = fs.path(path);
     let folder = place.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(folder)?;
-    let mut name = std::ffi::OsString::from(".");
-    name.push(place.file_name().unwrap_or_default());
-    name.push(format!(".{}.hostler", std::process::id()));
-    let beside = folder.join(name);
+    let beside = beside(&place);
     let written = || {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
         file.write_all(bytes)?;

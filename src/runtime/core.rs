@@ -41,10 +41,13 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Waits for events and takes at most `most` of them; 0 when nobody pushes any more. Bears being given up.
-    pub async fn take(&mut self, batch: &mut Vec<Event>, most: usize) -> usize {
+    /// Events that are taken at once, before the next look at anything else.
+    const BATCH: usize = 256;
+
+    /// Waits for events and takes some of them; 0 when nobody pushes any more. Bears being given up.
+    pub async fn take(&mut self, batch: &mut Vec<Event>) -> usize {
         tokio::select! {
-            taken = self.events.recv_many(batch, most) => taken,
+            taken = self.events.recv_many(batch, Self::BATCH) => taken,
             Some(lines) = self.lines.recv() => {
                 batch.push(Event::Logs(lines));
                 1
@@ -55,8 +58,8 @@ impl Queue {
 
 /// Events that may wait for the owner of the state before pollers wait themselves.
 const QUEUE: usize = 1024;
-/// The time between two looks of the rules.
-const ASSESS_EVERY: Duration = Duration::from_secs(1);
+/// The time between two looks of the rules while somebody waits for what they say.
+pub(super) const ASSESS_EVERY: Duration = Duration::from_secs(1);
 
 impl Core {
     /// Starts every poller that belongs to `scope`. Must be called within a [`LocalSet`](tokio::task::LocalSet). Registries
@@ -151,8 +154,8 @@ impl Core {
         }
     }
 
-    /// Lets the rules look, at most once a second, and at once when a source answered for the first time.
-    pub fn assess_if_due(&mut self) {
+    /// Lets the rules look if their last look is so long ago, and at once when a source answered for the first time.
+    pub fn assess_if_due(&mut self, every: Duration) {
         let now = self.clock.now();
         let tried = self
             .state
@@ -160,7 +163,7 @@ impl Core {
             .iter()
             .filter(|(_, source)| source.last_ok.is_some() || source.failure.is_some())
             .count();
-        let due = self.assessed.is_none_or(|before| now.since(before) >= ASSESS_EVERY);
+        let due = self.assessed.is_none_or(|before| now.since(before) >= every);
         if due || tried != self.tried {
             self.tried = tried;
             self.assess(now);

@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::acting::{Acting, Told};
 use super::ask::{Answered, Asker};
-use super::core::Queue;
+use super::core::{ASSESS_EVERY, Queue};
 use super::keeper::{Keeper, News};
 use super::past::PastAsker;
 use super::recording::{Recording, Writer};
@@ -23,7 +23,6 @@ use super::trending::Trending;
 use super::worker::Order;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
 use crate::actions::Wish;
-use crate::config::Config;
 use crate::domain::{Event, Failure, JournalEntry, Keeping, Past, Run, TrendSample};
 use crate::host::process::has_shell;
 use crate::host::spawn;
@@ -40,12 +39,6 @@ const EAGER: Duration = Duration::from_millis(600);
 const OFFER_EVERY: Duration = Duration::from_millis(20);
 /// So long after the start the first registry is asked, or up to twice as long: the first frames are long drawn.
 const ASK_AFTER: Duration = Duration::from_secs(5);
-/// Seconds between two times at which new answers of registries are kept.
-const KEEP_ANSWERS_EVERY: u64 = 5;
-/// Seconds between two times at which the state of the box is kept in mind.
-const REMEMBER_EVERY: u64 = 60;
-/// Events that are taken in before the next look at input.
-const BATCH: usize = 256;
 
 /// Shows the screen until it is left.
 ///
@@ -111,7 +104,6 @@ struct Face {
     dirty: Option<Instant>,
     drawn: Instant,
     began: Instant,
-    second_count: u64,
 }
 
 /// Whether to go on.
@@ -163,7 +155,6 @@ impl Face {
             dirty: Some(now),
             drawn: now,
             began: now,
-            second_count: 0,
         })
     }
 
@@ -180,7 +171,7 @@ impl Face {
         }
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::new();
         self.greet();
         // The pollers ask their first questions, which other threads answer while the first frame is drawn.
         yield_now().await;
@@ -213,7 +204,7 @@ impl Face {
                     self.draw()?;
                     Next::Stay
                 }
-                taken = self.queue.take(&mut batch, BATCH) => {
+                taken = self.queue.take(&mut batch) => {
                     if taken == 0 { Next::Leave } else { self.events(&mut batch) }
                 }
                 Some(news) = self.news.recv() => self.news(news),
@@ -268,20 +259,10 @@ impl Face {
         self.ui.expire(at);
         self.past.ask_if_due(&self.core.state, self.ui.range, at);
         self.trending.look_if_due(&self.core.state, at);
-        self.second_count += 1;
         if let Some(recording) = &mut self.recording {
             recording.look(&self.core.state, at);
         }
-        if !self.setup.read_only {
-            self.keeper.keep_served(&self.core.state);
-            self.keeper.keep_cleared(&self.core.state);
-        }
-        if self.second_count.is_multiple_of(REMEMBER_EVERY) {
-            self.keeper.remember(&self.core.state);
-        }
-        if self.second_count.is_multiple_of(KEEP_ANSWERS_EVERY) {
-            self.keeper.keep_answers(&self.core.state);
-        }
+        self.keeper.second(&self.core.state, !self.setup.read_only);
         self.dirty.get_or_insert_with(Instant::now);
         Next::Stay
     }
@@ -361,8 +342,7 @@ impl Face {
     fn reload(&mut self) {
         let now = self.core.clock.now();
         let before = &self.setup.config;
-        let loaded = before.path.as_deref().map_or_else(|| Config::load(None), Config::read);
-        let taken = loaded.and_then(|config| {
+        let taken = before.again().and_then(|config| {
             // What the command line put over the config stays over it.
             let theme = if config.theme == before.theme { None } else { Some(config.theme(self.ui.setup.depth)?) };
             Ok((config, theme))
@@ -515,7 +495,7 @@ impl Face {
             self.dirty.get_or_insert_with(Instant::now);
             return Ok(());
         }
-        self.core.assess_if_due();
+        self.core.assess_if_due(ASSESS_EVERY);
         let now = self.core.clock.now();
         let scene = self.ui.scene(&self.core.state, now);
         let (hits, _) = self.terminal.draw(|buffer| ui::screen::view(buffer, &scene))?;

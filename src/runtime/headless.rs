@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::task::LocalSet;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::core::Queue;
+use super::core::{ASSESS_EVERY, Queue};
 use super::keeper::Keeper;
-use super::{Core, Setup, async_runtime};
+use super::{Core, Setup, async_runtime, scheduling};
 use crate::domain::{Event, SourceId};
 use crate::store::State;
 
@@ -41,7 +41,10 @@ pub fn observe(setup: &Setup, scope: Scope, watch: Duration) -> std::io::Result<
         core.take(Event::Runs(setup.state_dir.runs()));
         core.take(Event::Updates(Arc::new(setup.update_policy(setup.state_dir.image_rules()))));
         core.take(Event::ImagesSeen(setup.state_dir.images_seen()));
-        core.take(Event::Schedule(super::schedule(setup, core.clock.now().wall)));
+        let memory = setup.state_dir.schedule();
+        let schedule =
+            scheduling::standings(setup, &memory, &core.state.signatures, (core.clock.now().wall, &core.zone, None));
+        core.take(Event::Schedule(schedule));
         core.take(Event::Remembered(setup.state_dir.inventory().into()));
         if let Some(trends) = setup.state_dir.trends() {
             core.take(Event::Trends(trends.into()));
@@ -53,8 +56,7 @@ pub fn observe(setup: &Setup, scope: Scope, watch: Duration) -> std::io::Result<
         // What could be seen is told, whether or not it can be kept.
         let (mut keeper, _) = Keeper::start(&setup.state_dir);
         if !setup.read_only {
-            keeper.keep_served(&core.state);
-            keeper.keep_cleared(&core.state);
+            keeper.keep_seen(&core.state);
         }
         keeper.finish(&core.state).await;
         core.state
@@ -64,14 +66,11 @@ pub fn observe(setup: &Setup, scope: Scope, watch: Duration) -> std::io::Result<
     Ok(state)
 }
 
-/// Events that are taken at once.
-const BATCH: usize = 256;
-
 /// Waits until every source was tried once, and all that was asked for is there.
 async fn first_round(core: &mut Core, queue: &mut Queue, scope: Scope, began: Instant) {
     let mut batch = Vec::new();
     while !core.state.sources.all_tried() || (scope == Scope::Everything && is_measuring(&core.state)) {
-        match timeout_at(began + FIRST_ROUND, queue.take(&mut batch, BATCH)).await {
+        match timeout_at(began + FIRST_ROUND, queue.take(&mut batch)).await {
             Ok(0) | Err(_) => break,
             Ok(_) => batch.drain(..).for_each(|event| core.take(event)),
         }
@@ -92,14 +91,14 @@ async fn follow(core: &mut Core, queue: &mut Queue, end: Instant) {
     let mut batch = Vec::new();
     loop {
         tokio::select! {
-            taken = queue.take(&mut batch, BATCH) => match taken {
+            taken = queue.take(&mut batch) => match taken {
                 0 => return,
                 _ => batch.drain(..).for_each(|event| core.take(event)),
             },
             _ = turns.tick() => {
                 let at = core.clock.now();
                 core.take(Event::Tick { at });
-                core.assess_if_due();
+                core.assess_if_due(ASSESS_EVERY);
             }
             () = sleep_until(end) => return,
         }

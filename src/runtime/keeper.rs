@@ -22,6 +22,10 @@ use crate::store::State;
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The same while a run is under way.
 const WATCH_EVERY: Duration = Duration::from_millis(150);
+/// Seconds between two times at which new answers of registries are kept.
+const ANSWERS_EVERY: u64 = 5;
+/// Seconds between two times at which the state of the box is kept in mind.
+const REMEMBER_EVERY: u64 = 60;
 /// Orders and news that may wait.
 const QUEUE: usize = 32;
 
@@ -69,6 +73,8 @@ pub(super) struct Keeper {
     orders: mpsc::Sender<Order>,
     /// The revision of the memory of images that was written last.
     images: u64,
+    /// Seconds since it began.
+    seconds: u64,
     task: JoinHandle<()>,
     /// The answers of registries that were kept last: about images, and about models.
     answers: [Option<Arc<UpdateMemory>>; 2],
@@ -86,7 +92,18 @@ impl Keeper {
         let of = dir.clone();
         let reader = Lane::new("store").reader(move || Store::new(&of));
         let task = tokio::task::spawn_local(keep(dir.clone(), reader, taken, news));
-        (Self { orders, images: 0, task, answers: [None, None], served: Vec::new(), cleared: BTreeSet::new() }, told)
+        (
+            Self {
+                orders,
+                images: 0,
+                seconds: 0,
+                task,
+                answers: [None, None],
+                served: Vec::new(),
+                cleared: BTreeSet::new(),
+            },
+            told,
+        )
     }
 
     /// Keeps in mind how the box stands, and waits until everything that was ordered is done: what was said last is not
@@ -113,6 +130,26 @@ impl Keeper {
         let _full = self.orders.try_send(Order::Cancel(run));
     }
 
+    /// Does what is due of all this, once a second: what is seen is recorded where that is allowed.
+    pub(super) fn second(&mut self, state: &State, may_record: bool) {
+        self.seconds += 1;
+        if may_record {
+            self.keep_seen(state);
+        }
+        if self.seconds.is_multiple_of(REMEMBER_EVERY) {
+            self.remember(state);
+        }
+        if self.seconds.is_multiple_of(ANSWERS_EVERY) {
+            self.keep_answers(state);
+        }
+    }
+
+    /// Records what only whoever looks can see: what engines serve now, and which acknowledged findings cleared.
+    pub(super) fn keep_seen(&mut self, state: &State) {
+        self.keep_served(state);
+        self.keep_cleared(state);
+    }
+
     /// Keeps what registries answered since the last time.
     pub(super) fn keep_answers(&mut self, state: &State) {
         let images = state.updates.get().map(|sample| &sample.memory);
@@ -128,7 +165,7 @@ impl Keeper {
     }
 
     /// Records what engines serve now and did not when it was recorded last; it comes back as news.
-    pub(super) fn keep_served(&mut self, state: &State) {
+    fn keep_served(&mut self, state: &State) {
         let served = state.newly_served();
         if !served.is_empty() && served != self.served {
             let order = Order::Served(served.clone(), state.now.wall);
@@ -139,7 +176,7 @@ impl Keeper {
     }
 
     /// Records which acknowledged findings have cleared since that was recorded last; it comes back as news.
-    pub(super) fn keep_cleared(&mut self, state: &State) {
+    fn keep_cleared(&mut self, state: &State) {
         let ended = state.findings.ended_acknowledgements();
         if *ended != self.cleared {
             let news = ended - &self.cleared;
@@ -151,7 +188,7 @@ impl Keeper {
     }
 
     /// Keeps in mind how the box stands.
-    pub(super) fn remember(&mut self, state: &State) {
+    fn remember(&mut self, state: &State) {
         // One that is not kept because the disk hangs is followed by another in a minute.
         let revision = state.images_seen.revision();
         let images = (revision != self.images).then(|| state.images_seen.clone());

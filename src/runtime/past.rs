@@ -51,12 +51,12 @@ impl PastAsker {
 
     /// Asks for the range that is shown, where it is another one, other series are shown, or the last answer is old.
     pub(super) fn ask_if_due(&mut self, state: &State, range: usize, now: Moment) {
-        let wanted = state.recorded_graphs();
-        let asked = (range, wanted.len(), state.last_visit);
+        let asked = (range, state.graph_count(), state.last_visit);
         let is_known = self.asked.is_some_and(|(before, at)| before == asked && now.since(at) < AGAIN_AFTER);
-        if is_known || wanted.is_empty() {
+        if is_known || state.graph_count() == 0 {
             return;
         }
+        let wanted = state.recorded_graphs();
         let span = RANGES[range.min(RANGES.len() - 1)].span.as_secs();
         let from = now.wall - Duration::from_secs(span);
         let said = state.journal.iter().filter_map(Mark::of_journal).chain(state.runs.iter().filter_map(Mark::of_run));
@@ -96,11 +96,11 @@ impl Sources {
         Self { own: lane.reader(move || Own { dir: dir.clone(), reader: None }), prometheus }
     }
 
-    async fn answer(&mut self, question: Question) -> Past {
+    async fn answer(&mut self, mut question: Question) -> Past {
         let (span, until) = (question.span, question.until);
-        let wanted = question.wanted.clone();
-        let of_own = self.prometheus.is_none();
-        let read = self.own.read(move |own| own.read(&question, of_own)).await;
+        // What the server has is not asked of the own file, too: that has the marks alone.
+        let elsewhere = if self.prometheus.is_some() { std::mem::take(&mut question.wanted) } else { Vec::new() };
+        let read = self.own.read(move |own| own.read(&question)).await;
         let mut past = match read {
             Ok(Ok(past)) => past,
             Ok(Err(error)) => Past::none(span, until, error.to_string()),
@@ -110,7 +110,7 @@ impl Sources {
             past.why_none = None;
             past.step = step(span);
             let from = until - Duration::from_secs(span);
-            for selector in wanted {
+            for selector in elsewhere {
                 match prometheus.buckets(&selector, (from, until), past.step).await {
                     Ok(buckets) => {
                         let points = past.series.entry(selector).or_default();
@@ -139,14 +139,14 @@ struct Own {
 }
 
 impl Own {
-    fn read(&mut self, question: &Question, with_series: bool) -> Result<Past, HistoryError> {
+    fn read(&mut self, question: &Question) -> Result<Past, HistoryError> {
         if self.reader.is_none() {
             self.reader = SampleReader::open(&self.dir)?;
         }
         let Some(reader) = &mut self.reader else {
             return Ok(Past::none(question.span, question.until, "nothing was recorded yet".to_owned()));
         };
-        let read = collect(reader, question, with_series);
+        let read = collect(reader, question);
         if read.is_err() {
             // It may have been put aside and begun anew.
             self.reader = None;
@@ -155,12 +155,12 @@ impl Own {
     }
 }
 
-fn collect(reader: &mut SampleReader, question: &Question, with_series: bool) -> Result<Past, HistoryError> {
+fn collect(reader: &mut SampleReader, question: &Question) -> Result<Past, HistoryError> {
     let Question { span, until, since, ref wanted, ref said } = *question;
     let (step, from) = (step(span), until - Duration::from_secs(span));
     let mut series = HashMap::new();
-    let known = if with_series { reader.series()? } else { Vec::new() };
-    for selector in wanted.iter().filter(|_| with_series) {
+    let known = reader.series()?;
+    for selector in wanted {
         let mut sums: Vec<PastPoint> = Vec::new();
         for key in known.iter().filter(|key| key.matches(selector)) {
             add(&mut sums, &reader.read(key, (from, until), step)?);

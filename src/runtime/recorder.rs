@@ -17,7 +17,6 @@ use super::recording::{Recording, Writer};
 use super::scheduling::Scheduling;
 use super::trending::Trending;
 use super::{Core, Scope, Setup, async_runtime, diagnostics};
-use crate::config::Config;
 use crate::domain::{Event, Keeping, Mark, MarkKind, TrendSample};
 use crate::host::{Asked, Offer, listen};
 use crate::report::{CONTENT_TYPE, exposition};
@@ -26,12 +25,8 @@ use crate::report::{CONTENT_TYPE, exposition};
 const REFRESH: Duration = Duration::from_secs(10);
 /// So long after the start the first registry is asked.
 const ASK_AFTER: Duration = Duration::from_secs(30);
-/// Seconds between two looks of the rules: sources are read more rarely.
-const ASSESS_EVERY: u64 = 5;
-/// Seconds between two times at which the state of the box is kept in mind.
-const REMEMBER_EVERY: u64 = 60;
-/// Events that are taken in before the next look at the time.
-const BATCH: usize = 256;
+/// The time between two looks of the rules: sources are read more rarely.
+const ASSESS_EVERY: Duration = Duration::from_secs(5);
 
 /// Records until it is told to end.
 ///
@@ -95,55 +90,41 @@ struct Recorder {
     recording: Recording,
     kept: mpsc::Receiver<Keeping>,
     trending: Trending,
+    found: mpsc::Receiver<TrendSample>,
     alerting: Alerting,
     scheduling: Scheduling,
-    found: mpsc::Receiver<TrendSample>,
     /// Who asks for what is measured.
     asked: mpsc::Receiver<Asked>,
-    second_count: u64,
 }
 
 impl Recorder {
-    async fn start(mut setup: Setup, listen: Option<SocketAddr>) -> anyhow::Result<Self> {
+    async fn start(setup: Setup, listen: Option<SocketAddr>) -> anyhow::Result<Self> {
         let asked = match listen.or(setup.config.history.listen) {
             Some(at) => serve(at, &setup).await.with_context(|| format!("cannot listen at {at}"))?,
             None => mpsc::channel(1).1,
         };
-        setup.config.sources.refresh = setup.config.sources.refresh.max(REFRESH);
-        let (core, queue) = Core::start(&setup, Scope::Everything, Some(ASK_AFTER));
+        let mut calm = setup.clone();
+        calm.config.sources.refresh = calm.config.sources.refresh.max(REFRESH);
+        let (core, queue) = Core::start(&calm, Scope::Everything, Some(ASK_AFTER));
         let (keeper, news) = Keeper::start(&setup.state_dir);
         let (recording, kept) = Recording::start(&setup.state_dir, Writer::Recorder, core.clock.now());
-        let scheduling = Scheduling::start(&setup);
+        let scheduling = Scheduling::start(&setup, core.zone.clone());
         let alerting = Alerting::start(&setup, core.clock.now());
         let (trending, found) = Trending::start(&setup);
-        Ok(Self {
-            setup,
-            core,
-            queue,
-            keeper,
-            news,
-            recording,
-            kept,
-            trending,
-            found,
-            alerting,
-            scheduling,
-            asked,
-            second_count: 0,
-        })
+        Ok(Self { setup, core, queue, keeper, news, recording, kept, trending, found, alerting, scheduling, asked })
     }
 
     async fn run(&mut self, mut signals: Signals) {
         let mut seconds = interval(Duration::from_secs(1));
         seconds.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut batch = Vec::with_capacity(BATCH);
+        let mut batch = Vec::new();
         loop {
             tokio::select! {
                 biased;
                 _ = signals.terminate.recv() => return,
                 _ = signals.interrupt.recv() => return,
                 _ = signals.hang_up.recv() => self.reload(),
-                taken = self.queue.take(&mut batch, BATCH) => match taken {
+                taken = self.queue.take(&mut batch) => match taken {
                     0 => return,
                     _ => batch.drain(..).for_each(|event| self.core.take(event)),
                 },
@@ -162,26 +143,14 @@ impl Recorder {
     fn second(&mut self) {
         let at = self.core.clock.now();
         self.core.take(Event::Tick { at });
-        if self.second_count.is_multiple_of(ASSESS_EVERY) {
-            self.core.assess_if_due();
-        }
-        if self.recording.look(&self.core.state, at)
-            && let Some(remembered) = self.recording.remembered()
-        {
-            self.core.take(Event::Remembered(remembered.clone().into()));
-        }
+        self.core.assess_if_due(ASSESS_EVERY);
+        self.recording.look(&self.core.state, at);
         if let Some(schedule) = self.scheduling.look(&self.core.state, at) {
             self.core.take(Event::Schedule(schedule));
         }
         self.alerting.look(&self.core.state);
         self.trending.look_if_due(&self.core.state, at);
-        self.second_count += 1;
-        self.keeper.keep_served(&self.core.state);
-        self.keeper.keep_cleared(&self.core.state);
-        if self.second_count.is_multiple_of(REMEMBER_EVERY) {
-            self.keeper.remember(&self.core.state);
-            self.keeper.keep_answers(&self.core.state);
-        }
+        self.keeper.second(&self.core.state, true);
     }
 
     fn news(&mut self, news: News) {
@@ -201,7 +170,7 @@ impl Recorder {
     /// Reads the config again. A config that cannot be read changes nothing: the old one stays.
     fn reload(&mut self) {
         let before = &self.setup.config;
-        match before.path.as_deref().map_or_else(|| Config::load(None), Config::read) {
+        match before.again() {
             Ok(config) => {
                 self.core.renew(&config);
                 let from_the_next_start = config.sources != before.sources;

@@ -7,15 +7,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use strum::IntoEnumIterator as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::domain::{Keeping, Mark, Moment, Remembered, SeriesKey, Spread};
+use crate::domain::metric::SPREADS;
+use crate::domain::{Keeping, Mark, Moment, Remembered, SeriesKey};
 use crate::history::{HistoryError, MinuteBatch, SampleWriter, StateDir};
 use crate::host::Lane;
-use crate::store::{SPREADS, State};
+use crate::store::State;
 
 /// Seconds between two looks at all series.
 const EVERY: i64 = 10;
@@ -70,20 +70,14 @@ impl Recording {
         self.remembered.get_or_insert(before);
     }
 
-    /// What the box consisted of when it was looked at last.
-    pub(super) fn remembered(&self) -> Option<&Remembered> {
-        self.remembered.as_ref()
-    }
-
     /// Takes what only this process knows to have changed.
     pub(super) fn mark(&mut self, mark: Mark) {
         self.batch.mark(mark);
     }
 
-    /// Looks at the state, once a second or more often. True when a minute was handed over.
-    pub(super) fn look(&mut self, state: &State, now: Moment) -> bool {
-        let is_over = !self.batch.holds(now.wall);
-        if is_over {
+    /// Looks at the state, once a second or more often.
+    pub(super) fn look(&mut self, state: &State, now: Moment) {
+        if !self.batch.holds(now.wall) {
             self.hand_over(state, now);
         }
         let ten = now.wall.as_second().div_euclid(EVERY);
@@ -94,7 +88,6 @@ impl Recording {
             let values = state.metrics(now).into_iter().filter(|(key, _)| key.label("quantile").is_none());
             self.batch.put(now.wall, values);
         }
-        is_over
     }
 
     /// Writes what there is, and waits for it. False when the disk does not answer.
@@ -109,7 +102,9 @@ impl Recording {
         let mut remembered = None;
         if let Some(known) = &mut self.remembered {
             let before = known.clone();
-            known.look(state.inventory(now)).into_iter().for_each(|mark: Mark| self.batch.mark(mark));
+            for mark in known.look(state.inventory(now), now.wall) {
+                self.batch.mark(mark);
+            }
             remembered = (*known != before).then(|| Box::new(known.clone()));
         }
         let batch = std::mem::replace(&mut self.batch, MinuteBatch::at(now.wall));
@@ -126,10 +121,9 @@ impl Recording {
         self.spread = minute;
         for engine in state.engines.get().into_iter().flat_map(|sample| &sample.engines) {
             let Some(did) = state.measures.last_minute(&engine.endpoint, now) else { continue };
-            for spread in Spread::iter() {
-                let metric = SPREADS.iter().find(|(told, _)| *told == spread).map(|(_, metric)| metric);
-                if let Some((metric, sketch)) = metric.zip(did.sketch(spread)) {
-                    let key = SeriesKey::new(metric, [("engine", engine.subject().as_str())]);
+            for (spread, metric) in SPREADS {
+                if let Some(sketch) = did.sketch(spread) {
+                    let key = SeriesKey::new(&metric, [("engine", engine.subject().as_str())]);
                     self.batch.spread(key, sketch.clone());
                 }
             }
@@ -143,12 +137,14 @@ struct Writing {
     as_whom: Writer,
     writer: Option<SampleWriter>,
     waiting: VecDeque<MinuteBatch>,
+    /// What the box consists of, as long as that is not written.
+    remembered: Option<Box<Remembered>>,
     lost: u64,
 }
 
 impl Writing {
     fn new(dir: StateDir, as_whom: Writer) -> Self {
-        Self { dir, as_whom, writer: None, waiting: VecDeque::new(), lost: 0 }
+        Self { dir, as_whom, writer: None, waiting: VecDeque::new(), remembered: None, lost: 0 }
     }
 
     /// Writes a minute, or says why not.
@@ -159,11 +155,12 @@ impl Writing {
             return Keeping::ByRecorder;
         }
         self.waiting.push_back(over.batch);
+        self.remembered = over.remembered.or(self.remembered.take());
         while self.waiting.len() > MOST_WAITING {
             self.waiting.pop_front();
             self.lost += 1;
         }
-        match self.write(over.remembered.as_deref(), over.now) {
+        match self.write(over.now) {
             Ok(Some(bytes)) => Keeping::Here { bytes, refused: self.writer.as_ref().map_or(0, SampleWriter::refused) },
             Ok(None) => {
                 // Whoever writes has these minutes, too; a recorder waits for a screen to give way.
@@ -174,7 +171,7 @@ impl Writing {
         }
     }
 
-    fn write(&mut self, remembered: Option<&Remembered>, now: Timestamp) -> Result<Option<u64>, HistoryError> {
+    fn write(&mut self, now: Timestamp) -> Result<Option<u64>, HistoryError> {
         if self.writer.is_none() {
             self.writer = SampleWriter::open(&self.dir, now)?;
             if let Some(aside) = self.writer.as_ref().and_then(SampleWriter::spoilt) {
@@ -195,8 +192,9 @@ impl Writing {
             }
         }
         writer.compact(now)?;
-        if let Some(remembered) = remembered {
+        if let Some(remembered) = &self.remembered {
             self.dir.remember_inventory(remembered)?;
+            self.remembered = None;
         }
         writer.bytes().map(Some)
     }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
@@ -12,11 +13,10 @@ use super::worker::{self, Order};
 use crate::actions::{self, Wish};
 use crate::domain::metric::{CPU_USED, GPU_UTILIZATION, INFERENCE_GENERATED};
 use crate::domain::{
-    Due, JournalEntry, JournalRecord, LineMemory, Moment, Risk, ScheduleMemory, ScheduleStanding, Scheduled,
-    quietest_hour,
+    Due, LineMemory, Moment, Plan, Risk, ScheduleMemory, ScheduleStanding, Scheduled, Signatures, quietest_hour,
 };
 use crate::history::{SampleReader, StateDir};
-use crate::host::{Lane, time_zone};
+use crate::host::Lane;
 use crate::store::State;
 
 /// The time between two looks at the clock.
@@ -32,6 +32,8 @@ const QUEUE: usize = 8;
 enum Told {
     /// What is remembered from before.
     Memory(ScheduleMemory),
+    /// What is to be remembered is kept, or not, because …
+    Kept(Result<(), String>),
     /// The quietest hour.
     Quietest(Option<i8>),
     /// A line was begun at this time, or not, because …
@@ -41,8 +43,12 @@ enum Told {
 /// Looks at the clock, and does what is due.
 pub(super) struct Scheduling {
     setup: Rc<Setup>,
+    /// The zone that times are set in.
+    zone: TimeZone,
     tell: mpsc::Sender<Told>,
     told: mpsc::Receiver<Told>,
+    /// Begun when something is scheduled.
+    lane: Option<Lane>,
     /// `None` until the store was read.
     memory: Option<ScheduleMemory>,
     quietest: Option<i8>,
@@ -51,15 +57,20 @@ pub(super) struct Scheduling {
 }
 
 impl Scheduling {
-    /// Begins. Must be called within a [`LocalSet`](tokio::task::LocalSet).
-    pub(super) fn start(setup: &Setup) -> Self {
+    /// Begins. What is to be done must be looked for within a [`LocalSet`](tokio::task::LocalSet).
+    pub(super) fn start(setup: &Setup, zone: TimeZone) -> Self {
         let (tell, told) = mpsc::channel(QUEUE);
-        let (mut reader, tell_memory) = (reader(&setup.state_dir), tell.clone());
-        spawn_local(async move {
-            let memory = reader.read(|dir| dir.schedule()).await.unwrap_or_default();
-            let _nobody = tell_memory.send(Told::Memory(memory)).await;
-        });
-        Self { setup: Rc::new(setup.clone()), tell, told, memory: None, quietest: None, looked: None, learned: None }
+        Self {
+            setup: Rc::new(setup.clone()),
+            zone,
+            tell,
+            told,
+            lane: None,
+            memory: None,
+            quietest: None,
+            looked: None,
+            learned: None,
+        }
     }
 
     /// Takes another config.
@@ -72,27 +83,34 @@ impl Scheduling {
         while let Ok(told) = self.told.try_recv() {
             self.take(told);
         }
-        let lines = self.setup.config.schedule.clone();
-        if lines.is_empty() || self.looked.is_some_and(|before| now.since(before) < EVERY) {
+        let setup = Rc::clone(&self.setup);
+        let lines = &setup.config.schedule;
+        if lines.is_empty() {
+            // What was taken out of the config is told no more.
+            return (!state.schedule.is_empty()).then(Vec::new);
+        }
+        if self.looked.is_some_and(|before| now.since(before) < EVERY) {
             return None;
+        }
+        if self.lane.is_none() {
+            self.ask(StateDir::schedule, Told::Memory);
         }
         let mut memory = self.memory.take()?;
         self.looked = Some(now);
-        self.learn_if_due(&lines, now);
+        self.learn_if_due(now);
         let before = memory.clone();
-        let zone = time_zone();
         // What was taken out of the config is forgotten.
         memory.lines.retain(|name, _| lines.iter().any(|line| line.name == *name));
-        for line in &lines {
+        for line in lines {
             let known = memory.lines.entry(line.name.clone()).or_default();
             // Of the time before it was first seen nothing was missed.
             let handled = *known.handled.get_or_insert(now.wall);
-            match line.due(handled, now.wall, &zone, self.quietest) {
+            match line.due(handled, now.wall, &self.zone, self.quietest) {
                 Due::No => {}
                 Due::Missed(at) => *known = LineMemory { handled: Some(at), missed: Some(at), ..known.clone() },
                 Due::Now(at) => {
                     known.handled = Some(at);
-                    if signature(&state.journal, line).is_some() {
+                    if state.signatures.of(line).is_some() {
                         self.begin(line, at);
                     }
                 }
@@ -101,7 +119,7 @@ impl Scheduling {
         if memory != before {
             self.keep(&memory);
         }
-        let standings = standings(&self.setup, &memory, &state.journal, (now.wall, self.quietest));
+        let standings = standings(&setup, &memory, &state.signatures, (now.wall, &self.zone, self.quietest));
         self.memory = Some(memory);
         Some(standings)
     }
@@ -109,6 +127,8 @@ impl Scheduling {
     fn take(&mut self, told: Told) {
         match told {
             Told::Memory(memory) => self.memory = Some(memory),
+            Told::Kept(Ok(())) => {}
+            Told::Kept(Err(why)) => tracing::error!(why, "Could not keep what was scheduled."),
             Told::Quietest(hour) => self.quietest = hour,
             Told::Begun(name, at, begun) => {
                 let Some(memory) = &mut self.memory else { return };
@@ -139,48 +159,51 @@ impl Scheduling {
         });
     }
 
-    fn keep(&self, memory: &ScheduleMemory) {
-        let (mut reader, memory) = (reader(&self.setup.state_dir), memory.clone());
-        spawn_local(async move {
-            if let Ok(Err(error)) = reader.read(move |dir| dir.remember_schedule(&memory)).await {
-                tracing::error!(%error, "Could not keep what was scheduled.");
-            }
-        });
+    fn keep(&mut self, memory: &ScheduleMemory) {
+        let memory = memory.clone();
+        self.ask(move |dir| dir.remember_schedule(&memory), |kept| Told::Kept(kept.map_err(|error| error.to_string())));
     }
 
     /// Finds the quietest hour, where a line waits for it.
-    fn learn_if_due(&mut self, lines: &[Scheduled], now: Moment) {
+    fn learn_if_due(&mut self, now: Moment) {
         let is_due = self.learned.is_none_or(|before| now.since(before) >= LEARN_EVERY);
-        if !is_due || lines.iter().all(|line| line.at.is_some()) {
+        if !is_due || self.setup.config.schedule.iter().all(|line| line.at.is_some()) {
             return;
         }
         self.learned = Some(now);
-        let (mut reader, tell) = (reader(&self.setup.state_dir), self.tell.clone());
+        let zone = self.zone.clone();
+        self.ask(move |dir| quietest(dir, now.wall, &zone), Told::Quietest);
+    }
+
+    /// Does something with the store on a thread of its own; what comes of it is told.
+    fn ask<T: Send + 'static>(
+        &mut self,
+        of: impl FnOnce(&StateDir) -> T + Send + 'static,
+        told: impl FnOnce(T) -> Told + 'static,
+    ) {
+        let (dir, tell) = (self.setup.state_dir.clone(), self.tell.clone());
+        let mut reader = self.lane.get_or_insert_with(|| Lane::new("schedule")).reader(|| ());
         spawn_local(async move {
-            let hour = reader.read(move |dir| quietest(dir, now.wall)).await.ok().flatten();
-            let _nobody = tell.send(Told::Quietest(hour)).await;
+            match reader.read(move |()| of(&dir)).await {
+                Ok(answer) => drop(tell.send(told(answer)).await),
+                Err(why) => tracing::error!(%why, "The thread of the schedule did not answer."),
+            }
         });
     }
 }
 
-fn reader(dir: &StateDir) -> crate::host::Reader<StateDir> {
-    let dir = dir.clone();
-    Lane::new("schedule").reader(move || dir.clone())
-}
-
-/// How each line stands at `now`.
+/// How each line stands at `now`, in this zone, if that is the hour in which the box is used least.
 pub(super) fn standings(
     setup: &Setup,
     memory: &ScheduleMemory,
-    journal: &[JournalRecord],
-    (now, quietest): (Timestamp, Option<i8>),
+    signatures: &Signatures,
+    (now, zone, quietest): (Timestamp, &TimeZone, Option<i8>),
 ) -> Vec<ScheduleStanding> {
-    let zone = time_zone();
     let standing = |scheduled: &Scheduled| {
         let known = memory.lines.get(&scheduled.name).cloned().unwrap_or_default();
         ScheduleStanding {
-            next: scheduled.next(now, &zone, quietest),
-            signed: signature(journal, scheduled),
+            next: scheduled.next(now, zone, quietest),
+            signed: signatures.of(scheduled).cloned(),
             missed: known.missed,
             refused: known.refused,
             scheduled: scheduled.clone(),
@@ -189,22 +212,11 @@ pub(super) fn standings(
     setup.config.schedule.iter().map(standing).collect()
 }
 
-/// Who signed this line as it is now, and when; the latest of them.
-fn signature(journal: &[JournalRecord], line: &Scheduled) -> Option<(String, Timestamp)> {
-    let essence = line.essence();
-    journal.iter().rev().find_map(|record| match &record.entry {
-        JournalEntry::ScheduleSigned { name, essence: signed } if *name == line.name && *signed == essence => {
-            Some((record.by.clone(), record.at))
-        }
-        _ => None,
-    })
-}
-
 /// What a line would do now.
 ///
 /// # Errors
 /// Why it cannot be done, or must not be done while nobody looks.
-pub async fn plan(setup: &Setup, line: &Scheduled) -> Result<Box<crate::domain::Plan>, String> {
+pub async fn plan(setup: &Setup, line: &Scheduled) -> Result<Box<Plan>, String> {
     let wish = Wish {
         action: line.action.clone(),
         targets: line.targets.clone(),
@@ -228,7 +240,7 @@ async fn begin(setup: &Setup, line: &Scheduled) -> Result<String, String> {
 }
 
 /// The hour in which the box was used least.
-fn quietest(dir: &StateDir, now: Timestamp) -> Option<i8> {
+fn quietest(dir: &StateDir, now: Timestamp, zone: &TimeZone) -> Option<i8> {
     let mut reader = SampleReader::open(dir).ok()??;
     let wanted = [CPU_USED.name, GPU_UTILIZATION.name, INFERENCE_GENERATED.name];
     let keys = reader.series().ok()?.into_iter().filter(|key| wanted.contains(&&*key.name));
@@ -237,5 +249,5 @@ fn quietest(dir: &StateDir, now: Timestamp) -> Option<i8> {
         let hours = reader.read(&key, (now - LEARN_FROM, now), 3_600).ok()?;
         series.push(hours.iter().map(|bucket| (bucket.at, bucket.mean)).collect());
     }
-    quietest_hour(&series, &time_zone())
+    quietest_hour(&series, zone)
 }

@@ -9,7 +9,7 @@ use super::Setup;
 use crate::domain::{Keeping, METRICS, Mark, Moment, SeriesKey, TrendSample};
 use crate::history::trends::{self, HourPoint, Related};
 use crate::history::{HistoryError, Prometheus, PrometheusError, SampleReader, StateDir};
-use crate::host::Lane;
+use crate::host::{Lane, Reader};
 use crate::store::State;
 
 /// So long after the start the first look is taken: what is read first is what people wait for.
@@ -63,37 +63,42 @@ impl Trending {
     }
 }
 
+/// Answers questions. The thread is begun with the first of them.
 async fn answer(setup: Setup, mut questions: mpsc::Receiver<Question>, answers: mpsc::Sender<TrendSample>) {
-    let Some(first) = questions.recv().await else { return };
-    let (lane, dir) = (Lane::new("trends"), setup.state_dir.clone());
-    let mut prometheus = setup.prometheus(&lane);
-    let mut own = lane.reader(move || dir.clone());
-    let mut next = Some(first);
-    while let Some(question) = next {
+    let mut sources = None;
+    while let Some(question) = questions.recv().await {
+        match sources.get_or_insert_with(|| Sources::new(&setup)).answer(question).await {
+            Ok(Some(sample)) => drop(answers.send(sample).await),
+            Ok(None) => {}
+            Err(why) => tracing::warn!(why, "Could not look at trends."),
+        }
+    }
+}
+
+/// From where it is read: hostler's own file, and for series the server that the config names in its place.
+struct Sources {
+    own: Reader<StateDir>,
+    prometheus: Option<Prometheus>,
+}
+
+impl Sources {
+    fn new(setup: &Setup) -> Self {
+        let (lane, dir) = (Lane::new("trends"), setup.state_dir.clone());
+        Self { prometheus: setup.prometheus(&lane), own: lane.reader(move || dir.clone()) }
+    }
+
+    async fn answer(&mut self, question: Question) -> Result<Option<TrendSample>, String> {
         let found = match question {
-            Question::Read => own.read(|dir| Ok(dir.trends())).await,
+            Question::Read => self.own.read(|dir| Ok(dir.trends())).await,
             Question::Look(look) => {
-                let hours = match &mut prometheus {
-                    Some(prometheus) => hours(prometheus, look.now).await.map(Some),
-                    None => Ok(None),
+                let hours = match &mut self.prometheus {
+                    Some(prometheus) => Some(hours(prometheus, look.now).await.map_err(|error| error.to_string())?),
+                    None => None,
                 };
-                match hours {
-                    Ok(hours) => own.read(move |dir| look.look(dir, hours)).await,
-                    Err(error) => {
-                        tracing::warn!(%error, "Could not look at trends.");
-                        next = questions.recv().await;
-                        continue;
-                    }
-                }
+                self.own.read(move |dir| look.look(dir, hours)).await
             }
         };
-        match found {
-            Ok(Ok(Some(sample))) => drop(answers.send(sample).await),
-            Ok(Ok(None)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "Could not look at trends."),
-            Err(why) => tracing::warn!(%why, "Could not look at trends."),
-        }
-        next = questions.recv().await;
+        found.map_err(|why| why.to_string())?.map_err(|error| error.to_string())
     }
 }
 

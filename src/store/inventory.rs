@@ -18,7 +18,6 @@ impl State {
         let cards = gpus.map(|sample| sample.gpus.iter().filter(|gpu| !gpu.lost));
         let volumes = self.volumes.get().filter(|_| is_fresh(SourceId::Volumes));
         Inventory {
-            at: Some(now.wall),
             boot: facts.and_then(|facts| text(&facts.boot_id)),
             kernel: facts.and_then(|facts| text(&facts.kernel)),
             driver,

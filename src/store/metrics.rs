@@ -12,15 +12,6 @@ use crate::domain::{
     SourceId, SourceStatus, Spread, ThrottleReason,
 };
 
-/// The spreads of which quantiles are told, and their metrics: those of [`of::SPREADS`].
-pub const SPREADS: [(Spread, Metric); 5] = [
-    (Spread::FirstToken, of::INFERENCE_TTFT),
-    (Spread::InterToken, of::INFERENCE_INTER_TOKEN),
-    (Spread::EndToEnd, of::INFERENCE_E2E),
-    (Spread::Queue, of::INFERENCE_QUEUE),
-    (Spread::PromptLength, of::INFERENCE_PROMPT_LENGTH),
-];
-
 /// Values with their series.
 #[derive(Debug, Default)]
 struct Told(Vec<(SeriesKey, f64)>);
@@ -145,7 +136,7 @@ impl State {
         let watts = self.on_cards(engine).power_watts().filter(|watts| *watts > 0.0);
         let per_joule = minute.rate(Counter::GeneratedTokens).filter(|rate| *rate > 0.0).zip(watts);
         told.tell(&of::INFERENCE_PER_JOULE, labels, per_joule.map(|(rate, watts)| rate / watts));
-        for (spread, metric) in SPREADS {
+        for (spread, metric) in of::SPREADS {
             for (quantile, share) in of::QUANTILES {
                 let labels = [("engine", subject.as_str()), ("quantile", quantile)];
                 told.tell(&metric, labels, minute.quantile(spread, share));

@@ -77,6 +77,11 @@ impl State {
         }
     }
 
+    /// How many series graphs may show.
+    pub fn graph_count(&self) -> usize {
+        self.series.0.len()
+    }
+
     /// Every recorded series that graphs may show.
     pub fn recorded_graphs(&self) -> Vec<SeriesKey> {
         self.series.0.keys().map(|id| self.recorded_as(id)).collect()

@@ -149,7 +149,7 @@ fn batch(keys: &[SeriesKey], begin: i64, sixths: i64) -> MinuteBatch {
     let by_day = (begin % DAY) / 3_600 >= 8;
     if by_day || (begin / 60) % 10 == 0 {
         for engine in 0..ENGINES {
-            for (index, metric) in metric::SPREADS.iter().enumerate() {
+            for (index, (_, metric)) in metric::SPREADS.iter().enumerate() {
                 let mut sketch = Sketch::default();
                 for request in 0..if by_day { 60 } else { 2 } {
                     let noise = noise((index + engine * 7) as u64, begin * 100 + request);

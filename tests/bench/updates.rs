@@ -131,13 +131,13 @@ async fn watch(setup: &Setup, containers: &[Container]) -> Told {
             due = frames.tick() => {
                 let begins = Instant::now();
                 told.late = told.late.max(begins.saturating_duration_since(due.into_std()));
-                core.assess_if_due();
+                core.assess_if_due(Duration::from_secs(1));
                 let mut buffer = Buffer::empty(Rect::new(0, 0, ui.size.width, ui.size.height));
                 screen::view(&mut buffer, &ui.scene(&core.state, core.clock.now()));
                 told.drawn = told.drawn.max(begins.elapsed());
                 told.frames += 1;
             }
-            _ = queue.take(&mut batch, 256) => batch.drain(..).for_each(|event| core.take(event)),
+            _ = queue.take(&mut batch) => batch.drain(..).for_each(|event| core.take(event)),
         }
         let words = standings(&core.state, containers);
         if told.described.is_zero() && words.len() == containers.len() {

@@ -64,8 +64,19 @@ pub(in crate::config) fn complete(raw: &mut RawAlerts) {
     }];
 }
 
+/// A text that may be written, or not.
+type Written = Option<Spanned<String>>;
+
+/// `token_file` or `token_env`.
+pub(in crate::config) fn token(token: &SecretRef) -> (Written, Written) {
+    match token {
+        SecretRef::File(path) => (Some(anywhere(path.display().to_string())), None),
+        SecretRef::Variable(name) => (None, Some(anywhere(name.clone()))),
+    }
+}
+
 /// `url` or `url_file`.
-fn address(address: &Address) -> (Option<Spanned<String>>, Option<Spanned<String>>) {
+pub(in crate::config) fn address(address: &Address) -> (Written, Written) {
     match address {
         Address::Written(url) => (Some(anywhere(url.to_string())), None),
         Address::InFile(path) => (None, Some(anywhere(path.display().to_string()))),
@@ -84,8 +95,7 @@ fn receiver(receiver: &Receiver) -> RawReceiver {
     let (url, url_file) = to.map(address).unwrap_or_default();
     let (mut token_file, mut token_env, mut user, mut password_file) = (None, None, None, None);
     match &receiver.login {
-        Some(WebLogin::Token(SecretRef::File(path))) => token_file = Some(anywhere(path.display().to_string())),
-        Some(WebLogin::Token(SecretRef::Variable(name))) => token_env = Some(anywhere(name.clone())),
+        Some(WebLogin::Token(login)) => (token_file, token_env) = token(login),
         Some(WebLogin::Password(name, password)) => {
             (user, password_file) = (Some(anywhere(name.clone())), Some(anywhere(password.to_string())));
         }
@@ -126,11 +136,11 @@ fn quiet(Quiet(time): &Quiet) -> RawQuiet {
 }
 
 /// `22:00`, with seconds only where there are some.
-fn clock(time: Time) -> String {
+pub(in crate::config) fn clock(time: Time) -> String {
     time.strftime(if time.second() == 0 { "%H:%M" } else { "%H:%M:%S" }).to_string()
 }
 
-fn day(day: Weekday) -> RawDay {
+pub(in crate::config) fn day(day: Weekday) -> RawDay {
     match day {
         Weekday::Monday => RawDay::Mon,
         Weekday::Tuesday => RawDay::Tue,

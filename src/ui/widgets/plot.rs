@@ -8,7 +8,7 @@ use super::super::Scene;
 use super::super::canvas::{Canvas, Pieces, piece, width};
 use super::super::theme::Role;
 use super::graph;
-use crate::domain::{Keeping, Mark, MarkKind};
+use crate::domain::{Keeping, Mark, MarkKind, Past};
 use crate::store::{RANGES, Range, Series, SeriesId};
 
 /// Cells of the axis.
@@ -106,7 +106,7 @@ struct Values {
 fn values(scene: &Scene<'_>, id: &SeriesId, columns: usize) -> Result<Values, String> {
     let range = range(scene);
     let memory = scene.state.series.get(id).map(|series| series.buckets(range, scene.now, columns));
-    let past = scene.state.past.as_ref().filter(|past| past.span == range.span.as_secs());
+    let past = past(scene);
     let recorded = past.and_then(|past| past.columns(&scene.state.recorded_as(id), scene.now.wall, columns));
     match (memory, recorded) {
         // What was before this process was recorded by another.
@@ -162,17 +162,20 @@ pub fn reservation(scene: &Scene<'_>) -> String {
     }
 }
 
+/// What was recorded of the chosen range, once it was read.
+fn past<'a>(scene: &Scene<'a>) -> Option<&'a Past> {
+    let span = range(scene).span.as_secs();
+    scene.state.past.as_deref().filter(|past| past.span == span)
+}
+
 /// What changed in the chosen range, oldest first. Findings have a place of their own.
 fn shown_marks<'a>(scene: &Scene<'a>) -> impl DoubleEndedIterator<Item = &'a Mark> {
-    let span = range(scene).span.as_secs();
-    let past = scene.state.past.as_ref().filter(move |past| past.span == span);
-    past.into_iter().flat_map(|past| &past.marks).filter(|mark| mark.kind != MarkKind::Finding)
+    past(scene).into_iter().flat_map(|past| &past.marks).filter(|mark| mark.kind != MarkKind::Finding)
 }
 
 /// Signs above a graph where something changed, from this column on.
 fn marks(canvas: &mut Canvas<'_>, line: Rect, from: u16, scene: &Scene<'_>) {
-    let range = range(scene);
-    let Some(past) = scene.state.past.as_ref().filter(|past| past.span == range.span.as_secs()) else { return };
+    let Some(past) = past(scene) else { return };
     for mark in shown_marks(scene) {
         let column = past.column(mark.at.as_second(), scene.now.wall, line.width.into());
         let place = u16::try_from(column).ok().filter(|column| *column < line.width).map(|column| line.x + column);
